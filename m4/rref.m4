@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Checks of this package that are too long to stand in configure.ac.
+
+# RREF_UNDERLYING(VARIABLE, DESCRIPTION)
+# Open MPI's wrappers take the compiler under them from the environment. What configure saw must also hold for every
+# later make, so the variable becomes precious and Makefile.am exports it, if it was set.
+AC_DEFUN([RREF_UNDERLYING],
+  [AC_ARG_VAR([$1], [$2])
+   AM_CONDITIONAL([HAVE_$1], [test -n "$$1"])
+   AS_IF([test -n "$$1"], [export $1])])
+
+# RREF_CHECK_MPI
+# CC must compile and link MPI programs, and mpi.h must be of MPI 3.1 or later.
+AC_DEFUN([RREF_CHECK_MPI],
+  [AC_MSG_CHECKING([whether $CC links MPI programs])
+   AC_LINK_IFELSE(
+     [AC_LANG_PROGRAM([[#include <mpi.h>]], [[int level; MPI_Init_thread(0, 0, MPI_THREAD_MULTIPLE, &level);]])],
+     [AC_MSG_RESULT([yes])],
+     [AC_MSG_RESULT([no])
+      AC_MSG_ERROR([$CC is no MPI compiler. Install one (Debian: libopenmpi-dev openmpi-bin) or say CC=/path/to/mpicc])])
+   AC_MSG_CHECKING([for MPI 3.1 or later])
+   AC_COMPILE_IFELSE(
+     [AC_LANG_PROGRAM([[#include <mpi.h>]],
+       [[_Static_assert(MPI_VERSION > 3 || (MPI_VERSION == 3 && MPI_SUBVERSION >= 1), "too old");]])],
+     [AC_MSG_RESULT([yes])],
+     [AC_MSG_RESULT([no])
+      AC_MSG_ERROR([MPI 3.1 or later is needed])])])
+
+# RREF_MPI_PKGCONFIG
+# rref.h includes mpi.h, so rref.pc must lead a plain compiler to MPI: by MPI's own .pc file where there is one, else by
+# the flags that the wrapper shows.
+AC_DEFUN([RREF_MPI_PKGCONFIG],
+  [AC_MSG_CHECKING([how pkg-config leads to MPI])
+   rref_pc_requires= rref_pc_cflags= rref_pc_libs=
+   for rref_pc in ompi-c mpich mpi-c; do
+     PKG_CHECK_EXISTS([$rref_pc], [rref_pc_requires=$rref_pc; break])
+   done
+   AS_IF([test -z "$rref_pc_requires"],
+     [rref_pc_cflags=`$CC --showme:compile 2>/dev/null`
+      rref_pc_libs=`$CC --showme:link 2>/dev/null`])
+   AC_MSG_RESULT([${rref_pc_requires:-$rref_pc_cflags $rref_pc_libs}])
+   AC_SUBST([MPI_PC_REQUIRES], [$rref_pc_requires])
+   AC_SUBST([MPI_PC_CFLAGS], [$rref_pc_cflags])
+   AC_SUBST([MPI_PC_LIBS], [$rref_pc_libs])])
+
+# RREF_CHECK_MACHINE
+# The wire format is that of a 64-bit little-endian machine, and atomics of 64 bits must not need a lock.
+AC_DEFUN([RREF_CHECK_MACHINE],
+  [AC_MSG_CHECKING([for a 64-bit little-endian machine])
+   AC_COMPILE_IFELSE(
+     [AC_LANG_PROGRAM([[#include <stdatomic.h>]],
+       [[_Static_assert(sizeof(void *) == 8, "64 bits");
+         _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian");
+         _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "lock-free atomics");]])],
+     [AC_MSG_RESULT([yes])],
+     [AC_MSG_RESULT([no])
+      AC_MSG_ERROR([only 64-bit little-endian machines with lock-free 64-bit atomics are supported])])])
+
+# RREF_TRY_FLAGS(VARIABLE, FLAGS)
+# Add to VARIABLE those of FLAGS that the C compiler takes without a warning.
+AC_DEFUN([RREF_TRY_FLAGS],
+  [for rref_flag in $2; do
+     AC_MSG_CHECKING([whether the compiler takes $rref_flag])
+     rref_save=$CFLAGS
+     CFLAGS="$CFLAGS -Werror $rref_flag"
+     AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [])],
+       [AC_MSG_RESULT([yes]); $1="$$1 $rref_flag"],
+       [AC_MSG_RESULT([no])])
+     CFLAGS=$rref_save
+   done])
