@@ -1,0 +1,1046 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * RRef for MPI: objects that live on ranks, counted references to them, and calls of their methods by name.
+ *
+ * An object is owned by one rank. A reference (rref) to it may be held by any rank. A call names a method; it is
+ * checked against the method's signature before anything is sent, runs on the owner, and its results come back into
+ * the caller's variables (rref_sync), into a future (rref_async), or not at all (rref_post).
+ *
+ * Conventions of this header
+ *   result   int functions return RREF_OK (0) or a negative rref_status; outputs are written only on success. The
+ *            details of the last failure of the calling thread are read with rref_last_error.
+ *   handles  rref and rref_future are 64-bit values checked on every use: a stale one is an error, never an alias.
+ *   times    are seconds in a double: >= 0, RREF_FOREVER, or RREF_DEFAULT_TIMEOUT (the context's default, read when
+ *            the call is made). Other negative values and NaN are refused with RREF_ERR_ARGUMENT.
+ *   memory   is host memory.
+ *
+ * The clauses of each function's comment
+ *   Errors:    each code with its condition (RREF_ERR_ARGUMENT for a NULL or malformed argument goes without saying)
+ *   Thread:    who may call it        "any" = any thread when the context runs with MPI_THREAD_MULTIPLE; below that
+ *                                     see rref_init.
+ *   Blocks:    until what             Progress: whether it may run handlers or callbacks in the calling thread
+ *   Owns:      who frees what         Since: the first release that has it
+ */
+#ifndef RREF_H
+#define RREF_H
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+/* MPI's retired C++ bindings are not used, and do not compile cleanly. */
+#if defined(__cplusplus) && !defined(OMPI_SKIP_MPICXX)
+#define OMPI_SKIP_MPICXX 1
+#endif
+#if defined(__cplusplus) && !defined(MPICH_SKIP_MPICXX)
+#define MPICH_SKIP_MPICXX 1
+#endif
+#include <mpi.h>
+
+#define RREF_VERSION_MAJOR 0
+#define RREF_VERSION_MINOR 1
+#define RREF_VERSION_PATCH 0
+
+#if defined(__GNUC__) || defined(__clang__)
+#define RREF_PRINTF_(f, a) __attribute__((format(printf, f, a)))
+#else
+#define RREF_PRINTF_(f, a)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- outcomes ------------------------------------------------------------------------------------------------ */
+
+/** Outcome of a function or a call. Handlers may also return any negative value of their own from RREF_ERR_USER down. */
+typedef enum rref_status {
+    RREF_OK = 0,
+    RREF_PENDING = 1,               /**< reserved for handlers that answer later; refused in this release */
+    RREF_ERR_ARGUMENT = -1,         /**< an argument is NULL, out of range or malformed */
+    RREF_ERR_HANDLE = -2,           /**< a handle that is invalid, stale or released */
+    RREF_ERR_STATE = -3,            /**< not possible in the present state (MPI not initialised, second finalize, ...) */
+    RREF_ERR_DESTINATION = -4,      /**< no such rank or worker name */
+    RREF_ERR_NO_CLASS = -5,         /**< the owner knows no class of that name */
+    RREF_ERR_NO_METHOD = -6,        /**< the class has no method of that name */
+    RREF_ERR_SIGNATURE = -7,        /**< the arguments or results do not fit the method's signature */
+    RREF_ERR_RANGE = -8,            /**< a number does not fit the type the signature asks for */
+    RREF_ERR_SHAPE = -9,            /**< for handlers: an array of the wrong size */
+    RREF_ERR_CLASS_EXISTS = -10,    /**< the class is registered already, or another one has its name */
+    RREF_ERR_CLASS_MISMATCH = -11,  /**< caller and owner mean different classes by one name */
+    RREF_ERR_NO_OBJECT = -12,       /**< the object is gone, or was never made */
+    RREF_ERR_NOT_OWNER = -13,       /**< only the owner of the object can do this */
+    RREF_ERR_NO_MEMORY = -14,       /**< out of memory */
+    RREF_ERR_TIMEOUT = -15,         /**< the call's deadline passed */
+    RREF_ERR_PENDING = -16,         /**< the future is not complete (yet) */
+    RREF_ERR_COMPLETED = -17,       /**< the future, or the answer, is complete already */
+    RREF_ERR_NOT_PROMISE = -18,     /**< the future belongs to a call; only promises are completed by hand */
+    RREF_ERR_CANCELLED = -19,       /**< the caller gave the call up */
+    RREF_ERR_TRUNCATED = -20,       /**< an output array or string is too small for the result */
+    RREF_ERR_WOULD_BLOCK = -21,     /**< would have to wait where waiting is not allowed; queue limit reached */
+    RREF_ERR_THREAD = -22,          /**< called by a thread that may not, under the MPI thread level in force */
+    RREF_ERR_FINALIZED = -23,       /**< the context is shut down, or is shutting down */
+    RREF_ERR_FORKED = -24,          /**< reserved: called in a forked child */
+    RREF_ERR_MPI = -25,             /**< an MPI function failed; the text says which and why */
+    RREF_ERR_SYSTEM = -26,          /**< an operating system call failed; the text says which and why */
+    RREF_ERR_PROTOCOL = -27,        /**< a message that cannot be decoded, or ranks that do not fit together */
+    RREF_ERR_OPTION = -28,          /**< an option or RREF_* variable has a bad value */
+    RREF_ERR_ONEWAY = -29,          /**< one-way calls failed; the text holds the first failure */
+    RREF_ERR_STALLED = -30,         /**< nothing moved anywhere for the stall limit */
+    RREF_ERR_TOO_DEEP = -31,        /**< too many blocked handlers */
+    RREF_ERR_WEIGHT = -32,          /**< a reference's weight is used up, it cannot be shared until it is refilled */
+    RREF_ERR_BLOCKING = -33,        /**< blocking is not allowed here (inline methods and inline callbacks) */
+    RREF_ERR_USER = -1000           /**< first code free for the application */
+} rref_status;
+
+enum { RREF_HOST_MAX = 64, RREF_WHERE_MAX = 128, RREF_SITE_MAX = 128, RREF_TEXT_MAX = 1024 };
+
+/** Everything known about a failure; the same through every way of reading it. Strings end in 0 and are cut to size. */
+typedef struct rref_error {
+    int code;                       /**< rref_status or the handler's own code */
+    int rank;                       /**< rank where it arose */
+    int caller;                     /**< rank that made the call, or -1 */
+    int hops;                       /**< further ranks the failure came through */
+    uint64_t call_id;               /**< the call's number on its caller, or 0 */
+    char host[RREF_HOST_MAX];       /**< host of `rank` */
+    char where[RREF_WHERE_MAX];     /**< class.method, or the function */
+    char site[RREF_SITE_MAX];       /**< file:line of the call, or "" */
+    char text[RREF_TEXT_MAX];       /**< what happened, line breaks kept */
+} rref_error;
+
+/* ---- handles ------------------------------------------------------------------------------------------------- */
+
+typedef struct rref_context rref_context;   /**< one communicator's worth of objects and calls */
+typedef struct rref_call rref_call;         /**< what a handler sees of the call it serves */
+
+/** A reference to an object on some rank. bits: kind 4, context 8, index 28, generation 24; 0 is never valid. */
+typedef struct rref { uint64_t bits; } rref;
+/** A result to come. Same layout. */
+typedef struct rref_future { uint64_t bits; } rref_future;
+/** A method found once, for hot loops; borrows its reference and needs no release. */
+typedef struct rref_method_ref { rref target; uint64_t method; } rref_method_ref;
+
+#define RREF_FOREVER 1e300
+#define RREF_DEFAULT_TIMEOUT (-1.0)
+
+/* ---- values -------------------------------------------------------------------------------------------------- */
+
+/** Element types of signatures and values. */
+typedef enum rref_type {
+    RREF_NONE = 0,
+    RREF_BOOL, RREF_I8, RREF_I16, RREF_I32, RREF_I64, RREF_U8, RREF_U16, RREF_U32, RREF_U64,
+    RREF_F32, RREF_F64, RREF_C64, RREF_C128,
+    RREF_STR,                       /**< text that ends in 0 */
+    RREF_BYTES,                     /**< any bytes */
+    RREF_REF,                       /**< a reference */
+    RREF_STRUCT                     /**< a named struct of stated size */
+} rref_type;
+
+/** What a value is. */
+typedef enum rref_kind {
+    RREF_VALUE_NONE = 0,
+    RREF_VALUE_SCALAR,              /**< bits (and extra) hold it; for STR bits is a const char * */
+    RREF_VALUE_ARRAY,               /**< bits points to count elements, copied when the call is made */
+    RREF_VALUE_BORROW,              /**< the same, used in place until the call has sent it */
+    RREF_VALUE_OUT,                 /**< bits points to the variable for a scalar result */
+    RREF_VALUE_OUT_ARRAY            /**< bits points to room for count elements, extra to a size_t for the count */
+} rref_kind;
+
+/** One argument or output of a call; a plain layout without unions, for other languages to build. */
+typedef struct rref_value {
+    uint16_t kind;                  /**< rref_kind */
+    uint16_t element;               /**< rref_type */
+    uint32_t size;                  /**< bytes of one element */
+    uint64_t count;                 /**< elements (a scalar has 1; a string its length, BYTES the bytes) */
+    uint64_t bits;                  /**< the value, or the address */
+    uint64_t extra;                 /**< imaginary part, address of the count, or address of the struct's name */
+} rref_value;
+
+/* ---- classes ------------------------------------------------------------------------------------------------- */
+
+/** A method. Reads its arguments with rref_arg_*, gives results with rref_return_*, and returns the call's outcome. */
+typedef int (*rref_handler)(rref_call *call, void *self);
+/** A constructor: stores the new object in *self. */
+typedef int (*rref_constructor)(rref_call *call, void **self);
+/** A destructor; runs once, on the owner, on a library thread, after every reference is gone. May be NULL. */
+typedef void (*rref_destructor)(void *self);
+
+/** Flags of a method. */
+enum {
+    RREF_INLINE = 1,                /**< short and never blocks: runs on whichever thread drives the messages */
+    RREF_WORKER = 2,                /**< never on the thread that drives */
+    RREF_CONCURRENT = 4             /**< may run beside other methods of its object */
+};
+
+typedef struct rref_method {
+    const char *name;
+    const char *signature;          /**< "u64, f64[], str -> f64, ref[]"; see doc/signatures in rref(7) */
+    rref_handler handler;
+    unsigned flags;
+} rref_method;
+
+typedef struct rref_class {
+    const char *name;
+    const char *signature;          /**< the constructor's arguments; no results */
+    rref_constructor create;        /**< NULL: objects are made with rref_wrap only */
+    rref_destructor destroy;        /**< may be NULL */
+    const rref_method *methods;     /**< ends with RREF_METHODS_END */
+    unsigned flags;                 /**< 0 */
+} rref_class;
+
+#ifdef __cplusplus
+#define RREF_METHOD(name, signature, handler, flags) rref_method{ (name), (signature), (handler), (flags) }
+#define RREF_METHODS_END rref_method{ nullptr, nullptr, nullptr, 0u }
+#define RREF_CLASS(name, signature, create, destroy, methods) \
+    rref_class{ (name), (signature), (create), (destroy), (methods), 0u }
+#else
+#define RREF_METHOD(name, signature, handler, flags) { (name), (signature), (handler), (flags) }
+#define RREF_METHODS_END { NULL, NULL, NULL, 0u }
+#define RREF_CLASS(name, signature, create, destroy, methods) \
+    { (name), (signature), (create), (destroy), (methods), 0u }
+#endif
+
+/* ---- contexts ------------------------------------------------------------------------------------------------ */
+
+/** Called with each failure that nobody waits for. Runs on a library thread; must not block. */
+typedef void (*rref_error_handler)(const rref_error *error, void *arg);
+
+/** Settings of a context; all zero is the default. An RREF_* variable beats the field of its name. */
+typedef struct rref_options {
+    const rref_class *const *classes;   /**< classes to register, up to a NULL; or NULL */
+    const rref_method *functions;       /**< free functions: methods of this rank's root object; or NULL */
+    void *functions_self;               /**< the self that free functions are given */
+    const char *name;                   /**< worker name of this rank, 1-63 bytes, unique; NULL: "rank0", "rank1", ... */
+    rref_error_handler on_error;        /**< NULL: print each (class.method, code) once on stderr */
+    void *on_error_arg;
+    const char *progress;               /**< RREF_PROGRESS: "adaptive" or "application"; NULL: adaptive */
+    double timeout;                     /**< RREF_TIMEOUT: default for calls, seconds; 0: no limit */
+    double finalize_timeout;            /**< RREF_FINALIZE_TIMEOUT: seconds; 0: RREF_STALL_LIMIT alone counts */
+    uint64_t reserved[8];               /**< 0 */
+} rref_options;
+
+/** Start a context over an intra-communicator. Collective; duplicates the communicator and leaves the application's
+ *  MPI otherwise alone. The classes given are known to every rank when it returns.
+ *
+ *  With MPI_THREAD_MULTIPLE a library thread drives the messages. Below it the library starts no thread: calls queue,
+ *  and messages move and handlers run inside rref_progress, waits and finalize (MPI_THREAD_SINGLE and
+ *  MPI_THREAD_FUNNELED: in the thread that called MPI_Init; other threads' waits sleep until it comes by;
+ *  MPI_THREAD_SERIALIZED: any thread, one at a time).
+ *  @param comm     intra-communicator; its lifetime is the caller's.
+ *  @param options  NULL for defaults; read before it returns.
+ *  @param context  receives the context.
+ *  Errors: STATE before MPI_Init_thread or after MPI_Finalize; OPTION; CLASS_EXISTS; SIGNATURE (a class table that does
+ *  not parse); PROTOCOL (ranks of different builds or limits; names the rank); MPI; SYSTEM; NO_MEMORY. All ranks fail
+ *  alike.
+ *  Thread: the one that may call MPI.  Blocks: until all ranks are there.  Progress: none.
+ *  Owns: the context is ended by rref_finalize.  Since: 0.1 */
+int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context);
+
+/** rref_init for a Fortran communicator.
+ *  Errors: as rref_init.  Thread, Blocks, Progress, Owns: as rref_init.  Since: 0.1 */
+int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **context);
+
+/** End a context. Collective. Serves the other ranks until all have entered and every call is answered, then destroys
+ *  the remaining objects, reports references still held (on stderr), and frees everything.
+ *  @param context  the context; set to NULL.
+ *  Errors: STATE (NULL or a second time; from a handler or callback); ONEWAY (one-way calls failed; the context is ended
+ *  all the same); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed: says what it waited
+ *  for; communicators are left to MPI_Finalize).
+ *  Thread: the one that called rref_init.  Blocks: until all ranks agree.  Progress: with library threads none, else
+ *  runs handlers.  Owns: frees the context and all its handles.  Since: 0.1 */
+int rref_finalize(rref_context **context);
+
+/** This process's rank in the context, or -1 for NULL.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_rank(const rref_context *context);
+
+/** Number of ranks in the context, or -1 for NULL.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_size(const rref_context *context);
+
+/** Rank of a worker name.
+ *  Errors: DESTINATION for an unknown name (the result is then negative).
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_rank_of(rref_context *context, const char *name);
+
+/** Worker name of a rank, or NULL for a rank that is not there.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the context keeps the string.  Since: 0.1 */
+const char *rref_name_of(rref_context *context, int rank);
+
+/** Move messages and run what is due. Needed only where the library has no thread of its own.
+ *  Errors: THREAD (a thread that may not call MPI); BLOCKING from a handler of a context with library threads.
+ *  Thread: one that may call MPI.  Blocks: no.  Progress: runs handlers and callbacks when application-driven, else
+ *  inline ones.  Owns: nothing.  Since: 0.1 */
+int rref_progress(rref_context *context);
+
+/** Change the default timeout of calls made from now on.
+ *  @param seconds  >= 0 (0 ends every call at once) or RREF_FOREVER.
+ *  Errors: ARGUMENT.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_set_timeout(rref_context *context, double seconds);
+
+/** Register a further class on this rank.
+ *  Errors: CLASS_EXISTS (the same again, or another class of that name); SIGNATURE (what does not parse, and where).
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the tables stay the caller's and must outlive the context.
+ *  Since: 0.1 */
+int rref_register(rref_context *context, const rref_class *klass);
+
+/* ---- references ---------------------------------------------------------------------------------------------- */
+
+/** The root object of a rank: the target of free functions. Uncounted; needs no release.
+ *  Errors: found in the reference: DESTINATION for a rank that is not there.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the context.  Since: 0.1 */
+rref rref_root(rref_context *context, int rank);
+
+/** The root object of a rank, by worker name.
+ *  Errors: found in the reference: DESTINATION for an unknown name.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the context.  Since: 0.1 */
+rref rref_root_named(rref_context *context, const char *name);
+
+/** The function under rref_create: values[0] is the class name, the others the constructor's arguments.
+ *  Returns at once with a reference that may be used and shared before the object exists.
+ *  Errors: found in the reference, and in every call through it: DESTINATION, NO_CLASS, CLASS_MISMATCH, SIGNATURE, the
+ *  constructor's own. A zero reference only for a NULL context or no memory for the handle.
+ *  Thread: any.  Blocks: for credit when the owner is flooded (application threads only).  Progress: inline methods.
+ *  Owns: release the reference with rref_release.  Since: 0.1 */
+rref rref_create_v(rref_context *context, int rank, const rref_value *values, size_t count, const char *site);
+
+/** Make a local object, that exists already, callable by others.
+ *  @param class_name  a class registered on this rank.
+ *  @param self        the object; the class's destructor gets it when the last reference is gone.
+ *  Errors: found in the reference: NO_CLASS.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: release the reference with rref_release.  Since: 0.1 */
+rref rref_wrap(rref_context *context, const char *class_name, void *self);
+
+/** One more owner of this handle on this rank.
+ *  Errors: HANDLE.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: one more rref_release is due.  Since: 0.1 */
+int rref_retain(rref reference);
+
+/** Give a reference back. After the last one anywhere the object's destructor runs on its owner. A release never
+ *  overtakes a call made before it.
+ *  Errors: HANDLE (released already, or never valid).
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the handle is gone after the last release.  Since: 0.1 */
+int rref_release(rref reference);
+
+/** Rank that owns the object, or a negative status.
+ *  Errors: HANDLE.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_owner(rref reference);
+
+/** Whether this rank owns the object; false for a bad handle.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+bool rref_is_owner(rref reference);
+
+/** The object itself, on its owner. Says nothing about methods running on it.
+ *  Errors: HANDLE; NOT_OWNER (names reference, this rank and the owner); PENDING before the object exists; the
+ *  construction's own error.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the object stays the library's.  Since: 0.1 */
+int rref_local_value(rref reference, void **self);
+
+/** Whether the owner has confirmed that the object exists: RREF_OK, RREF_ERR_PENDING, or the construction's own error.
+ *  Errors: HANDLE; PENDING; as above.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_confirmed(rref reference);
+
+/** Whether two references mean the same object (not: are the same handle).
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+bool rref_same_object(rref a, rref b);
+
+/** Hash of the object meant; equal on every rank for the same object. 0 for a bad handle.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+uint64_t rref_hash(rref reference);
+
+/** Printed form, "field@1 (0.7)": class, owner, creator and number. Like snprintf, gives the length needed.
+ *  Errors: HANDLE.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the buffer is the caller's.  Since: 0.1 */
+int rref_format(rref reference, char *buffer, size_t size);
+
+/** The error a reference carries (of its construction, or of its destination).
+ *  Errors: HANDLE; STATE if it carries none.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: *error is the caller's.  Since: 0.1 */
+int rref_error_of(rref reference, rref_error *error);
+
+/** Find a method once. An unknown one gives a bound method whose calls fail with NO_METHOD.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: borrows the reference.  Since: 0.1 */
+rref_method_ref rref_bind(rref reference, const char *method);
+
+/* ---- calls: use the macros rref_create, rref_sync, rref_async, rref_post further down --------------------------- */
+
+/** The function under rref_sync: values[0] is the method's name, then arguments and outputs in the signature's order.
+ *  Arrays are used in place.
+ *  @param values  count values; outputs are either all of the method's results, in order, or none.
+ *  @param site    "file:line" for messages, or NULL; a string that stays.
+ *  Errors: HANDLE, NO_METHOD, SIGNATURE, RANGE before anything is sent; TRUNCATED; TIMEOUT; the handler's own; the
+ *  construction's.
+ *  Thread: any.  Blocks: until the call is answered or its deadline has passed.  Progress: inline methods; a free
+ *  object of the own rank is served by the caller.  Owns: outputs are the caller's; a reference among them needs a
+ *  release.  Since: 0.1 */
+int rref_sync_v(rref target, const rref_value *values, size_t count, const char *site);
+
+/** rref_sync_v through a bound method: no name among the values.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_sync_v.  Since: 0.1 */
+int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_async. Arrays are copied unless borrowed (rref_borrow). Outputs given are written before the
+ *  future is complete; without them read the results with rref_get.
+ *  Errors: found in the future. A zero future only where the context is gone or has no memory for a future.
+ *  Thread: any.  Blocks: for credit when the owner is flooded (application threads only).  Progress: inline methods.
+ *  Owns: release the future with rref_future_release.  Since: 0.1 */
+rref_future rref_async_v(rref target, const rref_value *values, size_t count, const char *site);
+
+/** rref_async_v through a bound method.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_async_v.  Since: 0.1 */
+rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_post: one-way; nothing comes back unless the call fails, which goes to the error handler and
+ *  makes rref_finalize return RREF_ERR_ONEWAY.
+ *  Errors: what is found before sending, as rref_sync_v; SIGNATURE also for outputs and borrowed arrays.
+ *  Thread: any.  Blocks: for credit when the owner is flooded (application threads only).  Progress: inline methods.
+ *  Owns: nothing.  Since: 0.1 */
+int rref_post_v(rref target, const rref_value *values, size_t count, const char *site);
+
+/** rref_post_v through a bound method.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_post_v.  Since: 0.1 */
+int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
+
+/* ---- futures ------------------------------------------------------------------------------------------------- */
+
+/** Whether a future is complete, with a value or an error; false for a bad handle.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+bool rref_done(rref_future future);
+
+/** Outcome of a future without waiting: RREF_OK, RREF_ERR_PENDING, or its error.
+ *  Errors: HANDLE; PENDING; the call's.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_test(rref_future future);
+
+/** Wait for a future and give its outcome. Waiting twice gives the same twice.
+ *  @param timeout  of this wait; the call goes on when it passes.
+ *  Errors: HANDLE; PENDING (this wait's time is over); the call's; FINALIZED; BLOCKING from an inline method or callback.
+ *  Thread: any.  Blocks: until complete or the timeout.  Progress: inline methods; handlers when application-driven.
+ *  Owns: nothing.  Since: 0.1 */
+int rref_wait(rref_future future, double timeout);
+
+/** Wait for several futures; gives the first error in their order, when all are complete.
+ *  Errors, Thread, Blocks, Progress: as rref_wait.  Owns: nothing.  Since: 0.1 */
+int rref_wait_all(const rref_future *futures, size_t count, double timeout);
+
+/** Wait until the arrays a call has borrowed are the caller's again (complete, or all sent).
+ *  Errors: HANDLE; PENDING; BLOCKING.
+ *  Thread: any.  Blocks: until sent or the timeout.  Progress: as rref_wait.  Owns: nothing.  Since: 0.1 */
+int rref_wait_sent(rref_future future, double timeout);
+
+/** The function under rref_get: read the results of a complete future into outputs; may be repeated. A reference read
+ *  this way is a further handle each time.
+ *  Errors: HANDLE; PENDING; SIGNATURE; TRUNCATED; the call's.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: outputs are the caller's.  Since: 0.1 */
+int rref_get_v(rref_future future, const rref_value *outputs, size_t count);
+
+/** The error of a failed future.
+ *  Errors: HANDLE; PENDING; STATE if it did not fail.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: *error is the caller's.  Since: 0.1 */
+int rref_future_error(rref_future future, rref_error *error);
+
+/** One more owner of a future.
+ *  Errors: HANDLE.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: one more rref_future_release is due.  Since: 0.1 */
+int rref_future_retain(rref_future future);
+
+/** Give a future back. The call goes on; an error that nobody has read goes to the error handler. Waits for borrowed
+ *  arrays to be sent.
+ *  Errors: HANDLE.
+ *  Thread: any.  Blocks: for borrowed arrays only.  Progress: none.  Owns: the handle is gone after the last release.
+ *  Since: 0.1 */
+int rref_future_release(rref_future future);
+
+/** Stop waiting for a call: its future completes with RREF_ERR_CANCELLED; the method may still run, its answer is dropped.
+ *  Errors: HANDLE; COMPLETED.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the future still needs its release.  Since: 0.1 */
+int rref_cancel(rref_future future);
+
+/** Called when a future completes. */
+typedef void (*rref_callback)(rref_future future, void *arg);
+/** Called when a parent completes, failed or not; gives the child's values with rref_return_* and returns its outcome. */
+typedef int (*rref_continuation)(rref_call *call, rref_future parent, void *arg);
+/** Called when a parent completes; the child becomes what the future returned becomes, and releases it. */
+typedef rref_future (*rref_chain_function)(rref_future parent, void *arg);
+
+/** Have a function called when a future completes. Callbacks of one future run in the order they were registered.
+ *  @param flags  0: on a library thread, may block. RREF_INLINE: on whoever drives, must not block.
+ *  Errors: HANDLE; NO_MEMORY.
+ *  Thread: any.  Blocks: no.  Progress: an inline callback on a complete future runs at once.  Owns: the future given
+ *  to the callback is borrowed.  Since: 0.1 */
+int rref_on_complete(rref_future future, rref_callback callback, void *arg, unsigned flags);
+
+/** A child future made from a parent's outcome.
+ *  @param signature  types of the child's values, e.g. "f64" or "" for none.
+ *  Errors: found in the child: SIGNATURE, the continuation's own. A zero future for a bad parent.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: release the child.  Since: 0.1 */
+rref_future rref_then(rref_future parent, const char *signature, rref_continuation function, void *arg);
+
+/** A child future that becomes another future, named by a function when the parent completes.
+ *  Errors: found in the child.  Thread: any.  Blocks: no.  Progress: none.  Owns: release the child.  Since: 0.1 */
+rref_future rref_chain(rref_future parent, rref_chain_function function, void *arg);
+
+/** A future completed by hand.
+ *  @param signature  types of its values, e.g. "f64, str".
+ *  Errors: a zero future for a signature that does not parse (see rref_last_error).
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: release it.  Since: 0.1 */
+rref_future rref_promise(rref_context *context, const char *signature);
+
+/** The function under rref_set: complete a promise with values.
+ *  Errors: HANDLE; COMPLETED (the first stays); NOT_PROMISE; SIGNATURE; RANGE.
+ *  Thread: any.  Blocks: no.  Progress: inline callbacks.  Owns: values are copied.  Since: 0.1 */
+int rref_set_v(rref_future promise, const rref_value *values, size_t count);
+
+/** Complete a promise with an error.
+ *  @param code  negative.
+ *  Errors: HANDLE; COMPLETED; NOT_PROMISE.
+ *  Thread: any.  Blocks: no.  Progress: inline callbacks.  Owns: the text is copied.  Since: 0.1 */
+int rref_set_error(rref_future promise, int code, const char *format, ...) RREF_PRINTF_(3, 4);
+
+/** Complete a promise with whatever another future completes with. The signatures must be equal.
+ *  Errors: HANDLE; COMPLETED; NOT_PROMISE; SIGNATURE.
+ *  Thread: any.  Blocks: no.  Progress: inline callbacks.  Owns: both handles stay the caller's.  Since: 0.1 */
+int rref_link(rref_future from, rref_future promise);
+
+/** A future without values, complete when all are; fails at once with the first error. Of none: complete.
+ *  Errors: found in the future.  Thread: any.  Blocks: no.  Progress: none.  Owns: release it; the futures given stay
+ *  the caller's.  Since: 0.1 */
+rref_future rref_all(rref_context *context, const rref_future *futures, size_t count);
+
+/** A future of one u64, the index of the first future to complete; fails if that one failed. Of none: an error.
+ *  Errors: found in the future.  Thread: any.  Blocks: no.  Progress: none.  Owns: release it.  Since: 0.1 */
+rref_future rref_any(rref_context *context, const rref_future *futures, size_t count);
+
+/* ---- inside a handler ------------------------------------------------------------------------------------------ */
+
+/** The context a call belongs to.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+rref_context *rref_call_context(const rref_call *call);
+
+/** Rank that made the call.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_call_rank(const rref_call *call);
+
+/** Seconds left until the call's deadline, RREF_FOREVER without one.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+double rref_time_left(const rref_call *call);
+
+/** Set the error text of this call and give the code back, to be returned by the handler.
+ *  @param code  negative.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the text is copied.  Since: 0.1 */
+int rref_fail(rref_call *call, int code, const char *format, ...) RREF_PRINTF_(3, 4);
+
+/*  Readers of arguments, by position from 0. Reading one as another type than the signature's fails the call with
+ *  RREF_ERR_SIGNATURE, whatever the handler returns; the reader then gives 0, or an empty array.
+ *  Views are read-only, aligned to their element, and last until the handler returns.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the message.  Since: 0.1 */
+bool rref_arg_bool(rref_call *call, unsigned index);
+int8_t rref_arg_i8(rref_call *call, unsigned index);
+int16_t rref_arg_i16(rref_call *call, unsigned index);
+int32_t rref_arg_i32(rref_call *call, unsigned index);
+int64_t rref_arg_i64(rref_call *call, unsigned index);
+uint8_t rref_arg_u8(rref_call *call, unsigned index);
+uint16_t rref_arg_u16(rref_call *call, unsigned index);
+uint32_t rref_arg_u32(rref_call *call, unsigned index);
+uint64_t rref_arg_u64(rref_call *call, unsigned index);
+float rref_arg_f32(rref_call *call, unsigned index);
+double rref_arg_f64(rref_call *call, unsigned index);
+const char *rref_arg_str(rref_call *call, unsigned index);
+const void *rref_arg_bytes(rref_call *call, unsigned index, size_t *count);
+const bool *rref_arg_bools(rref_call *call, unsigned index, size_t *count);
+const int8_t *rref_arg_i8s(rref_call *call, unsigned index, size_t *count);
+const int16_t *rref_arg_i16s(rref_call *call, unsigned index, size_t *count);
+const int32_t *rref_arg_i32s(rref_call *call, unsigned index, size_t *count);
+const int64_t *rref_arg_i64s(rref_call *call, unsigned index, size_t *count);
+const uint8_t *rref_arg_u8s(rref_call *call, unsigned index, size_t *count);
+const uint16_t *rref_arg_u16s(rref_call *call, unsigned index, size_t *count);
+const uint32_t *rref_arg_u32s(rref_call *call, unsigned index, size_t *count);
+const uint64_t *rref_arg_u64s(rref_call *call, unsigned index, size_t *count);
+const float *rref_arg_f32s(rref_call *call, unsigned index, size_t *count);
+const double *rref_arg_f64s(rref_call *call, unsigned index, size_t *count);
+
+/** A complex argument: c64 and c128 both read as two doubles {re, im}; portable to C++.
+ *  Errors: as the other readers.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_arg_complex(rref_call *call, unsigned index, double parts[2]);
+
+/** An array of complex: count pairs of float (c64) or double (c128), as element says.
+ *  Errors: as the other readers.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the message.  Since: 0.1 */
+const void *rref_arg_complexes(rref_call *call, unsigned index, rref_type element, size_t *count);
+
+/** Structs: a view of *count structs of the name and size given. A signature without [] has one.
+ *  Errors: as the other readers.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the message.  Since: 0.1 */
+const void *rref_arg_structs(rref_call *call, unsigned index, const char *name, size_t size, size_t *count);
+
+/** A reference, borrowed until the handler returns; keep it with rref_retain.
+ *  Errors: as the other readers.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the call.  Since: 0.1 */
+rref rref_arg_ref(rref_call *call, unsigned index);
+
+/** An array of references, borrowed until the handler returns.
+ *  Errors: as the other readers.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the call.  Since: 0.1 */
+const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count);
+
+/** The function under rref_return: give results, in the signature's order; several calls add up. Copied; a reference
+ *  returned stays the handler's too.
+ *  Errors: SIGNATURE, RANGE (and then the call fails with it); COMPLETED.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: values are copied.  Since: 0.1 */
+int rref_return_v(rref_call *call, const rref_value *values, size_t count);
+
+/** Return a buffer and give it away: sent from where it is, then freed with `release`.
+ *  @param count    elements of the result's type (bytes for "bytes").
+ *  @param release  called once with buffer, on any library thread, also when the call fails.
+ *  Errors: as rref_return_v.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the library.  Since: 0.1 */
+int rref_return_owned(rref_call *call, void *buffer, size_t count, void (*release)(void *buffer));
+
+/** Return an array without copying: an argument's view (its message is kept until the data has left), or memory of the
+ *  object, which then stays occupied until the data has left (refused on concurrent methods).
+ *  Errors: as rref_return_v; STATE on a concurrent method.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the object.  Since: 0.1 */
+int rref_return_borrowed(rref_call *call, const void *buffer, size_t count);
+
+/* ---- errors and information ------------------------------------------------------------------------------------- */
+
+/** The calling thread's last error in a context (NULL: of any, also of rref_init).
+ *  Errors: STATE if it has none.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: *error is the caller's.  Since: 0.1 */
+int rref_last_error(const rref_context *context, rref_error *error);
+
+/** Print the calling thread's last error on stderr: "prefix: rank 1 (node17) field.norm called from rank 0 at f.c:41: text".
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+void rref_perror(const rref_context *context, const char *prefix);
+
+/** An error in the form rref_perror prints. Like snprintf, gives the length needed.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the buffer is the caller's.  Since: 0.1 */
+int rref_error_format(const rref_error *error, char *buffer, size_t size);
+
+/** Name of a status, "RREF_ERR_TIMEOUT".
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: a constant string.  Since: 0.1 */
+const char *rref_error_name(int status);
+
+/** One line of English for a status.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: a constant string.  Since: 0.1 */
+const char *rref_strerror(int status);
+
+/** Version of the library, "0.1.0".
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: a constant string.  Since: 0.1 */
+const char *rref_version(void);
+
+/** Counters of a rank, since init unless said otherwise. */
+typedef struct rref_statistics {
+    uint64_t objects;               /**< objects owned now */
+    uint64_t references;            /**< handles held now */
+    uint64_t futures;               /**< futures held now, by the application or by calls in flight */
+    uint64_t calls_out;             /**< calls sent to other ranks or queued to the own one */
+    uint64_t calls_in;              /**< calls run */
+    uint64_t calls_direct;          /**< sync calls to the own rank run in the calling thread */
+    uint64_t messages_out;          /**< MPI messages of the lanes */
+    uint64_t messages_in;
+    uint64_t bulk_out;              /**< bytes of bulk data */
+    uint64_t bulk_in;
+    uint64_t wakeups;               /**< times a library thread was woken by a doorbell */
+    uint64_t refused;               /**< messages or records that could not be decoded */
+    uint64_t oneway_failures;       /**< one-way calls that failed, as caller */
+    uint64_t threads;               /**< library threads alive now */
+} rref_statistics;
+
+/** Read the counters of this rank.
+ *  Errors: ARGUMENT.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: *statistics is the caller's.  Since: 0.1 */
+int rref_stats(rref_context *context, rref_statistics *statistics);
+
+/** Text that describes the library, and with a context (collective over it) MPI, nodes, ranks, options and where threads
+ *  may run. What rref-info prints.
+ *  @param text  receives a string, on rank 0; elsewhere NULL.
+ *  Errors: NO_MEMORY; MPI.
+ *  Thread: as rref_init.  Blocks: until all ranks are there.  Progress: as rref_wait.  Owns: free(text) is the
+ *  caller's.  Since: 0.1 */
+int rref_info(rref_context *context, char **text);
+
+/* ---- values for calls -------------------------------------------------------------------------------------------- */
+
+static inline rref_value rref_value_make_(rref_kind kind, rref_type element, size_t size, size_t count, uint64_t bits,
+                                          uint64_t extra)
+{
+    rref_value v;
+    v.kind = (uint16_t)kind;
+    v.element = (uint16_t)element;
+    v.size = (uint32_t)size;
+    v.count = count;
+    v.bits = bits;
+    v.extra = extra;
+    return v;
+}
+
+static inline rref_value rref_of_bool(bool x)
+{
+    return rref_value_make_(RREF_VALUE_SCALAR, RREF_BOOL, 1, 1, x ? 1u : 0u, 0);
+}
+static inline rref_value rref_of_i64(int64_t x)
+{
+    return rref_value_make_(RREF_VALUE_SCALAR, RREF_I64, 8, 1, (uint64_t)x, 0);
+}
+static inline rref_value rref_of_u64(uint64_t x) { return rref_value_make_(RREF_VALUE_SCALAR, RREF_U64, 8, 1, x, 0); }
+static inline rref_value rref_of_f64(double x)
+{
+    union { double d; uint64_t u; } pun;
+    pun.d = x;
+    return rref_value_make_(RREF_VALUE_SCALAR, RREF_F64, 8, 1, pun.u, 0);
+}
+static inline rref_value rref_of_f32(float x)
+{
+    union { float f; uint32_t u; } pun;
+    pun.f = x;
+    return rref_value_make_(RREF_VALUE_SCALAR, RREF_F32, 4, 1, pun.u, 0);
+}
+/** Complex numbers by their parts; also for C++. */
+static inline rref_value rref_c128(double re, double im)
+{
+    rref_value r = rref_of_f64(re), i = rref_of_f64(im);
+    return rref_value_make_(RREF_VALUE_SCALAR, RREF_C128, 16, 1, r.bits, i.bits);
+}
+static inline rref_value rref_c64(float re, float im)
+{
+    rref_value r = rref_of_f32(re), i = rref_of_f32(im);
+    return rref_value_make_(RREF_VALUE_SCALAR, RREF_C64, 8, 1, r.bits, i.bits);
+}
+static inline rref_value rref_of_str(const char *x)
+{
+    return rref_value_make_(RREF_VALUE_SCALAR, RREF_STR, 1, 0, (uint64_t)(uintptr_t)x, 0);
+}
+static inline rref_value rref_of_ref(rref x) { return rref_value_make_(RREF_VALUE_SCALAR, RREF_REF, 8, 1, x.bits, 0); }
+static inline rref_value rref_of_value(rref_value x) { return x; }
+static inline rref_value rref_array_of_(rref_kind kind, rref_type element, size_t size, const void *p, size_t n)
+{
+    return rref_value_make_(kind, element, size, n, (uint64_t)(uintptr_t)p, 0);
+}
+/** n bytes at p, copied. */
+static inline rref_value rref_bytes(const void *p, size_t n)
+{
+    return rref_array_of_(RREF_VALUE_ARRAY, RREF_BYTES, 1, p, n);
+}
+/** n bytes at p, borrowed. */
+static inline rref_value rref_borrow_bytes(const void *p, size_t n)
+{
+    return rref_array_of_(RREF_VALUE_BORROW, RREF_BYTES, 1, p, n);
+}
+static inline rref_value rref_struct_of_(rref_kind kind, const char *name, size_t size, const void *p, size_t n)
+{
+    return rref_value_make_(kind, RREF_STRUCT, size, n, (uint64_t)(uintptr_t)p, (uint64_t)(uintptr_t)name);
+}
+/** n structs at p, of the name and size in bytes that the signature states ("struct particle[56][]"). */
+#define rref_structs(name, p, n) rref_struct_of_(RREF_VALUE_ARRAY, (name), sizeof *(p), (p), (n))
+#define rref_borrow_structs(name, p, n) rref_struct_of_(RREF_VALUE_BORROW, (name), sizeof *(p), (p), (n))
+/** Room for one struct result. */
+#define rref_out_struct(name, p) rref_struct_of_(RREF_VALUE_OUT, (name), sizeof *(p), (p), 1)
+static inline rref_value rref_out_of_(rref_type element, size_t size, void *p)
+{
+    return rref_value_make_(RREF_VALUE_OUT, element, size, 1, (uint64_t)(uintptr_t)p, 0);
+}
+static inline rref_value rref_out_array_of_(rref_type element, size_t size, void *p, size_t capacity, size_t *count)
+{
+    return rref_value_make_(RREF_VALUE_OUT_ARRAY, element, size, capacity, (uint64_t)(uintptr_t)p,
+                            (uint64_t)(uintptr_t)count);
+}
+/** Room for a string result of up to capacity - 1 characters and its 0. */
+static inline rref_value rref_out_str(char *p, size_t capacity)
+{
+    return rref_out_array_of_(RREF_STR, 1, p, capacity, NULL);
+}
+/** Room for a bytes result; count may be NULL. */
+static inline rref_value rref_out_bytes(void *p, size_t capacity, size_t *count)
+{
+    return rref_out_array_of_(RREF_BYTES, 1, p, capacity, count);
+}
+/** Room for up to capacity structs; the struct's name and size are checked by the method's signature (size only here). */
+#define rref_out_structs(p, capacity, count) \
+    rref_out_array_of_(RREF_STRUCT, sizeof *(p), (p), (capacity), (count))
+
+#ifdef __cplusplus
+}
+#endif
+
+#define RREF_STR1_(x) #x
+#define RREF_STR2_(x) RREF_STR1_(x)
+#define RREF_SITE_ __FILE__ ":" RREF_STR2_(__LINE__)
+
+#ifndef __cplusplus
+/*
+ * rref_create(ctx, rank, "class", args...)    rref_sync(target, "method", args and outputs...)
+ * rref_async(target, "method", ...)           rref_post(target, "method", ...)
+ *   target: a reference, or a bound method (then without the name). 0 to 12 arguments, each evaluated once: integers,
+ *   bool, float, double, complex, strings, references, and the values made above and by
+ * rref_array(p, n)      n elements, copied         rref_borrow(p, n)                n elements, used in place
+ * rref_out(&x)          room for a scalar result   rref_out_array(p, room, &count)  room for an array result
+ */
+#define RREF_VALUE_(x) _Generic((x), \
+    _Bool: rref_of_bool, char: rref_of_i64, signed char: rref_of_i64, short: rref_of_i64, int: rref_of_i64, \
+    long: rref_of_i64, long long: rref_of_i64, unsigned char: rref_of_u64, unsigned short: rref_of_u64, \
+    unsigned: rref_of_u64, unsigned long: rref_of_u64, unsigned long long: rref_of_u64, \
+    float: rref_of_f32, double: rref_of_f64, float _Complex: rref_of_c64_, double _Complex: rref_of_c128_, \
+    char *: rref_of_str, const char *: rref_of_str, rref: rref_of_ref, rref_value: rref_of_value)(x)
+
+static inline rref_value rref_of_c128_(double _Complex x)
+{
+    union { double _Complex c; double p[2]; } pun = { x };
+    return rref_c128(pun.p[0], pun.p[1]);
+}
+static inline rref_value rref_of_c64_(float _Complex x)
+{
+    union { float _Complex c; float p[2]; } pun = { x };
+    return rref_c64(pun.p[0], pun.p[1]);
+}
+
+#define RREF_INT_TYPE_(T) (sizeof(T) == 1 ? RREF_I8 : sizeof(T) == 2 ? RREF_I16 : sizeof(T) == 4 ? RREF_I32 : RREF_I64)
+#define RREF_UINT_TYPE_(T) (sizeof(T) == 1 ? RREF_U8 : sizeof(T) == 2 ? RREF_U16 : sizeof(T) == 4 ? RREF_U32 : RREF_U64)
+#define RREF_ELEMENT_(p) _Generic((p), \
+    _Bool *: RREF_BOOL, const _Bool *: RREF_BOOL, \
+    char *: RREF_BYTES, const char *: RREF_BYTES, \
+    signed char *: RREF_I8, const signed char *: RREF_I8, short *: RREF_I16, const short *: RREF_I16, \
+    int *: RREF_I32, const int *: RREF_I32, long *: RREF_INT_TYPE_(long), const long *: RREF_INT_TYPE_(long), \
+    long long *: RREF_I64, const long long *: RREF_I64, \
+    unsigned char *: RREF_U8, const unsigned char *: RREF_U8, unsigned short *: RREF_U16, \
+    const unsigned short *: RREF_U16, unsigned *: RREF_U32, const unsigned *: RREF_U32, \
+    unsigned long *: RREF_UINT_TYPE_(long), const unsigned long *: RREF_UINT_TYPE_(long), \
+    unsigned long long *: RREF_U64, const unsigned long long *: RREF_U64, \
+    float *: RREF_F32, const float *: RREF_F32, double *: RREF_F64, const double *: RREF_F64, \
+    float _Complex *: RREF_C64, const float _Complex *: RREF_C64, \
+    double _Complex *: RREF_C128, const double _Complex *: RREF_C128, \
+    rref *: RREF_REF, const rref *: RREF_REF)
+
+/* A compound literal splits at its commas; RREF_JOIN puts all but the last token list together again. */
+#define RREF_ARRAY_OF_(kind, n, ...) \
+    rref_array_of_((kind), RREF_ELEMENT_((__VA_ARGS__)), sizeof *(__VA_ARGS__), (__VA_ARGS__), (n))
+#define RREF_CAT_(a, b) RREF_CAT2_(a, b)
+#define RREF_CAT2_(a, b) a##b
+#define RREF_COUNT_(...) RREF_COUNT2_(__VA_ARGS__, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
+#define RREF_COUNT2_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, N, ...) N
+#define RREF_ARRAY_(kind, ...) RREF_CAT_(RREF_ARRAY_, RREF_COUNT_(__VA_ARGS__))(kind, __VA_ARGS__)
+#define RREF_ARRAY_2(kind, p1, n) RREF_ARRAY_OF_(kind, n, p1)
+#define RREF_ARRAY_3(kind, p1, p2, n) RREF_ARRAY_OF_(kind, n, p1, p2)
+#define RREF_ARRAY_4(kind, p1, p2, p3, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3)
+#define RREF_ARRAY_5(kind, p1, p2, p3, p4, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4)
+#define RREF_ARRAY_6(kind, p1, p2, p3, p4, p5, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5)
+#define RREF_ARRAY_7(kind, p1, p2, p3, p4, p5, p6, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6)
+#define RREF_ARRAY_8(kind, p1, p2, p3, p4, p5, p6, p7, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7)
+#define RREF_ARRAY_9(kind, p1, p2, p3, p4, p5, p6, p7, p8, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8)
+#define RREF_ARRAY_10(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9)
+#define RREF_ARRAY_11(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10)
+#define RREF_ARRAY_12(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11)
+#define RREF_ARRAY_13(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12)
+#define RREF_ARRAY_14(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13)
+#define RREF_ARRAY_15(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14)
+#define RREF_ARRAY_16(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15)
+#define RREF_ARRAY_17(kind, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15, p16, n) RREF_ARRAY_OF_(kind, n, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15, p16)
+#define rref_array(...) RREF_ARRAY_(RREF_VALUE_ARRAY, __VA_ARGS__)
+#define rref_borrow(...) RREF_ARRAY_(RREF_VALUE_BORROW, __VA_ARGS__)
+#define rref_out(p) rref_out_of_(RREF_ELEMENT_(p), sizeof *(p), (p))
+#define rref_out_array(p, capacity, count) \
+    rref_out_array_of_(RREF_ELEMENT_(p), sizeof *(p), (p), (capacity), (count))
+
+#define RREF_LIST_1(v1) (const rref_value[]){ RREF_VALUE_(v1) }, 1u
+#define RREF_LIST_2(v1, v2) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2) }, 2u
+#define RREF_LIST_3(v1, v2, v3) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3) }, 3u
+#define RREF_LIST_4(v1, v2, v3, v4) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4) }, 4u
+#define RREF_LIST_5(v1, v2, v3, v4, v5) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5) }, 5u
+#define RREF_LIST_6(v1, v2, v3, v4, v5, v6) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6) }, 6u
+#define RREF_LIST_7(v1, v2, v3, v4, v5, v6, v7) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6), RREF_VALUE_(v7) }, 7u
+#define RREF_LIST_8(v1, v2, v3, v4, v5, v6, v7, v8) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6), RREF_VALUE_(v7), RREF_VALUE_(v8) }, 8u
+#define RREF_LIST_9(v1, v2, v3, v4, v5, v6, v7, v8, v9) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6), RREF_VALUE_(v7), RREF_VALUE_(v8), RREF_VALUE_(v9) }, 9u
+#define RREF_LIST_10(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6), RREF_VALUE_(v7), RREF_VALUE_(v8), RREF_VALUE_(v9), RREF_VALUE_(v10) }, 10u
+#define RREF_LIST_11(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6), RREF_VALUE_(v7), RREF_VALUE_(v8), RREF_VALUE_(v9), RREF_VALUE_(v10), RREF_VALUE_(v11) }, 11u
+#define RREF_LIST_12(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6), RREF_VALUE_(v7), RREF_VALUE_(v8), RREF_VALUE_(v9), RREF_VALUE_(v10), RREF_VALUE_(v11), RREF_VALUE_(v12) }, 12u
+#define RREF_LIST_13(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13) (const rref_value[]){ RREF_VALUE_(v1), RREF_VALUE_(v2), RREF_VALUE_(v3), RREF_VALUE_(v4), RREF_VALUE_(v5), RREF_VALUE_(v6), RREF_VALUE_(v7), RREF_VALUE_(v8), RREF_VALUE_(v9), RREF_VALUE_(v10), RREF_VALUE_(v11), RREF_VALUE_(v12), RREF_VALUE_(v13) }, 13u
+#define RREF_LIST_0() NULL, 0u
+#define RREF_LIST_14(...) rref_calls_take_at_most_12_arguments, 0u
+#define RREF_LIST_15(...) rref_calls_take_at_most_12_arguments, 0u
+#define RREF_LIST_16(...) rref_calls_take_at_most_12_arguments, 0u
+#define RREF_LIST_17(...) rref_calls_take_at_most_12_arguments, 0u
+#define RREF_LIST_18(...) rref_calls_take_at_most_12_arguments, 0u
+#define RREF_LIST_19(...) rref_calls_take_at_most_12_arguments, 0u
+#define RREF_LIST_20(...) rref_calls_take_at_most_12_arguments, 0u
+#define RREF_LIST_(...) RREF_CAT_(RREF_LIST_, RREF_COUNT_(__VA_ARGS__))(__VA_ARGS__)
+
+#define RREF_CALL_1(fn, t) RREF_PICK_##fn(t)((t), RREF_LIST_0(), RREF_SITE_)
+#define RREF_CALL_2(fn, t, v1) RREF_PICK_##fn(t)((t), RREF_LIST_1(v1), RREF_SITE_)
+#define RREF_CALL_3(fn, t, v1, v2) RREF_PICK_##fn(t)((t), RREF_LIST_2(v1, v2), RREF_SITE_)
+#define RREF_CALL_4(fn, t, v1, v2, v3) RREF_PICK_##fn(t)((t), RREF_LIST_3(v1, v2, v3), RREF_SITE_)
+#define RREF_CALL_5(fn, t, v1, v2, v3, v4) RREF_PICK_##fn(t)((t), RREF_LIST_4(v1, v2, v3, v4), RREF_SITE_)
+#define RREF_CALL_6(fn, t, v1, v2, v3, v4, v5) RREF_PICK_##fn(t)((t), RREF_LIST_5(v1, v2, v3, v4, v5), RREF_SITE_)
+#define RREF_CALL_7(fn, t, v1, v2, v3, v4, v5, v6) RREF_PICK_##fn(t)((t), RREF_LIST_6(v1, v2, v3, v4, v5, v6), RREF_SITE_)
+#define RREF_CALL_8(fn, t, v1, v2, v3, v4, v5, v6, v7) RREF_PICK_##fn(t)((t), RREF_LIST_7(v1, v2, v3, v4, v5, v6, v7), RREF_SITE_)
+#define RREF_CALL_9(fn, t, v1, v2, v3, v4, v5, v6, v7, v8) RREF_PICK_##fn(t)((t), RREF_LIST_8(v1, v2, v3, v4, v5, v6, v7, v8), RREF_SITE_)
+#define RREF_CALL_10(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9) RREF_PICK_##fn(t)((t), RREF_LIST_9(v1, v2, v3, v4, v5, v6, v7, v8, v9), RREF_SITE_)
+#define RREF_CALL_11(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10) RREF_PICK_##fn(t)((t), RREF_LIST_10(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10), RREF_SITE_)
+#define RREF_CALL_12(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11) RREF_PICK_##fn(t)((t), RREF_LIST_11(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11), RREF_SITE_)
+#define RREF_CALL_13(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12) RREF_PICK_##fn(t)((t), RREF_LIST_12(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12), RREF_SITE_)
+#define RREF_CALL_14(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13) RREF_PICK_##fn(t)((t), RREF_LIST_13(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13), RREF_SITE_)
+#define RREF_CALL_15(...) rref_calls_take_at_most_12_arguments
+#define RREF_CALL_16(...) rref_calls_take_at_most_12_arguments
+#define RREF_CALL_17(...) rref_calls_take_at_most_12_arguments
+#define RREF_CALL_18(...) rref_calls_take_at_most_12_arguments
+#define RREF_CALL_19(...) rref_calls_take_at_most_12_arguments
+#define RREF_CALL_20(...) rref_calls_take_at_most_12_arguments
+#define RREF_CALL_(fn, ...) RREF_CAT_(RREF_CALL_, RREF_COUNT_(__VA_ARGS__))(fn, __VA_ARGS__)
+#define RREF_PICK_sync(t) _Generic((t), rref: rref_sync_v, rref_method_ref: rref_sync_m)
+#define RREF_PICK_async(t) _Generic((t), rref: rref_async_v, rref_method_ref: rref_async_m)
+#define RREF_PICK_post(t) _Generic((t), rref: rref_post_v, rref_method_ref: rref_post_m)
+
+#define rref_sync(...) RREF_CALL_(sync, __VA_ARGS__)
+#define rref_async(...) RREF_CALL_(async, __VA_ARGS__)
+#define rref_post(...) RREF_CALL_(post, __VA_ARGS__)
+#define rref_create(context, rank, ...) rref_create_v((context), (rank), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
+/* rref_get(future, outputs...)  rref_set(promise, values...)  rref_return(call, values...) */
+#define rref_get(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_get_v, __VA_ARGS__)
+#define rref_set(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_set_v, __VA_ARGS__)
+#define rref_return(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_return_v, __VA_ARGS__)
+#define RREF_PLAIN_1(fn, t) fn((t), RREF_LIST_0())
+#define RREF_PLAIN_2(fn, t, v1) fn((t), RREF_LIST_1(v1))
+#define RREF_PLAIN_3(fn, t, v1, v2) fn((t), RREF_LIST_2(v1, v2))
+#define RREF_PLAIN_4(fn, t, v1, v2, v3) fn((t), RREF_LIST_3(v1, v2, v3))
+#define RREF_PLAIN_5(fn, t, v1, v2, v3, v4) fn((t), RREF_LIST_4(v1, v2, v3, v4))
+#define RREF_PLAIN_6(fn, t, v1, v2, v3, v4, v5) fn((t), RREF_LIST_5(v1, v2, v3, v4, v5))
+#define RREF_PLAIN_7(fn, t, v1, v2, v3, v4, v5, v6) fn((t), RREF_LIST_6(v1, v2, v3, v4, v5, v6))
+#define RREF_PLAIN_8(fn, t, v1, v2, v3, v4, v5, v6, v7) fn((t), RREF_LIST_7(v1, v2, v3, v4, v5, v6, v7))
+#define RREF_PLAIN_9(fn, t, v1, v2, v3, v4, v5, v6, v7, v8) fn((t), RREF_LIST_8(v1, v2, v3, v4, v5, v6, v7, v8))
+#define RREF_PLAIN_10(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9) fn((t), RREF_LIST_9(v1, v2, v3, v4, v5, v6, v7, v8, v9))
+#define RREF_PLAIN_11(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10) fn((t), RREF_LIST_10(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10))
+#define RREF_PLAIN_12(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11) fn((t), RREF_LIST_11(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11))
+#define RREF_PLAIN_13(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12) fn((t), RREF_LIST_12(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12))
+#define RREF_PLAIN_14(fn, t, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13) fn((t), RREF_LIST_13(v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13))
+
+#else /* C++ */
+
+namespace rref_cxx {
+
+template <class T> struct element;
+#define RREF_ELEMENT_OF_(T, code) template <> struct element<T> { static constexpr rref_type value = code; };
+RREF_ELEMENT_OF_(bool, RREF_BOOL)
+RREF_ELEMENT_OF_(char, RREF_BYTES)
+RREF_ELEMENT_OF_(signed char, RREF_I8)
+RREF_ELEMENT_OF_(short, RREF_I16)
+RREF_ELEMENT_OF_(int, RREF_I32)
+RREF_ELEMENT_OF_(long, sizeof(long) == 4 ? RREF_I32 : RREF_I64)
+RREF_ELEMENT_OF_(long long, RREF_I64)
+RREF_ELEMENT_OF_(unsigned char, RREF_U8)
+RREF_ELEMENT_OF_(unsigned short, RREF_U16)
+RREF_ELEMENT_OF_(unsigned, RREF_U32)
+RREF_ELEMENT_OF_(unsigned long, sizeof(long) == 4 ? RREF_U32 : RREF_U64)
+RREF_ELEMENT_OF_(unsigned long long, RREF_U64)
+RREF_ELEMENT_OF_(float, RREF_F32)
+RREF_ELEMENT_OF_(double, RREF_F64)
+RREF_ELEMENT_OF_(::rref, RREF_REF)
+#undef RREF_ELEMENT_OF_
+
+inline rref_value value(bool x) { return rref_of_bool(x); }
+inline rref_value value(char x) { return rref_of_i64(x); }
+inline rref_value value(signed char x) { return rref_of_i64(x); }
+inline rref_value value(short x) { return rref_of_i64(x); }
+inline rref_value value(int x) { return rref_of_i64(x); }
+inline rref_value value(long x) { return rref_of_i64(x); }
+inline rref_value value(long long x) { return rref_of_i64(x); }
+inline rref_value value(unsigned char x) { return rref_of_u64(x); }
+inline rref_value value(unsigned short x) { return rref_of_u64(x); }
+inline rref_value value(unsigned x) { return rref_of_u64(x); }
+inline rref_value value(unsigned long x) { return rref_of_u64(x); }
+inline rref_value value(unsigned long long x) { return rref_of_u64(x); }
+inline rref_value value(float x) { return rref_of_f32(x); }
+inline rref_value value(double x) { return rref_of_f64(x); }
+inline rref_value value(const char *x) { return rref_of_str(x); }
+inline rref_value value(::rref x) { return rref_of_ref(x); }
+inline rref_value value(rref_value x) { return x; }
+
+template <class T> inline rref_value array(const T *p, size_t n)
+{
+    return rref_array_of_(RREF_VALUE_ARRAY, element<T>::value, sizeof(T), p, n);
+}
+template <class T> inline rref_value borrow(const T *p, size_t n)
+{
+    return rref_array_of_(RREF_VALUE_BORROW, element<T>::value, sizeof(T), p, n);
+}
+template <class T> inline rref_value out(T *p) { return rref_out_of_(element<T>::value, sizeof(T), p); }
+template <class T> inline rref_value out_array(T *p, size_t capacity, size_t *count)
+{
+    return rref_out_array_of_(element<T>::value, sizeof(T), p, capacity, count);
+}
+
+inline int sync_(rref t, const rref_value *v, size_t n, const char *site) { return rref_sync_v(t, v, n, site); }
+inline int sync_(rref_method_ref t, const rref_value *v, size_t n, const char *site) { return rref_sync_m(t, v, n, site); }
+inline rref_future async_(rref t, const rref_value *v, size_t n, const char *site) { return rref_async_v(t, v, n, site); }
+inline rref_future async_(rref_method_ref t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_async_m(t, v, n, site);
+}
+inline int post_(rref t, const rref_value *v, size_t n, const char *site) { return rref_post_v(t, v, n, site); }
+inline int post_(rref_method_ref t, const rref_value *v, size_t n, const char *site) { return rref_post_m(t, v, n, site); }
+
+/* The trailing value keeps the array from being empty; it is not counted. */
+#define RREF_LIST_(args) \
+    static_assert(sizeof...(args) <= 13, "calls take at most 12 arguments"); \
+    const rref_value list[] = { value(args)..., rref_value() }
+template <class T, class... A> inline int sync(const char *site, T target, const A &...args)
+{
+    RREF_LIST_(args);
+    return sync_(target, list, sizeof...(args), site);
+}
+template <class T, class... A> inline rref_future async(const char *site, T target, const A &...args)
+{
+    RREF_LIST_(args);
+    return async_(target, list, sizeof...(args), site);
+}
+template <class T, class... A> inline int post(const char *site, T target, const A &...args)
+{
+    RREF_LIST_(args);
+    return post_(target, list, sizeof...(args), site);
+}
+template <class... A> inline rref create(const char *site, rref_context *context, int rank, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_create_v(context, rank, list, sizeof...(args), site);
+}
+template <class... A> inline int get(rref_future future, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_get_v(future, list, sizeof...(args));
+}
+template <class... A> inline int set(rref_future promise, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_set_v(promise, list, sizeof...(args));
+}
+template <class... A> inline int give(rref_call *call, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_return_v(call, list, sizeof...(args));
+}
+#undef RREF_LIST_
+
+} // namespace rref_cxx
+
+#define rref_array(...) rref_cxx::array(__VA_ARGS__)
+#define rref_borrow(...) rref_cxx::borrow(__VA_ARGS__)
+#define rref_out(p) rref_cxx::out(p)
+#define rref_out_array(p, capacity, count) rref_cxx::out_array((p), (capacity), (count))
+#define rref_sync(...) rref_cxx::sync(RREF_SITE_, __VA_ARGS__)
+#define rref_async(...) rref_cxx::async(RREF_SITE_, __VA_ARGS__)
+#define rref_post(...) rref_cxx::post(RREF_SITE_, __VA_ARGS__)
+#define rref_create(...) rref_cxx::create(RREF_SITE_, __VA_ARGS__)
+#define rref_get(...) rref_cxx::get(__VA_ARGS__)
+#define rref_set(...) rref_cxx::set(__VA_ARGS__)
+#define rref_return(...) rref_cxx::give(__VA_ARGS__)
+
+#endif /* C or C++ */
+
+/*  Typed results for the common handlers: rref_return of one value.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_return_v.  Since: 0.1 */
+static inline int rref_return_one_(rref_call *call, rref_value value) { return rref_return_v(call, &value, 1); }
+static inline int rref_return_bool(rref_call *call, bool x) { return rref_return_one_(call, rref_of_bool(x)); }
+static inline int rref_return_i64(rref_call *call, int64_t x) { return rref_return_one_(call, rref_of_i64(x)); }
+static inline int rref_return_u64(rref_call *call, uint64_t x) { return rref_return_one_(call, rref_of_u64(x)); }
+static inline int rref_return_f32(rref_call *call, float x) { return rref_return_one_(call, rref_of_f32(x)); }
+static inline int rref_return_f64(rref_call *call, double x) { return rref_return_one_(call, rref_of_f64(x)); }
+static inline int rref_return_str(rref_call *call, const char *x) { return rref_return_one_(call, rref_of_str(x)); }
+static inline int rref_return_ref(rref_call *call, rref x) { return rref_return_one_(call, rref_of_ref(x)); }
+
+#endif /* RREF_H */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whether a value fits a type, what becomes of it then, and the text that says why not. */
+#ifndef RRI_FIT_H
+#define RRI_FIT_H
+
+#include "signature.h"
+
+/* Bytes of one array: few enough that the sums over a list never overflow. */
+#define RRI_BYTES_MAX (SIZE_MAX / 32)
+
+typedef enum rri_fit {
+    RRI_FITS = 0,
+    RRI_OTHER_TYPE,
+    RRI_TOO_LARGE,              /* a number outside of the type */
+    RRI_INEXACT,                /* an integer between two floats */
+    RRI_NO_ADDRESS,
+    RRI_BAD_SIZE,               /* elements of another size than the type has */
+    RRI_TOO_MANY                /* elements: more than RRI_BYTES_MAX */
+} rri_fit;
+
+/* "struct s[N]" without "[]": exactly one, without a count for its reader. */
+static inline bool rri_plain_struct(const rri_type *type)
+{
+    return type->element == RREF_STRUCT && !type->array;
+}
+
+/* A value for a scalar type: what its slot is to hold, in two words for a c128, else in one. */
+rri_fit rri_scalar_fit(const rri_type *type, const rref_value *value, uint64_t bits[2]);
+
+/* Whether a value is a number of 64 bits given as just that type, as most are: it fits, and its bits are the slot. */
+static inline bool rri_same_word(const rri_type *type, const rref_value *value)
+{
+    const unsigned words = 1u << RREF_I64 | 1u << RREF_U64 | 1u << RREF_F64;
+
+    return value->element == type->element && value->kind == RREF_VALUE_SCALAR && (words >> type->element & 1);
+}
+
+/* A value for a variable type, and how many elements it has (of a string: characters). */
+rri_fit rri_variable_fit(const rri_type *type, const rref_value *value, size_t *count);
+
+/* Room for a result of a type. */
+rri_fit rri_output_fit(const rri_type *type, const rref_value *output);
+
+/* Fail because of values[i]; there are as many values as types. noun is "argument" or "output". */
+int rri_refuse(const rri_types *types, const rref_value *values, size_t i, rri_fit why, const char *noun);
+
+/* Fail with both lists behind a prefix, "(f64) given, (f64, f64[]) wanted". */
+int rri_refuse_list(const rri_types *types, const rref_value *values, size_t count, const char *prefix);
+
+#endif

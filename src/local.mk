@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The library. Its sources, floor by floor (tests/lint/floors has the rule); a new file is a line here.
+
+RRI_SOURCES = \
+	src/visible.h \
+	src/value.c \
+	src/value.h \
+	src/fit.c \
+	src/fit.h \
+	src/table.c \
+	src/table.h \
+	src/signature.c \
+	src/signature.h \
+	src/pool.c \
+	src/pool.h \
+	src/clock.c \
+	src/clock.h \
+	src/sync.c \
+	src/sync.h \
+	src/error.c \
+	src/error.h \
+	src/log.c \
+	src/log.h \
+	src/place.c \
+	src/place.h \
+	src/progress.c \
+	src/progress.h \
+	src/link.c \
+	src/link.h \
+	src/doorbell.c \
+	src/doorbell.h \
+	src/flow.c \
+	src/flow.h \
+	src/transfer.c \
+	src/transfer.h \
+	src/wire.h \
+	src/call.c \
+	src/call.h \
+	src/handler.c \
+	src/handler.h \
+	src/future.c \
+	src/future.h \
+	src/exec.c \
+	src/exec.h \
+	src/reference.c \
+	src/reference.h \
+	src/class.c \
+	src/class.h \
+	src/promise.c \
+	src/object.c \
+	src/object.h \
+	src/fence.c \
+	src/fence.h \
+	src/init.c \
+	src/init.h \
+	src/options.c \
+	src/options.h \
+	src/info.c \
+	src/info.h
+
+# All of it, internal names included: unit tests are linked with this one.
+noinst_LTLIBRARIES += librri.la
+librri_la_SOURCES = $(RRI_SOURCES)
+librri_la_CPPFLAGS = $(AM_CPPFLAGS) -include $(srcdir)/src/visible.h
+librri_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(HWLOC_CFLAGS)
+librri_la_LIBADD = $(HWLOC_LIBS)
+
+# The library: the same objects, of which only rref_* can be seen from outside.
+lib_LTLIBRARIES += librref.la
+librref_la_SOURCES =
+librref_la_LIBADD = librri.la
+librref_la_LDFLAGS = $(AM_LDFLAGS) -version-info $(RREF_LIBTOOL) -no-undefined -Wl,--version-script=$(srcdir)/src/rref.map
+EXTRA_librref_la_DEPENDENCIES = $(srcdir)/src/rref.map
+EXTRA_DIST += src/rref.map

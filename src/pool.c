@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the free buffers. Invariant: a buffer on the free list has no count. */
+#include "pool.h"
+
+#include <stdlib.h>
+
+void rri_pool_init(rri_pool *pool, size_t room, unsigned keep)
+{
+    *pool = (rri_pool){ .room = room, .keep = keep };
+}
+
+void rri_pool_free(rri_pool *pool)
+{
+    for (rri_buffer *b; (b = pool->free);) {
+        pool->free = b->next;
+        free(b);
+    }
+    pool->kept = 0;
+}
+
+static rri_buffer *make(rri_pool *pool)
+{
+    size_t bytes = (sizeof(rri_buffer) + pool->room + 63) & ~(size_t)63;
+    rri_buffer *b = aligned_alloc(64, bytes);
+    if (b) b->pool = pool;
+    return b;
+}
+
+rri_buffer *rri_buffer_new(rri_pool *pool)
+{
+    rri_lock_take(&pool->lock);
+    rri_buffer *b = pool->free;
+    if (b) {
+        pool->free = b->next;
+        pool->kept--;
+    }
+    rri_lock_give(&pool->lock);
+    if (!b) b = make(pool);
+    if (!b) return NULL;
+    atomic_fetch_add_explicit(&pool->live, 1, memory_order_relaxed);
+    b->next = NULL;
+    b->bytes = 0;
+    b->peer = -1;
+    b->owes = false;
+    atomic_store_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void rri_buffer_keep(rri_buffer *buffer)
+{
+    atomic_fetch_add_explicit(&buffer->refs, 1, memory_order_relaxed);
+}
+
+/* The only count needs no locked instruction to see that it is the last. */
+static bool was_last(rri_buffer *buffer)
+{
+    if (atomic_load_explicit(&buffer->refs, memory_order_acquire) == 1) return true;
+    return atomic_fetch_sub_explicit(&buffer->refs, 1, memory_order_acq_rel) == 1;
+}
+
+void rri_buffer_drop(rri_buffer *buffer)
+{
+    if (!was_last(buffer)) return;
+    rri_pool *pool = buffer->pool;
+    if (buffer->owes) pool->last(pool->up, buffer);
+    atomic_fetch_sub_explicit(&pool->live, 1, memory_order_relaxed);
+    rri_lock_take(&pool->lock);
+    bool keep = pool->kept < pool->keep;
+    if (keep) {
+        buffer->next = pool->free;
+        pool->free = buffer;
+        pool->kept++;
+    }
+    rri_lock_give(&pool->lock);
+    if (!keep) free(buffer);
+}

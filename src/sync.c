@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Locks, futexes and threads. Owns nothing. */
+#include "sync.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SPINS = 64, YIELDS = 16, NAP_NS = 50000 };
+
+/* The holder may have lost its core in the middle of its section: spin for a running one, yield for one that shares this
+ * core, and nap in the end, since yielding does not help against a third thread that spins. */
+void rri_lock_wait(rri_lock *lock)
+{
+    for (unsigned tries = 0;; tries++) {
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && rri_lock_try(lock)) return;
+        if (tries < SPINS) rri_pause();
+        else if (tries < SPINS + YIELDS) sched_yield();
+        else nanosleep(&(struct timespec){ 0, NAP_NS }, NULL);
+    }
+}
+
+bool rri_futex_wait(atomic_uint *word, unsigned expected, int64_t ns)
+{
+    struct timespec limit = { ns / 1000000000, ns % 1000000000 };
+    long rc = syscall(SYS_futex, word, FUTEX_WAIT, expected, ns < 0 ? NULL : &limit, NULL, 0);
+    return !(rc < 0 && errno == ETIMEDOUT);
+}
+
+void rri_futex_wake(atomic_uint *word, int count)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+}
+
+int rri_thread_start(pthread_t *thread, size_t stack, void *(*run)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    int rc = pthread_attr_init(&attr);
+    if (rc) return rc;
+    if (stack < (size_t)PTHREAD_STACK_MIN) stack = (size_t)PTHREAD_STACK_MIN;
+    rc = pthread_attr_setstacksize(&attr, stack);
+    if (rc == 0) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        rc = pthread_create(thread, &attr, run, arg);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    }
+    pthread_attr_destroy(&attr);
+    return rc;
+}

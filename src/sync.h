@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Locks, futexes and threads. */
+#ifndef RRI_SYNC_H
+#define RRI_SYNC_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A lock for sections of some ten nanoseconds: one locked instruction to take, a plain store to give. */
+typedef struct rri_lock { atomic_uint word; } rri_lock;
+
+void rri_lock_wait(rri_lock *lock);
+
+static inline bool rri_lock_try(rri_lock *lock)
+{
+    return atomic_exchange_explicit(&lock->word, 1, memory_order_acquire) == 0;
+}
+
+static inline void rri_lock_take(rri_lock *lock)
+{
+    if (!rri_lock_try(lock)) rri_lock_wait(lock);
+}
+
+static inline void rri_lock_give(rri_lock *lock)
+{
+    atomic_store_explicit(&lock->word, 0, memory_order_release);
+}
+
+/* Sleep while *word == expected, for ns nanoseconds at most (< 0: no limit). Works on memory shared by processes. Wakes for
+ * any reason or none; the caller looks again. Returns false when the time ran out. */
+bool rri_futex_wait(atomic_uint *word, unsigned expected, int64_t ns);
+void rri_futex_wake(atomic_uint *word, int count);
+
+/* Start a thread with a stack of that size, all signals blocked: they are the application's. Returns 0 or an errno. */
+int rri_thread_start(pthread_t *thread, size_t stack, void *(*run)(void *), void *arg);
+
+static inline void rri_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+#endif

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Owns the layout of payloads, and both ways through them.
+ *
+ * The layout follows from the counts alone: one walk over the variables, place(), gives every `where`. Checking values,
+ * packing them and checking what came from outside all take that walk, so a payload passes only if it is what packing
+ * would have made of its counts. No array is larger than RRI_BYTES_MAX, so sums over a list never overflow, and no
+ * offset reaches RRI_BULK.
+ */
+#include "value.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "fit.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "payloads are little-endian and are read where they lie"
+#endif
+
+enum { LANDING_ALIGN = 64, PAYLOAD_ALIGN = 8, TYPE_TEXT = 96 };
+
+/* Slot of a variable. */
+typedef struct extent {
+    uint64_t count;
+    uint64_t where;
+} extent;
+
+/* ---- layout -------------------------------------------------------------------------------------------------- */
+
+static size_t data_bytes(const rri_type *type, uint64_t count)
+{
+    return (size_t)count * type->wire + (type->element == RREF_STR);
+}
+
+static size_t round_up(size_t n, size_t align)
+{
+    return (n + align - 1) & ~(align - 1);
+}
+
+/* The slots alone. Written in place: a copy would wait for the stores it reads, which costs more than all the rest. */
+static inline void start(const rri_types *types, rri_packing *packing)
+{
+    *packing = (rri_packing){ .bytes = types->slots };
+}
+
+/* The next variable's place: advances the packing. */
+static uint64_t place(rri_packing *packing, const rri_type *type, unsigned i, size_t bytes, bool in_bulk)
+{
+    uint64_t where;
+
+    if (in_bulk) {
+        where = packing->bulk | RRI_BULK;
+        packing->bulk += round_up(bytes, LANDING_ALIGN);
+        packing->in_bulk = (uint16_t)(packing->in_bulk | 1u << i);
+        packing->segments++;
+    } else {
+        where = round_up(packing->bytes, type->align);
+        packing->bytes = (size_t)where + bytes;
+    }
+    return where;
+}
+
+static void lay_out(const rri_types *types, const size_t counts[], unsigned in_bulk, rri_packing *packing)
+{
+    start(types, packing);
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        if (type->variable) place(packing, type, i, data_bytes(type, counts[i]), in_bulk >> i & 1);
+    }
+    packing->bytes = round_up(packing->bytes, PAYLOAD_ALIGN);
+}
+
+/* References stay in the payload: they are written there by their codec. */
+static unsigned choose_bulk(const rri_types *types, const size_t counts[], size_t eager)
+{
+    unsigned in_bulk = 0;
+
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        if (type->variable && type->element != RREF_REF && data_bytes(type, counts[i]) > eager / 16) in_bulk |= 1u << i;
+    }
+    return in_bulk;
+}
+
+/* ---- packing ------------------------------------------------------------------------------------------------- */
+
+/* Lists of scalars, the common ones, take the short ways: check_scalars, pack_scalars, read_scalars. */
+static int check_scalars(const rri_types *types, const rref_value *values, rri_packing *packing)
+{
+    uint64_t bits[2];
+
+    for (unsigned i = 0; i < types->count; i++) {
+        if (rri_same_word(&types->type[i], &values[i])) continue;
+        rri_fit f = rri_scalar_fit(&types->type[i], &values[i], bits);
+        if (f != RRI_FITS) return rri_refuse(types, values, i, f, "argument");
+    }
+    start(types, packing);
+    return 0;
+}
+
+static int check_all(const rri_types *types, const rref_value *values, size_t eager, rri_packing *packing)
+{
+    size_t counts[RRI_TYPES_MAX] = { 0 };
+    uint64_t bits[2];
+    bool borrows = false;
+
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        rri_fit f = type->variable ? rri_variable_fit(type, &values[i], &counts[i])
+                                   : rri_scalar_fit(type, &values[i], bits);
+        if (f != RRI_FITS) return rri_refuse(types, values, i, f, "argument");
+        borrows |= values[i].kind == RREF_VALUE_BORROW;
+    }
+    lay_out(types, counts, 0, packing);
+    if (packing->bytes > eager) lay_out(types, counts, choose_bulk(types, counts, eager), packing);
+    packing->borrows = borrows;
+    return 0;
+}
+
+int rri_values_check(const rri_types *types, const rref_value *values, size_t count, size_t eager, rri_packing *packing)
+{
+    if (count != types->count) return rri_refuse_list(types, values, count, "");
+    return types->variables == 0 ? check_scalars(types, values, packing) : check_all(types, values, eager, packing);
+}
+
+static const void *address(const rref_value *value)
+{
+    return (const void *)(uintptr_t)value->bits;
+}
+
+static int pack_refs(const rref_value *value, char *to, const rri_ref_codec *codec)
+{
+    const char *from = address(value);
+    int err = 0;
+
+    for (size_t k = 0; k < value->count && err == 0; k++) {
+        rref reference;
+        memcpy(&reference, from + k * sizeof reference, sizeof reference);
+        err = codec->put(codec->up, reference, to + k * RRI_REF_WIRE);
+    }
+    return err;
+}
+
+static inline int pack_scalar(const rri_type *type, const rref_value *value, char *slot, const rri_ref_codec *codec)
+{
+    uint64_t bits[2] = { 0, 0 };
+
+    if (rri_same_word(type, value)) {
+        memcpy(slot, &value->bits, sizeof value->bits);
+        return 0;
+    }
+    if (type->element == RREF_REF) return codec->put(codec->up, (rref){ value->bits }, slot);
+    rri_scalar_fit(type, value, bits);
+    memcpy(slot, bits, type->element == RREF_C128 ? 16 : 8);
+    return 0;
+}
+
+/* Data of one variable into the payload (gap before it zeroed) or the list of segments; at is the packing so far. */
+static int pack_variable(const rri_types *types, unsigned i, const rref_value *value, rri_packing *at, bool in_bulk,
+                         char *payload, rri_segment *segments, const rri_ref_codec *codec)
+{
+    const rri_type *type = &types->type[i];
+    bool string = type->element == RREF_STR;
+    extent slot = { .count = string ? strlen(address(value)) : value->count };
+    size_t bytes = data_bytes(type, slot.count), filled = at->bytes;
+
+    slot.where = place(at, type, i, bytes, in_bulk);
+    memcpy(payload + type->slot, &slot, sizeof slot);
+    if (in_bulk) {
+        segments[at->segments - 1] = (rri_segment){ (void *)(uintptr_t)value->bits, bytes };
+        return 0;
+    }
+    memset(payload + filled, 0, (size_t)slot.where - filled);
+    if (type->element == RREF_REF) return pack_refs(value, payload + slot.where, codec);
+    if (bytes > 0) memcpy(payload + slot.where, address(value), bytes);
+    return 0;
+}
+
+static int pack_scalars(const rri_types *types, const rref_value *values, char *payload, const rri_ref_codec *codec)
+{
+    int err = 0;
+
+    for (unsigned i = 0; i < types->count && err == 0; i++)
+        err = pack_scalar(&types->type[i], &values[i], payload + types->type[i].slot, codec);
+    return err;
+}
+
+static int pack_all(const rri_types *types, const rref_value *values, const rri_packing *packing, char *payload,
+                    rri_segment *segments, const rri_ref_codec *codec)
+{
+    rri_packing at;
+
+    start(types, &at);
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        int err = type->variable
+                      ? pack_variable(types, i, &values[i], &at, packing->in_bulk >> i & 1, payload, segments, codec)
+                      : pack_scalar(type, &values[i], payload + type->slot, codec);
+        if (err) return err;
+    }
+    memset(payload + at.bytes, 0, packing->bytes - at.bytes);
+    return 0;
+}
+
+int rri_values_pack(const rri_types *types, const rref_value *values, const rri_packing *packing, void *payload,
+                    rri_segment *segments, const rri_ref_codec *codec)
+{
+    return types->variables == 0 ? pack_scalars(types, values, payload, codec)
+                                 : pack_all(types, values, packing, payload, segments, codec);
+}
+
+void rri_segments_copy(const rri_segment *segments, unsigned count, void *landing, rri_segment *copies)
+{
+    char *to = landing;
+
+    for (unsigned i = 0; i < count; i++) {
+        size_t bytes = segments[i].bytes;
+        memcpy(to, segments[i].data, bytes);
+        copies[i] = (rri_segment){ to, bytes };
+        to += round_up(bytes, LANDING_ALIGN);
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+static extent read_extent(const rri_type *type, const void *payload)
+{
+    extent slot;
+    memcpy(&slot, (const char *)payload + type->slot, sizeof slot);
+    return slot;
+}
+
+static int refuse_payload(const rri_types *types, unsigned i, const char *what)
+{
+    char text[TYPE_TEXT];
+
+    rri_type_format(&types->type[i], text, sizeof text);
+    return rri_fail(RREF_ERR_PROTOCOL, "value %u (%s) of a message: %s", i, text, what);
+}
+
+/* What is wrong with an element's data, or NULL. */
+static const char *content_fault(const rri_type *type, const char *data, size_t count)
+{
+    if (type->element == RREF_STR && data[count] != 0) return "the string does not end in 0";
+    if (type->element != RREF_BOOL) return NULL;
+    for (size_t k = 0; k < count; k++)
+        if ((unsigned char)data[k] > 1) return "a bool is neither 0 nor 1";
+    return NULL;
+}
+
+static const char *scalar_fault(const rri_type *type, const char *payload)
+{
+    uint64_t bits;
+
+    if (type->element != RREF_BOOL) return NULL;
+    memcpy(&bits, payload + type->slot, sizeof bits);
+    return bits > 1 ? "a bool is neither 0 nor 1" : NULL;
+}
+
+/* The same for a variable; at is the packing so far, bytes the size of the payload. */
+static const char *variable_fault(const rri_types *types, unsigned i, const char *payload, size_t bytes,
+                                  rri_packing *at)
+{
+    const rri_type *type = &types->type[i];
+    extent slot = read_extent(type, payload);
+    bool in_bulk = slot.where & RRI_BULK;
+
+    if (slot.count > RRI_BYTES_MAX / type->wire) return "the count is out of range";
+    if (rri_plain_struct(type) && slot.count != 1) return "the count of a struct is not 1";
+    size_t size = data_bytes(type, slot.count);
+    if (in_bulk && (size == 0 || type->element == RREF_REF)) return "this cannot travel in bulk";
+    if (slot.where != place(at, type, i, size, in_bulk)) return "the data is not where it must be";
+    if (at->bytes > bytes) return "the data ends outside";
+    return in_bulk ? NULL : content_fault(type, payload + slot.where, (size_t)slot.count);
+}
+
+static int read_scalars(const rri_types *types, const char *payload, rri_packing *packing)
+{
+    for (unsigned i = 0; i < types->count; i++) {
+        const char *fault = scalar_fault(&types->type[i], payload);
+        if (fault) return refuse_payload(types, i, fault);
+    }
+    start(types, packing);
+    return 0;
+}
+
+static int read_all(const rri_types *types, const char *payload, size_t bytes, rri_packing *packing)
+{
+    rri_packing at;
+
+    start(types, &at);
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        const char *fault = type->variable ? variable_fault(types, i, payload, bytes, &at)
+                                           : scalar_fault(type, payload);
+        if (fault) return refuse_payload(types, i, fault);
+    }
+    at.bytes = round_up(at.bytes, PAYLOAD_ALIGN);
+    if (at.bytes > bytes) return rri_fail(RREF_ERR_PROTOCOL, "the values of a message end outside of it");
+    *packing = at;
+    return 0;
+}
+
+int rri_payload_check(const rri_types *types, const void *payload, size_t bytes, rri_packing *packing)
+{
+    if (bytes < types->slots)
+        return rri_fail(RREF_ERR_PROTOCOL, "a message holds %zu bytes of values, at least %" PRIu32 " are needed",
+                        bytes, types->slots);
+    return types->variables == 0 ? read_scalars(types, payload, packing) : read_all(types, payload, bytes, packing);
+}
+
+static bool is_bulk(const rri_type *type, const void *payload)
+{
+    return type->variable && (read_extent(type, payload).where & RRI_BULK);
+}
+
+unsigned rri_payload_segments(const rri_types *types, const void *payload, void *landing, rri_segment *segments)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        if (!is_bulk(type, payload)) continue;
+        extent slot = read_extent(type, payload);
+        segments[n++] = (rri_segment){ (char *)landing + (slot.where & ~RRI_BULK), data_bytes(type, slot.count) };
+    }
+    return n;
+}
+
+int rri_segments_check(const rri_types *types, const void *payload, const rri_segment *segments)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        if (!is_bulk(type, payload)) continue;
+        const char *fault = content_fault(type, segments[n++].data, (size_t)read_extent(type, payload).count);
+        if (fault) return refuse_payload(types, i, fault);
+    }
+    return 0;
+}
+
+const void *rri_payload_data(const rri_types *types, unsigned i, const void *payload, const void *landing,
+                             size_t *count)
+{
+    const rri_type *type = &types->type[i];
+    extent slot = { 1, type->slot };
+
+    if (type->variable) slot = read_extent(type, payload);
+    if (count) *count = (size_t)slot.count;
+    if (!(slot.where & RRI_BULK)) return (const char *)payload + slot.where;
+    return landing ? (const char *)landing + (slot.where & ~RRI_BULK) : NULL;
+}
+
+/* ---- outputs ------------------------------------------------------------------------------------------------- */
+
+int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count)
+{
+    if (count == 0) return 0;
+    if (count != types->count) return rri_refuse_list(types, outputs, count, "outputs ");
+    for (unsigned i = 0; i < count; i++) {
+        rri_fit f = rri_output_fit(&types->type[i], &outputs[i]);
+        if (f != RRI_FITS) return rri_refuse(types, outputs, i, f, "output");
+    }
+    return 0;
+}
+
+/* Elements of room that value i needs in an output array; 0 when its room is sure. */
+static uint64_t room_needed(const rri_type *type, const void *payload)
+{
+    if (!type->variable || rri_plain_struct(type)) return 0;
+    return read_extent(type, payload).count + (type->element == RREF_STR);
+}
+
+bool rri_outputs_fit(const rri_types *types, const void *payload, const rref_value *outputs)
+{
+    for (unsigned i = 0; i < types->count; i++)
+        if (room_needed(&types->type[i], payload) > outputs[i].count) return false;
+    return true;
+}
+
+unsigned rri_outputs_segments(const rri_types *types, const void *payload, const rref_value *outputs, void *landing,
+                              rri_segment *segments)
+{
+    unsigned n = 0;
+
+    if (landing) return rri_payload_segments(types, payload, landing, segments);
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        if (!is_bulk(type, payload)) continue;
+        segments[n++] = (rri_segment){ (void *)(uintptr_t)outputs[i].bits,
+                                       data_bytes(type, read_extent(type, payload).count) };
+    }
+    return n;
+}
+
+static int check_room(const rri_types *types, const void *payload, const rref_value *outputs)
+{
+    char text[TYPE_TEXT];
+
+    for (unsigned i = 0; i < types->count; i++) {
+        uint64_t need = room_needed(&types->type[i], payload);
+        if (need <= outputs[i].count) continue;
+        rri_type_format(&types->type[i], text, sizeof text);
+        return rri_fail(RREF_ERR_TRUNCATED, "output %u (%s) has room for %" PRIu64 ", %" PRIu64 " needed", i, text,
+                        outputs[i].count, need);
+    }
+    return 0;
+}
+
+/* Give back the first `count` references of an output, and blank them. */
+static void drop_refs(const rref_value *output, size_t count, const rri_ref_taker *taker)
+{
+    rref *to = (rref *)(uintptr_t)output->bits;
+
+    for (size_t k = 0; k < count; k++) {
+        if (taker->drop) taker->drop(taker->up, to[k]);
+        to[k].bits = 0;
+    }
+}
+
+static int take_output(const char *wire, size_t count, const rref_value *output, const rri_ref_taker *taker)
+{
+    rref *to = (rref *)(uintptr_t)output->bits;
+
+    for (size_t k = 0; k < count; k++) {
+        int err = taker->take(taker->up, wire + k * RRI_REF_WIRE, &to[k]);
+        if (err == 0) continue;
+        drop_refs(output, k, taker);
+        return err;
+    }
+    return 0;
+}
+
+/* All references or none: what was taken before one that failed is given back. */
+static int take_refs(const rri_types *types, const void *payload, const rref_value *outputs, const rri_ref_taker *taker)
+{
+    size_t count;
+
+    for (unsigned i = 0; i < types->count; i++) {
+        if (types->type[i].element != RREF_REF) continue;
+        const char *wire = rri_payload_data(types, i, payload, NULL, &count);
+        int err = take_output(wire, count, &outputs[i], taker);
+        if (err == 0) continue;
+        while (i-- > 0) {
+            if (types->type[i].element != RREF_REF) continue;
+            rri_payload_data(types, i, payload, NULL, &count);
+            drop_refs(&outputs[i], count, taker);
+        }
+        return err;
+    }
+    return 0;
+}
+
+/* from is NULL when the data is in the output already. */
+static void write_output(const rri_type *type, const void *from, size_t count, const rref_value *output)
+{
+    size_t *counter = (size_t *)(uintptr_t)output->extra;
+    size_t bytes = type->variable ? data_bytes(type, count) : type->size;
+
+    if (type->element != RREF_REF && from && bytes > 0) memcpy((void *)(uintptr_t)output->bits, from, bytes);
+    if (output->kind == RREF_VALUE_OUT_ARRAY && counter) *counter = count;
+}
+
+int rri_outputs_write(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
+                      size_t count, const rri_ref_taker *taker)
+{
+    size_t elements;
+
+    if (count == 0) return 0;
+    int err = check_room(types, payload, outputs);
+    if (err == 0 && types->refs) err = take_refs(types, payload, outputs, taker);
+    if (err) return err;
+    for (unsigned i = 0; i < types->count; i++) {
+        const void *from = rri_payload_data(types, i, payload, landing, &elements);
+        write_output(&types->type[i], from, elements, &outputs[i]);
+    }
+    return 0;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Values: tagged arguments checked against a type list, packed once, and read where they lie.
+ *
+ * A packed list ("payload", little-endian, starts 16-aligned):
+ *   slots   one per type, at type.slot (signature.h). Scalars: bits, the rest of the slot zero. Variable: {count, where}.
+ *   data    of the variables in order, each aligned to its type.align from the start of the payload. Strings carry their 0
+ *           (count excludes it).
+ * where is the offset of the data from the start of the payload; or, with RRI_BULK set, the data travels beside the message
+ * as a segment, and where's other bits are its offset in the landing area (segments in order, each 64-aligned). Strings that
+ * travel in bulk carry their 0 too. There is one payload to given counts: where's follow from them.
+ */
+#ifndef RRI_VALUE_H
+#define RRI_VALUE_H
+
+#include "signature.h"
+
+#define RRI_BULK (UINT64_C(1) << 63)
+
+/* A piece of bulk data. */
+typedef struct rri_segment {
+    void *data;
+    size_t bytes;           /* > 0 */
+} rri_segment;
+
+/* What packing a list of values takes; filled by rri_values_check. */
+typedef struct rri_packing {
+    size_t bytes;           /* of the payload, a multiple of 8 */
+    size_t bulk;            /* bytes of the landing area; 0: nothing travels in bulk */
+    unsigned segments;      /* pieces of bulk data */
+    uint16_t in_bulk;       /* bit i: argument i travels in bulk */
+    bool borrows;           /* some array was RREF_VALUE_BORROW */
+} rri_packing;
+
+/* References are known to a higher floor; it hands in how they are put on the wire and taken off it.
+ * put: reference -> RRI_REF_WIRE bytes; returns 0 or an error code through rri_fail. */
+typedef struct rri_ref_codec {
+    int (*put)(void *up, rref reference, void *wire);
+    void *up;
+} rri_ref_codec;
+
+/* Check `count` values (inputs only; the texts number them from 0) against a list: number, type, range, NULL
+ * pointers; decide what travels in bulk: when the payload would exceed `eager` bytes, every variable of more than
+ * eager/16 bytes does (never ref[]).
+ * Conversions: integers when the value fits; bool from 0 and 1, integers from bool; integers to floats when exact;
+ * f32 to f64; f64 to f32 by rounding, overflow refused (infinities and NaN pass); c64 to c128 and back likewise;
+ * floats never to integers, bools never to floats; complex from complex only. Arrays by exact element, with or
+ * without borrowing; char arrays (RREF_BYTES) count as bytes, i8[] and u8[]; u8[] and i8[] count as bytes. "struct
+ * s[N]" takes one RREF_STRUCT of that name and size.
+ * Errors (text shows the types given and the list wanted, e.g. "axpy(f64) given, axpy(f64, f64[]) wanted" minus the
+ * name): SIGNATURE, RANGE (names argument index, value and type), ARGUMENT (NULL). */
+int rri_values_check(const rri_types *types, const rref_value *values, size_t count, size_t eager, rri_packing *packing);
+
+/* Pack checked values into payload (packing->bytes bytes, 16-aligned; padding is zeroed) and list the segments (room
+ * for packing->segments; data points into the caller's memory). codec may be NULL when types->refs is false.
+ * Returns 0 or what the codec said. */
+int rri_values_pack(const rri_types *types, const rref_value *values, const rri_packing *packing, void *payload,
+                    rri_segment *segments, const rri_ref_codec *codec);
+
+/* Copy segments into the landing area at `landing` (packing->bulk bytes), for calls that do not borrow: fills
+ * `copies` with the segments' new places. */
+void rri_segments_copy(const rri_segment *segments, unsigned count, void *landing, rri_segment *copies);
+
+/* Check a payload that came from outside: slots and data within `bytes` (more may follow: records are padded), each
+ * where as packing makes it, strings end in 0, bools 0 or 1, counts that do not overflow, plain structs have count
+ * 1. What is in bulk has not come yet: rri_segments_check. Fills packing. Returns 0 or RREF_ERR_PROTOCOL. `payload`
+ * is 16-aligned. */
+int rri_payload_check(const rri_types *types, const void *payload, size_t bytes, rri_packing *packing);
+
+/* Lay out the segments of a checked payload in a landing area. Returns how many. */
+unsigned rri_payload_segments(const rri_types *types, const void *payload, void *landing, rri_segment *segments);
+
+/* Check bulk data of a checked payload that has landed: strings end in 0, bools are 0 or 1. Returns 0 or
+ * RREF_ERR_PROTOCOL. */
+int rri_segments_check(const rri_types *types, const void *payload, const rri_segment *segments);
+
+/* Data of value i: in the payload, or in the landing area (NULL without one). A scalar's is its slot, count 1. count
+ * may be NULL. */
+const void *rri_payload_data(const rri_types *types, unsigned i, const void *payload, const void *landing, size_t *count);
+
+/* Check outputs against a list: none, or one per type, exact types (scalars RREF_VALUE_OUT, variables
+ * RREF_VALUE_OUT_ARRAY, one struct RREF_VALUE_OUT; struct arrays by size; refs into rref). Char variables
+ * (RREF_BYTES element) take i8 and u8; outputs of element u8, i8 or RREF_BYTES take bytes. Errors: SIGNATURE,
+ * ARGUMENT (NULL). */
+int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count);
+
+/* Whether checked outputs have the room for a checked payload's values. If so no landing area is needed. */
+bool rri_outputs_fit(const rri_types *types, const void *payload, const rref_value *outputs);
+
+/* Where bulk results land when the caller has given outputs: like rri_payload_segments, and with landing NULL
+ * straight in the outputs' arrays, which must fit: outputs are written all or none. Returns how many. */
+unsigned rri_outputs_segments(const rri_types *types, const void *payload, const rref_value *outputs, void *landing,
+                              rri_segment *segments);
+
+/* Write a checked payload's values into checked outputs, nothing at all when something does not fit (TRUNCATED:
+ * names the output, the room and the need). landing NULL: bulk data landed in the outputs already; its count is
+ * written. take turns a wire reference into a handle; called in order, only after everything is known to fit; what
+ * it returns is an error code, and then the handles taken before it are dropped (drop may be NULL) and their places
+ * are 0. taker may be NULL when types->refs is false. */
+typedef struct rri_ref_taker {
+    int (*take)(void *up, const void *wire, rref *reference);
+    void *up;
+    void (*drop)(void *up, rref reference);
+} rri_ref_taker;
+int rri_outputs_write(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
+                      size_t count, const rri_ref_taker *taker);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Included before every source of the library by the makefile (-include). The library is compiled with -fvisibility=hidden, so
+ * that its parts call each other directly; what rref.h declares is the exception. Saying it here keeps the header, which
+ * is for users, free of it.
+ */
+#ifndef RRI_VISIBLE_H
+#define RRI_VISIBLE_H
+
+#pragma GCC visibility push(default)
+#include <rref.h>
+#pragma GCC visibility pop
+
+#endif
