@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the mapping. The segment is a POSIX one of our own, unlinked as soon as all have mapped it, so that nothing stays behind
+ * and a rank's death hangs nobody. */
+#include "doorbell.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef struct cell {
+    _Alignas(64) atomic_uint announced;
+    atomic_uint sleeping;
+} cell;
+
+struct rri_doorbell {
+    cell *cells;                /* count of them, then count * count of handled[by][from] */
+    atomic_uint *handled;
+    size_t bytes;
+    int count, me;
+};
+
+static size_t segment_bytes(int count)
+{
+    size_t n = (size_t)count;
+    return n * sizeof(cell) + n * n * sizeof(atomic_uint);
+}
+
+static int map(rri_doorbell **bell, int fd, int count, int me)
+{
+    size_t bytes = segment_bytes(count);
+    int flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (at == MAP_FAILED) return rri_fail(RREF_ERR_SYSTEM, "cannot map the doorbell: %s", strerror(errno));
+    rri_doorbell *b = malloc(sizeof *b);
+    if (!b) {
+        munmap(at, bytes);
+        return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the doorbell");
+    }
+    *b = (rri_doorbell){ .cells = at, .bytes = bytes, .count = count, .me = me };
+    b->handled = (atomic_uint *)(void *)((char *)at + (size_t)count * sizeof(cell));
+    *bell = b;
+    return RREF_OK;
+}
+
+int rri_doorbell_make(rri_doorbell **bell, char name[RRI_DOORBELL_NAME], int count)
+{
+    static atomic_uint number;
+    name[0] = 0;
+    if (count == 1) return map(bell, -1, 1, 0);
+    snprintf(name, RRI_DOORBELL_NAME, "/rref-%ld-%u", (long)getpid(), atomic_fetch_add(&number, 1));
+    int fd = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+    if (fd < 0) return rri_fail(RREF_ERR_SYSTEM, "cannot create shared memory %s: %s", name, strerror(errno));
+    int rc = posix_fallocate(fd, 0, (off_t)segment_bytes(count));
+    rc = rc ? rri_fail(RREF_ERR_SYSTEM, "no room for shared memory %s: %s", name, strerror(rc)) : map(bell, fd, count, 0);
+    close(fd);
+    if (rc) {
+        shm_unlink(name);
+        name[0] = 0;
+    }
+    return rc;
+}
+
+int rri_doorbell_map(rri_doorbell **bell, const char *name, int count, int me)
+{
+    int fd = shm_open(name, O_RDWR, 0600);
+    if (fd < 0) return rri_fail(RREF_ERR_SYSTEM, "cannot open shared memory %s: %s", name, strerror(errno));
+    int rc = map(bell, fd, count, me);
+    close(fd);
+    return rc;
+}
+
+void rri_doorbell_unlink(const char *name)
+{
+    if (name[0]) shm_unlink(name);
+}
+
+void rri_doorbell_free(rri_doorbell *bell)
+{
+    if (!bell) return;
+    munmap(bell->cells, bell->bytes);
+    free(bell);
+}
+
+void rri_doorbell_ring(rri_doorbell *bell, int to)
+{
+    cell *c = &bell->cells[to];
+    atomic_fetch_add(&c->announced, 1);
+    if (atomic_load(&c->sleeping) && atomic_exchange(&c->sleeping, 0)) rri_futex_wake(&c->announced, 1);
+}
+
+void rri_doorbell_wake(rri_doorbell *bell)
+{
+    cell *c = &bell->cells[bell->me];
+    atomic_fetch_add(&c->announced, 1);
+    atomic_store(&c->sleeping, 0);
+    rri_futex_wake(&c->announced, 1);
+}
+
+void rri_doorbell_sleep(rri_doorbell *bell, unsigned seen, int64_t ns)
+{
+    rri_futex_wait(&bell->cells[bell->me].announced, seen, ns);
+}
+
+unsigned rri_doorbell_announced(const rri_doorbell *bell)
+{
+    return atomic_load(&bell->cells[bell->me].announced);
+}
+
+void rri_doorbell_asleep(rri_doorbell *bell, bool asleep)
+{
+    atomic_store(&bell->cells[bell->me].sleeping, asleep);
+}
+
+bool rri_doorbell_sleeps(const rri_doorbell *bell)
+{
+    return atomic_load_explicit(&bell->cells[bell->me].sleeping, memory_order_acquire);
+}
+
+static atomic_uint *handled(const rri_doorbell *bell, int by, int from)
+{
+    return &bell->handled[(size_t)by * (size_t)bell->count + (size_t)from];
+}
+
+void rri_doorbell_handled(rri_doorbell *bell, int from)
+{
+    atomic_uint *h = handled(bell, bell->me, from);
+    atomic_store_explicit(h, atomic_load_explicit(h, memory_order_relaxed) + 1, memory_order_release);
+}
+
+unsigned rri_doorbell_handled_by(const rri_doorbell *bell, int to)
+{
+    return atomic_load_explicit(handled(bell, to, bell->me), memory_order_acquire);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The doorbell: node-shared memory in which senders announce messages and sleepers say that they sleep.
+ *
+ * Per rank of the node: announced, a counter that a sender raises after its MPI send; sleeping, set by a rank before it
+ * sleeps; and handled[from], how many messages it has taken from each neighbour. A counter, since with a flag a message that
+ * MPI still keeps back would be slept on. Counters wrap and are compared for equality only.
+ */
+#ifndef RRI_DOORBELL_H
+#define RRI_DOORBELL_H
+
+#include "sync.h"
+
+typedef struct rri_doorbell rri_doorbell;
+
+enum { RRI_DOORBELL_NAME = 64 };
+
+/* Make the segment for `count` ranks under a fresh name, or map one made by a neighbour. Returns 0 or RREF_ERR_SYSTEM through
+ * rri_fail. A count of 1 needs no name: plain memory. */
+int rri_doorbell_make(rri_doorbell **bell, char name[RRI_DOORBELL_NAME], int count);
+int rri_doorbell_map(rri_doorbell **bell, const char *name, int count, int me);
+void rri_doorbell_unlink(const char *name);
+void rri_doorbell_free(rri_doorbell *bell);
+
+/* Tell neighbour `to` of one more message; wakes it if it sleeps. */
+void rri_doorbell_ring(rri_doorbell *bell, int to);
+
+/* Wake this rank's own sleeper, whatever it says of itself. */
+void rri_doorbell_wake(rri_doorbell *bell);
+
+/* Sleep until the counter moves from `seen`; the caller has said rri_doorbell_asleep before and looked once more. */
+void rri_doorbell_sleep(rri_doorbell *bell, unsigned seen, int64_t ns);
+unsigned rri_doorbell_announced(const rri_doorbell *bell);
+void rri_doorbell_asleep(rri_doorbell *bell, bool asleep);
+bool rri_doorbell_sleeps(const rri_doorbell *bell);
+
+/* Publish that one more message of neighbour `from` was taken; ask how many of mine `to` has taken. */
+void rri_doorbell_handled(rri_doorbell *bell, int from);
+unsigned rri_doorbell_handled_by(const rri_doorbell *bell, int to);
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Owns the lanes and the message buffers.
+ * Locking key: i constant, l the lane's lock, x the flow's lock, a atomic.
+ * Lock order: a lane's, then the flow's.
+ */
+#include "flow.h"
+#include "error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct lane {
+    rri_lock lock;
+    int peer;                       /* i */
+    rri_buffer *open[2];            /* l: being filled, by stream */
+    rri_buffer *first, *last;       /* l: requests that wait for credit */
+    size_t queued;                  /* l: bytes of them */
+    uint32_t credit;                /* l: request messages that may leave */
+    uint32_t in_flight;             /* l: request messages without their credit back */
+    uint64_t numbers;               /* l: creations made */
+    uint64_t records;               /* l: records given to it */
+    atomic_uint owed;               /* a: credits to give back */
+    atomic_uint event;              /* a: changes when requests left the queue */
+    atomic_bool full;               /* a: requests queue; written under the lock */
+    atomic_bool dirty;              /* x: in the dirty list; read without the lock as a hint */
+    struct lane *next_dirty;        /* x */
+} lane;
+
+struct rri_flow {
+    rri_link *link;                 /* i */
+    rri_flow_config config;         /* i */
+    rri_pool pool;
+    int me, size;                   /* i */
+    lane *lanes;                    /* i */
+    rri_lock lock;
+    lane *dirty, *dirty_last;       /* x: first in, first out */
+    unsigned dirty_count;           /* x */
+    rri_buffer *inbox, *inbox_last; /* x: messages to the own rank */
+    rri_buffer *outbox, *outbox_last; /* x: messages left for the driver */
+    atomic_uint waiting;            /* a: lanes in the dirty list + messages in inbox and outbox */
+    atomic_uint inside;             /* a: messages in the inbox */
+    atomic_uint self_open;          /* a: records or messages to the own rank on their way */
+    _Atomic uint64_t refused;       /* a */
+};
+
+static void owe(rri_flow *flow, int peer);
+
+static void repay(void *up, rri_buffer *buffer)
+{
+    owe(up, buffer->peer);
+}
+
+int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **out)
+{
+    rri_flow *flow = calloc(1, sizeof *flow);
+    if (flow) flow->lanes = calloc((size_t)rri_link_size(link), sizeof *flow->lanes);
+    if (!flow || !flow->lanes) {
+        free(flow);
+        return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d lanes", rri_link_size(link));
+    }
+    flow->link = link;
+    flow->config = *config;
+    flow->me = rri_link_rank(link);
+    flow->size = rri_link_size(link);
+    rri_pool_init(&flow->pool, config->room, 256);
+    flow->pool.last = repay;
+    flow->pool.up = flow;
+    for (int i = 0; i < flow->size; i++) {
+        flow->lanes[i].peer = i;
+        flow->lanes[i].credit = config->credits;
+    }
+    *out = flow;
+    return RREF_OK;
+}
+
+static void drop_chain(rri_buffer *b)
+{
+    while (b) {
+        rri_buffer *next = b->next;
+        b->owes = false;
+        rri_buffer_drop(b);
+        b = next;
+    }
+}
+
+void rri_flow_close(rri_flow *flow)
+{
+    if (!flow) return;
+    for (int i = 0; i < flow->size; i++) {
+        lane *l = &flow->lanes[i];
+        drop_chain(l->first);
+        for (int s = 0; s < 2; s++)
+            if (l->open[s]) rri_buffer_drop(l->open[s]);
+    }
+    drop_chain(flow->inbox);
+    drop_chain(flow->outbox);
+    rri_pool_free(&flow->pool);
+    free(flow->lanes);
+    free(flow);
+}
+
+rri_pool *rri_flow_pool(rri_flow *flow) { return &flow->pool; }
+
+static void append(rri_buffer **first, rri_buffer **last, rri_buffer *b)
+{
+    b->next = NULL;
+    if (*first) (*last)->next = b;
+    else *first = b;
+    *last = b;
+}
+
+static void mark_dirty(rri_flow *flow, lane *l)
+{
+    if (atomic_load_explicit(&l->dirty, memory_order_acquire)) return;
+    rri_lock_take(&flow->lock);
+    if (!l->dirty) {
+        l->dirty = true;
+        l->next_dirty = NULL;
+        if (flow->dirty) flow->dirty_last->next_dirty = l;
+        else flow->dirty = l;
+        flow->dirty_last = l;
+        flow->dirty_count++;
+        atomic_fetch_add(&flow->waiting, 1);
+    }
+    rri_lock_give(&flow->lock);
+}
+
+static void owe(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    if (atomic_fetch_add(&l->owed, 1) == 0) mark_dirty(flow, l);
+}
+
+/* The lane is held: messages of a lane leave in order. */
+static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
+{
+    rri_message *m = (rri_message *)(void *)b->data;
+    m->credits = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
+    m->bytes = b->bytes;
+    b->peer = l->peer;
+    if (l->peer != flow->me && flow->config.direct) {
+        rri_link_send(flow->link, b);
+        return;
+    }
+    rri_lock_take(&flow->lock);
+    if (l->peer == flow->me) {
+        append(&flow->inbox, &flow->inbox_last, b);
+        atomic_fetch_add(&flow->inside, 1);
+    } else {
+        append(&flow->outbox, &flow->outbox_last, b);
+    }
+    atomic_fetch_add(&flow->waiting, 1);
+    rri_lock_give(&flow->lock);
+    if (rri_doorbell_sleeps(rri_link_bell(flow->link))) rri_link_kick(flow->link);
+}
+
+static void spend(rri_flow *flow, lane *l, rri_buffer *b)
+{
+    l->credit--;
+    l->in_flight++;
+    dispatch(flow, l, b);
+}
+
+static void close_open(rri_flow *flow, lane *l, rri_stream stream)
+{
+    rri_buffer *b = l->open[stream];
+    if (!b) return;
+    l->open[stream] = NULL;
+    if (stream == RRI_ANSWERS) {
+        dispatch(flow, l, b);
+    } else if (l->credit > 0 && !l->first) {
+        spend(flow, l, b);
+    } else {
+        append(&l->first, &l->last, b);
+        l->queued += b->bytes;
+        l->full = true;
+    }
+}
+
+static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream)
+{
+    rri_buffer *b = rri_buffer_new(&flow->pool);
+    if (!b) return NULL;
+    rri_message *m = (rri_message *)(void *)b->data;
+    *m = (rri_message){ .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .counted = stream == RRI_REQUESTS };
+    b->bytes = sizeof *m;
+    l->open[stream] = b;
+    return b;
+}
+
+rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
+{
+    lane *l = &flow->lanes[peer];
+    if (peer == flow->me) atomic_fetch_add(&flow->self_open, 1);
+    rri_lock_take(&l->lock);
+    rri_buffer *b = l->open[stream];
+    if (b && b->bytes + bytes > flow->config.batch) {
+        close_open(flow, l, stream);
+        b = NULL;
+    }
+    int failed = RREF_OK;
+    if (bytes > flow->config.room - sizeof(rri_message)) failed = RREF_ERR_RANGE;
+    else if (stream == RRI_REQUESTS && l->queued > flow->config.queue_limit) failed = RREF_ERR_WOULD_BLOCK;
+    else if (!b && !(b = open_buffer(flow, l, stream))) failed = RREF_ERR_NO_MEMORY;
+    if (failed) {
+        rri_lock_give(&l->lock);
+        if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
+        rri_fail(failed, failed == RREF_ERR_NO_MEMORY ? "no memory for a message to rank %d"
+                         : failed == RREF_ERR_RANGE ? "more references than fit a message to rank %d"
+                                                    : "too much is queued to rank %d", peer);
+        return NULL;
+    }
+    rri_record *r = (rri_record *)(void *)(b->data + b->bytes);
+    b->bytes += (uint32_t)bytes;
+    r->bytes = (uint32_t)bytes;
+    return r;
+}
+
+void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
+{
+    lane *l = &flow->lanes[peer];
+    l->open[stream]->bytes -= (uint32_t)bytes;
+    rri_lock_give(&l->lock);
+    if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
+}
+
+void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
+{
+    lane *l = &flow->lanes[peer];
+    l->records++;
+    bool wait = !hurry && (stream == RRI_ANSWERS || l->in_flight > 0 || l->first);
+    if (wait) {
+        mark_dirty(flow, l);
+    } else {
+        close_open(flow, l, stream);
+    }
+    rri_lock_give(&l->lock);
+}
+
+uint64_t rri_lane_number(rri_flow *flow, int peer) { return ++flow->lanes[peer].numbers; }
+
+bool rri_lane_full(rri_flow *flow, int peer) { return atomic_load(&flow->lanes[peer].full); }
+
+atomic_uint *rri_lane_event(rri_flow *flow, int peer) { return &flow->lanes[peer].event; }
+
+static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
+{
+    rri_lock_take(&l->lock);
+    if (credits > l->in_flight) credits = l->in_flight;
+    l->credit += credits;
+    l->in_flight -= credits;
+    for (rri_buffer *b; (b = l->first) && l->credit > 0;) {
+        l->first = b->next;
+        l->queued -= b->bytes;
+        spend(flow, l, b);
+    }
+    bool freed = l->full && !l->first;
+    if (freed) l->full = false;
+    close_open(flow, l, RRI_REQUESTS);      /* an answer came: what waited for company leaves */
+    rri_lock_give(&l->lock);
+    if (freed) {
+        atomic_fetch_add(&l->event, 1);
+        rri_futex_wake(&l->event, INT32_MAX);
+    }
+}
+
+static lane *next_dirty(rri_flow *flow)
+{
+    rri_lock_take(&flow->lock);
+    lane *l = flow->dirty;
+    if (l) {
+        flow->dirty = l->next_dirty;
+        flow->dirty_count--;
+        l->dirty = false;
+        atomic_fetch_sub(&flow->waiting, 1);
+    }
+    rri_lock_give(&flow->lock);
+    return l;
+}
+
+/* An empty message carries credits when nothing else does. */
+static void flush_lane(rri_flow *flow, lane *l, bool requests)
+{
+    rri_lock_take(&l->lock);
+    close_open(flow, l, RRI_ANSWERS);
+    if (requests) close_open(flow, l, RRI_REQUESTS);
+    if (atomic_load(&l->owed) > 0 && open_buffer(flow, l, RRI_ANSWERS)) close_open(flow, l, RRI_ANSWERS);
+    bool left = l->open[RRI_REQUESTS] != NULL;
+    rri_lock_give(&l->lock);
+    if (left) mark_dirty(flow, l);
+}
+
+unsigned rri_flow_flush(rri_flow *flow, bool requests)
+{
+    unsigned flushed = 0;
+    if (!atomic_load_explicit(&flow->waiting, memory_order_acquire)) return 0;
+    rri_lock_take(&flow->lock);
+    unsigned due = flow->dirty_count;       /* lanes marked again meanwhile are for the next time */
+    rri_lock_give(&flow->lock);
+    for (lane *l; flushed < due && (l = next_dirty(flow)); flushed++) flush_lane(flow, l, requests);
+    return flushed;
+}
+
+bool rri_flow_waiting(const rri_flow *flow)
+{
+    return atomic_load(&flow->waiting) != 0;
+}
+
+static rri_buffer *take_first(rri_flow *flow, rri_buffer **first)
+{
+    rri_lock_take(&flow->lock);
+    rri_buffer *b = *first;
+    if (b) {
+        *first = b->next;
+        b->next = NULL;
+        atomic_fetch_sub(&flow->waiting, 1);
+        if (first == &flow->inbox) atomic_fetch_sub(&flow->inside, 1);
+    }
+    rri_lock_give(&flow->lock);
+    return b;
+}
+
+unsigned rri_flow_drain(rri_flow *flow)
+{
+    unsigned sent = 0;
+    if (flow->config.direct) return 0;
+    for (rri_buffer *b; (b = take_first(flow, &flow->outbox)); sent++) rri_link_send(flow->link, b);
+    return sent;
+}
+
+static bool well_formed(const rri_buffer *b)
+{
+    const rri_message *m = (const rri_message *)(const void *)b->data;
+    return b->bytes >= sizeof *m && m->magic == RRI_MAGIC && m->version == RRI_WIRE_VERSION && m->bytes == b->bytes;
+}
+
+rri_buffer *rri_flow_receive(rri_flow *flow)
+{
+    rri_buffer *b = atomic_load_explicit(&flow->inside, memory_order_acquire) ? take_first(flow, &flow->inbox) : NULL;
+    if (!b) b = rri_link_receive(flow->link);
+    if (!b) return NULL;
+    if (!well_formed(b)) {
+        atomic_fetch_add(&flow->refused, 1);
+        rri_buffer_drop(b);
+        return NULL;
+    }
+    uint32_t credits = ((const rri_message *)(const void *)b->data)->credits;
+    if (credits) take_credits(flow, &flow->lanes[b->peer], credits);
+    return b;
+}
+
+static unsigned count_records(const rri_buffer *b)
+{
+    unsigned n = 0;
+    for (uint32_t at = sizeof(rri_message); at < b->bytes; n++)
+        at += ((const rri_record *)(const void *)(b->data + at))->bytes;
+    return n;
+}
+
+static bool memory_is_short(const rri_flow *flow)
+{
+    return atomic_load_explicit(&flow->pool.live, memory_order_relaxed) * flow->pool.room > flow->config.park_limit;
+}
+
+void rri_flow_last(rri_flow *flow, rri_buffer *buffer)
+{
+    const rri_message *m = (const rri_message *)(const void *)buffer->data;
+    if (!m->counted) return;
+    if (memory_is_short(flow)) buffer->owes = true;
+    else atomic_fetch_add(&flow->lanes[buffer->peer].owed, 1);
+}
+
+void rri_flow_done(rri_flow *flow, rri_buffer *buffer)
+{
+    lane *l = &flow->lanes[buffer->peer];
+    if (l->peer == flow->me) atomic_fetch_sub(&flow->self_open, count_records(buffer));
+    if (!rri_link_recycle(flow->link, buffer)) rri_buffer_drop(buffer);
+    if (atomic_load_explicit(&l->owed, memory_order_relaxed)) mark_dirty(flow, l);
+}
+
+bool rri_flow_self_pending(const rri_flow *flow) { return atomic_load(&flow->self_open) != 0; }
+bool rri_flow_inbox(const rri_flow *flow) { return atomic_load(&flow->inside) != 0; }
+uint64_t rri_flow_refused(const rri_flow *flow) { return atomic_load_explicit(&flow->refused, memory_order_relaxed); }
+
+uint64_t rri_flow_records(rri_flow *flow)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < flow->size; i++) {
+        rri_lock_take(&flow->lanes[i].lock);
+        sum += flow->lanes[i].records;
+        rri_lock_give(&flow->lanes[i].lock);
+    }
+    return sum;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Flow: one lane to every rank, the own one included. A lane fills messages with records, in order, and sends them under
+ * credit. Two streams: requests take a credit per message and wait in the lane when there is none; answers never wait, since
+ * there are no more of them than requests.
+ */
+#ifndef RRI_FLOW_H
+#define RRI_FLOW_H
+
+#include "link.h"
+#include "wire.h"
+
+typedef enum rri_stream { RRI_REQUESTS, RRI_ANSWERS } rri_stream;
+
+typedef struct rri_flow rri_flow;
+
+typedef struct rri_flow_config {
+    size_t batch;               /* bytes up to which records share a message */
+    size_t room;                /* bytes of the largest message */
+    unsigned credits;           /* request messages in flight to a peer */
+    size_t queue_limit;         /* bytes that may queue to a peer */
+    size_t park_limit;          /* bytes of received messages kept; beyond it credits stay out */
+    bool direct;                /* any thread may call MPI; else only the driver sends */
+} rri_flow_config;
+
+int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **flow);
+void rri_flow_close(rri_flow *flow);
+rri_pool *rri_flow_pool(rri_flow *flow);
+
+/* Room for a record of `bytes` (a multiple of 16) in the lane to a peer, 16-aligned; the lane is held until end or undo. NULL
+ * through rri_fail: NO_MEMORY; WOULD_BLOCK when queue_limit is reached. */
+rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes);
+void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes);
+
+/* Let the record go: at once (hurry), or with company: a request leaves at once only when nothing is in flight. */
+void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry);
+
+/* The next number of a creation on that peer; the lane is held. */
+uint64_t rri_lane_number(rri_flow *flow, int peer);
+
+/* Whether requests queue for want of credit; an application thread then waits for the event word to change. */
+bool rri_lane_full(rri_flow *flow, int peer);
+atomic_uint *rri_lane_event(rri_flow *flow, int peer);
+
+/* Send what waits in buffers: answers and credits only, or requests too. */
+unsigned rri_flow_flush(rri_flow *flow, bool requests);
+/* Whether flush has anything to do. */
+bool rri_flow_waiting(const rri_flow *flow);
+
+/* Send what threads that may not call MPI have left. Driver only. */
+unsigned rri_flow_drain(rri_flow *flow);
+
+/* The next message, from the own rank or from MPI; checked, its credits taken. Driver only. */
+rri_buffer *rri_flow_receive(rri_flow *flow);
+/* The last record of a message is about to be served: its credit may go back, with the answer if there is one. */
+void rri_flow_last(rri_flow *flow, rri_buffer *buffer);
+/* All records of a message were seen: drops the buffer. */
+void rri_flow_done(rri_flow *flow, rri_buffer *buffer);
+
+/* Messages of the own rank to itself that were not yet received in full. */
+bool rri_flow_self_pending(const rri_flow *flow);
+bool rri_flow_inbox(const rri_flow *flow);
+uint64_t rri_flow_refused(const rri_flow *flow);
+/* Records given to lanes so far. */
+uint64_t rri_flow_records(rri_flow *flow);
+
+#endif

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Owns the communicators, the ring, pending sends and data, and the doorbell.
+ * Locking key: i constant after start, d driver only, l under lock, a atomic, p written by the one sender to a peer.
+ */
+#include "link.h"
+#include "error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TAG = 1, PIECE = 1 << 30 };
+
+typedef struct pending {
+    MPI_Request request;
+    rri_buffer *buffer;
+    struct pending *next;
+} pending;
+
+typedef struct slot {
+    MPI_Request request;
+    rri_buffer *buffer;
+} slot;
+
+struct rri_link {
+    MPI_Comm lane, bulk;        /* i */
+    int rank, size;             /* i */
+    int local_size;             /* i */
+    int *local;                 /* i: a rank's number on this node, or -1 */
+    rri_doorbell *bell;         /* i */
+    rri_pool *pool;             /* i */
+    slot *ring;                 /* d */
+    rri_buffer *spare;          /* d: for the next receive */
+    unsigned slots, oldest;     /* i, d */
+    atomic_uint *announced;     /* p: messages announced, by local number */
+    atomic_uint handled;        /* written by the driver: same-node messages received */
+    atomic_uint kicks;          /* a: own rings of the doorbell */
+    rri_lock lock;
+    pending *sends;             /* l */
+    rri_moving *moving;         /* l: newly started; the driver moves them to `moved` */
+    rri_moving *moved;          /* d */
+    atomic_uint busy;           /* a: pending sends + data on its way */
+    atomic_uint movers;         /* a: data on its way */
+    uint64_t *sent;             /* p: messages, by rank */
+    _Atomic uint64_t received;  /* written by the driver */
+};
+
+static int mpi_failed(int rc, const char *what)
+{
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int length;
+    MPI_Error_string(rc, text, &length);
+    return rri_fail(RREF_ERR_MPI, "%s: %s", what, text);
+}
+
+static int duplicate(MPI_Comm from, MPI_Comm *to)
+{
+    int rc = MPI_Comm_dup(from, to);
+    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Comm_dup");
+    MPI_Comm_set_errhandler(*to, MPI_ERRORS_RETURN);
+    return RREF_OK;
+}
+
+/* The first rank of the node makes the segment; all agree on whether everybody has it before its name goes. */
+static int open_bell(rri_link *link, MPI_Comm node, int me)
+{
+    char name[RRI_DOORBELL_NAME] = "";
+    int rc = RREF_OK;
+    if (me == 0) rc = rri_doorbell_make(&link->bell, name, link->local_size);
+    MPI_Bcast(name, sizeof name, MPI_CHAR, 0, node);
+    if (me != 0)
+        rc = name[0] ? rri_doorbell_map(&link->bell, name, link->local_size, me)
+                     : rri_fail(RREF_ERR_SYSTEM, "the node's first rank has no doorbell");
+    MPI_Barrier(node);
+    if (me == 0) rri_doorbell_unlink(name);
+    return rc;
+}
+
+static int find_neighbours(rri_link *link)
+{
+    MPI_Comm node;
+    int me, rc = MPI_Comm_split_type(link->lane, MPI_COMM_TYPE_SHARED, link->rank, MPI_INFO_NULL, &node);
+    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Comm_split_type");
+    MPI_Comm_rank(node, &me);
+    MPI_Comm_size(node, &link->local_size);
+    int *members = calloc((size_t)link->local_size, sizeof *members);
+    link->local = malloc((size_t)link->size * sizeof *link->local);
+    link->sent = calloc((size_t)link->size, sizeof *link->sent);
+    link->announced = calloc((size_t)link->local_size, sizeof *link->announced);
+    if (members && link->local && link->sent && link->announced) {
+        MPI_Allgather(&link->rank, 1, MPI_INT, members, 1, MPI_INT, node);
+        for (int i = 0; i < link->size; i++) link->local[i] = -1;
+        for (int i = 0; i < link->local_size; i++) link->local[members[i]] = i;
+        rc = open_bell(link, node, me);
+    } else {
+        rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", link->size);
+    }
+    free(members);
+    MPI_Comm_free(&node);
+    return rc;
+}
+
+int rri_link_open(MPI_Comm comm, rri_link **out)
+{
+    rri_link *link = calloc(1, sizeof *link);
+    if (!link) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a link");
+    link->lane = link->bulk = MPI_COMM_NULL;
+    int rc = duplicate(comm, &link->lane);
+    if (rc == RREF_OK) rc = duplicate(comm, &link->bulk);
+    if (rc == RREF_OK) {
+        MPI_Comm_rank(link->lane, &link->rank);
+        MPI_Comm_size(link->lane, &link->size);
+        rc = find_neighbours(link);
+    }
+    int worst = rc;
+    if (link->lane != MPI_COMM_NULL) MPI_Allreduce(&rc, &worst, 1, MPI_INT, MPI_MIN, link->lane);
+    if (worst != RREF_OK) {
+        if (rc == RREF_OK) rc = rri_fail(worst, "another rank could not set up its link");
+        rri_link_close(link, false);
+        return rc;
+    }
+    *out = link;
+    return RREF_OK;
+}
+
+static int post(rri_link *link, slot *s)
+{
+    return MPI_Irecv(s->buffer->data, (int)link->pool->room, MPI_BYTE, MPI_ANY_SOURCE, TAG, link->lane, &s->request);
+}
+
+int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring)
+{
+    link->pool = pool;
+    link->ring = calloc(ring, sizeof *link->ring);
+    if (!link->ring) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %u receives", ring);
+    for (; link->slots < ring; link->slots++) {
+        slot *s = &link->ring[link->slots];
+        s->buffer = rri_buffer_new(pool);
+        if (!s->buffer) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %u receives", ring);
+        int rc = post(link, s);
+        if (rc != MPI_SUCCESS) {
+            rri_buffer_drop(s->buffer);
+            return mpi_failed(rc, "MPI_Irecv");
+        }
+    }
+    return RREF_OK;
+}
+
+static void close_ring(rri_link *link)
+{
+    for (unsigned i = 0; i < link->slots; i++) {
+        MPI_Cancel(&link->ring[i].request);
+        MPI_Wait(&link->ring[i].request, MPI_STATUS_IGNORE);
+        rri_buffer_drop(link->ring[i].buffer);
+    }
+    free(link->ring);
+    if (link->spare) rri_buffer_drop(link->spare);
+}
+
+void rri_link_close(rri_link *link, bool abandon)
+{
+    if (!abandon) {
+        close_ring(link);
+        if (link->lane != MPI_COMM_NULL) MPI_Comm_free(&link->lane);
+        if (link->bulk != MPI_COMM_NULL) MPI_Comm_free(&link->bulk);
+    }
+    rri_doorbell_free(link->bell);
+    free(link->local);
+    free(link->announced);
+    free(link->sent);
+    free(link);
+}
+
+int rri_link_rank(const rri_link *link) { return link->rank; }
+int rri_link_size(const rri_link *link) { return link->size; }
+int rri_link_local_size(const rri_link *link) { return link->local_size; }
+bool rri_link_neighbour(const rri_link *link, int peer) { return link->local[peer] >= 0; }
+rri_doorbell *rri_link_bell(rri_link *link) { return link->bell; }
+
+int rri_link_gather(rri_link *link, const void *mine, void *all, int bytes)
+{
+    int rc = MPI_Allgather(mine, bytes, MPI_BYTE, all, bytes, MPI_BYTE, link->lane);
+    return rc == MPI_SUCCESS ? RREF_OK : mpi_failed(rc, "MPI_Allgather");
+}
+
+static void announce(rri_link *link, int peer)
+{
+    __atomic_store_n(&link->sent[peer], link->sent[peer] + 1, __ATOMIC_RELAXED);
+    int local = link->local[peer];
+    if (local < 0) return;
+    unsigned n = atomic_load_explicit(&link->announced[local], memory_order_relaxed);
+    atomic_store_explicit(&link->announced[local], n + 1, memory_order_release);
+    rri_doorbell_ring(link->bell, local);
+}
+
+/* A send that MPI could not finish at once is kept; without memory to keep it, wait for it here. */
+static void keep_send(rri_link *link, rri_buffer *buffer, MPI_Request request)
+{
+    pending *p = malloc(sizeof *p);
+    if (!p) {
+        MPI_Wait(&request, MPI_STATUS_IGNORE);
+        rri_buffer_drop(buffer);
+        return;
+    }
+    atomic_fetch_add(&link->busy, 1);
+    rri_lock_take(&link->lock);
+    *p = (pending){ request, buffer, link->sends };
+    link->sends = p;
+    rri_lock_give(&link->lock);
+}
+
+void rri_link_send(rri_link *link, rri_buffer *buffer)
+{
+    MPI_Request request;
+    int done = 0, peer = buffer->peer;
+    int rc = MPI_Isend(buffer->data, (int)buffer->bytes, MPI_BYTE, peer, TAG, link->lane, &request);
+    if (rc == MPI_SUCCESS) rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    if (rc != MPI_SUCCESS || done) rri_buffer_drop(buffer);
+    else keep_send(link, buffer, request);
+    announce(link, peer);
+}
+
+bool rri_link_recycle(rri_link *link, rri_buffer *buffer)
+{
+    if (link->spare || buffer->owes || atomic_load_explicit(&buffer->refs, memory_order_acquire) != 1) return false;
+    link->spare = buffer;
+    return true;
+}
+
+rri_buffer *rri_link_receive(rri_link *link)
+{
+    slot *s = &link->ring[link->oldest];
+    int done = 0, bytes = 0;
+    MPI_Status status;
+    if (MPI_Test(&s->request, &done, &status) != MPI_SUCCESS) {
+        post(link, s);          /* a message that does not fit is lost; the ring goes on */
+        return NULL;
+    }
+    if (!done) return NULL;
+    rri_buffer *fresh = link->spare ? link->spare : rri_buffer_new(link->pool), *buffer = s->buffer;
+    while (!fresh) fresh = rri_buffer_new(link->pool);  /* a gap would break the order of the ring */
+    link->spare = NULL;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    buffer->bytes = (uint32_t)bytes;
+    buffer->peer = status.MPI_SOURCE;
+    s->buffer = fresh;
+    post(link, s);
+    link->oldest = (link->oldest + 1) % link->slots;
+    atomic_store_explicit(&link->received, atomic_load_explicit(&link->received, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    int local = link->local[buffer->peer];
+    if (local >= 0) {
+        atomic_store(&link->handled, atomic_load_explicit(&link->handled, memory_order_relaxed) + 1);
+        rri_doorbell_handled(link->bell, local);
+    }
+    return buffer;
+}
+
+static int pieces_of(const size_t bytes[], unsigned segments)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < segments; i++) n += (bytes[i] + PIECE - 1) / PIECE;
+    return (int)n;
+}
+
+static int start_piece(rri_link *link, bool send, char *at, size_t bytes, int peer, int tag, MPI_Request *request)
+{
+    int n = bytes > PIECE ? PIECE : (int)bytes;
+    return send ? MPI_Isend(at, n, MPI_BYTE, peer, tag, link->bulk, request)
+                : MPI_Irecv(at, n, MPI_BYTE, peer, tag, link->bulk, request);
+}
+
+static int start_moving(rri_link *link, rri_moving *m, bool send, int peer, int tag, void *const data[],
+                        const size_t bytes[], unsigned segments)
+{
+    m->requests = malloc((size_t)pieces_of(bytes, segments) * sizeof *m->requests);
+    m->count = 0;
+    if (!m->requests) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to move data");
+    for (unsigned i = 0; i < segments; i++)
+        for (size_t at = 0; at < bytes[i]; at += PIECE) {
+            int rc = start_piece(link, send, (char *)data[i] + at, bytes[i] - at, peer, tag, &m->requests[m->count]);
+            if (rc != MPI_SUCCESS) return mpi_failed(rc, send ? "MPI_Isend of data" : "MPI_Irecv of data");
+            m->count++;
+        }
+    atomic_fetch_add(&link->busy, 1);
+    atomic_fetch_add(&link->movers, 1);
+    rri_lock_take(&link->lock);
+    m->next = link->moving;
+    link->moving = m;
+    rri_lock_give(&link->lock);
+    return RREF_OK;
+}
+
+int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],
+                       unsigned segments)
+{
+    return start_moving(link, moving, true, peer, tag, data, bytes, segments);
+}
+
+int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[],
+                          const size_t bytes[], unsigned segments)
+{
+    return start_moving(link, moving, false, peer, tag, data, bytes, segments);
+}
+
+static void end_moving(rri_link *link, rri_moving *m)
+{
+    free(m->requests);
+    m->requests = NULL;
+    atomic_fetch_sub(&link->busy, 1);
+    atomic_fetch_sub(&link->movers, 1);
+    m->done(m);
+}
+
+static void adopt(rri_link *link)
+{
+    rri_lock_take(&link->lock);
+    while (link->moving) {
+        rri_moving *m = link->moving;
+        link->moving = m->next;
+        m->next = link->moved;
+        link->moved = m;
+    }
+    rri_lock_give(&link->lock);
+}
+
+void rri_link_data_cancel(rri_link *link, rri_moving *moving)
+{
+    adopt(link);
+    rri_moving **at = &link->moved;
+    while (*at && *at != moving) at = &(*at)->next;
+    if (!*at) return;
+    *at = moving->next;
+    for (int i = 0; i < moving->count; i++) {
+        if (moving->requests[i] == MPI_REQUEST_NULL) continue;
+        MPI_Cancel(&moving->requests[i]);
+        MPI_Wait(&moving->requests[i], MPI_STATUS_IGNORE);
+    }
+    end_moving(link, moving);
+}
+
+static unsigned advance_data(rri_link *link)
+{
+    unsigned ended = 0;
+    adopt(link);
+    for (rri_moving **at = &link->moved, *m; (m = *at);) {
+        int done = 0;
+        MPI_Testall(m->count, m->requests, &done, MPI_STATUSES_IGNORE);
+        if (!done) {
+            at = &m->next;
+            continue;
+        }
+        *at = m->next;
+        end_moving(link, m);
+        ended++;
+        at = &link->moved;      /* done() may have changed the list */
+    }
+    return ended;
+}
+
+static unsigned advance_sends(rri_link *link)
+{
+    unsigned ended = 0;
+    rri_lock_take(&link->lock);
+    for (pending **at = &link->sends, *p; (p = *at);) {
+        int done = 0;
+        MPI_Test(&p->request, &done, MPI_STATUS_IGNORE);
+        if (!done) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        rri_buffer_drop(p->buffer);
+        free(p);
+        atomic_fetch_sub(&link->busy, 1);
+        ended++;
+    }
+    rri_lock_give(&link->lock);
+    return ended;
+}
+
+unsigned rri_link_advance(rri_link *link)
+{
+    if (!rri_link_busy(link)) return 0;
+    return advance_sends(link) + advance_data(link);
+}
+
+bool rri_link_busy(const rri_link *link)
+{
+    return atomic_load_explicit(&link->busy, memory_order_relaxed) != 0;
+}
+
+bool rri_link_moving(const rri_link *link)
+{
+    return atomic_load_explicit(&link->movers, memory_order_relaxed) != 0;
+}
+
+bool rri_link_expects(const rri_link *link)
+{
+    unsigned seen = atomic_load(&link->handled) + atomic_load(&link->kicks);
+    return rri_doorbell_announced(link->bell) != seen;
+}
+
+bool rri_link_unsettled(const rri_link *link)
+{
+    for (int i = 0; i < link->local_size; i++)
+        if (atomic_load_explicit(&link->announced[i], memory_order_acquire) != rri_doorbell_handled_by(link->bell, i))
+            return true;
+    return false;
+}
+
+void rri_link_kick(rri_link *link)
+{
+    atomic_fetch_add(&link->kicks, 1);
+    rri_doorbell_wake(link->bell);
+}
+
+void rri_link_counts(const rri_link *link, uint64_t *sent, uint64_t *received)
+{
+    *sent = 0;
+    for (int i = 0; i < link->size; i++) *sent += __atomic_load_n(&link->sent[i], __ATOMIC_RELAXED);
+    *received = atomic_load_explicit(&link->received, memory_order_relaxed);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The link: everything that is said to MPI once a context runs. Messages on one duplicate of the communicator, received by a
+ * ring of receives posted in advance and tested oldest first; bulk data on another, by tag.
+ */
+#ifndef RRI_LINK_H
+#define RRI_LINK_H
+
+#include "doorbell.h"
+#include "pool.h"
+
+#include <mpi.h>
+
+typedef struct rri_link rri_link;
+
+/* Bulk data on its way; owned by the caller until done() was called, once, by whoever drives. */
+typedef struct rri_moving {
+    struct rri_moving *next;
+    MPI_Request *requests;
+    int count;
+    void (*done)(struct rri_moving *moving);
+} rri_moving;
+
+/* Duplicate the communicator, find the neighbours on this node, set up the doorbell. Collective. */
+int rri_link_open(MPI_Comm comm, rri_link **link);
+
+/* Post the ring: receives of up to pool->room bytes. */
+int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring);
+
+/* Take the receives back and free the communicators (unless abandon: then they are left to MPI_Finalize). Collective. */
+void rri_link_close(rri_link *link, bool abandon);
+
+int rri_link_rank(const rri_link *link);
+int rri_link_size(const rri_link *link);
+int rri_link_local_size(const rri_link *link);
+bool rri_link_neighbour(const rri_link *link, int peer);    /* on the same node */
+rri_doorbell *rri_link_bell(rri_link *link);
+
+/* A collective of the start: gather `bytes` from every rank on every rank. */
+int rri_link_gather(rri_link *link, const void *mine, void *all, int bytes);
+
+/* Send a message (bytes and peer are set) and ring; takes the buffer over. Any thread under MPI_THREAD_MULTIPLE; messages to
+ * one peer must be given by one thread at a time. */
+void rri_link_send(rri_link *link, rri_buffer *buffer);
+
+/* Take a received message back for the next receive, if nobody else holds it. Driver only. */
+bool rri_link_recycle(rri_link *link, rri_buffer *buffer);
+
+/* The next message, or NULL. Driver only. */
+rri_buffer *rri_link_receive(rri_link *link);
+
+/* Start moving `bytes` at data to or from a peer, in pieces MPI can count. Returns 0 or RREF_ERR_NO_MEMORY / RREF_ERR_MPI. */
+int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],
+                       unsigned segments);
+int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[],
+                          const size_t bytes[], unsigned segments);
+/* Take receives back that will never be matched; calls done(). Driver only. */
+void rri_link_data_cancel(rri_link *link, rri_moving *moving);
+
+/* Look after pending sends and data; returns how many things ended. Driver only. */
+unsigned rri_link_advance(rri_link *link);
+/* Whether anything is on its way that needs this rank inside MPI. */
+bool rri_link_busy(const rri_link *link);
+bool rri_link_moving(const rri_link *link);
+
+/* Same-node messages announced to this rank and not yet received; and messages of this rank's that a neighbour has not taken
+ * (MPI may still keep them back in this process). */
+bool rri_link_expects(const rri_link *link);
+bool rri_link_unsettled(const rri_link *link);
+
+/* Wake this rank's own sleeper. Any thread. */
+void rri_link_kick(rri_link *link);
+
+void rri_link_counts(const rri_link *link, uint64_t *sent, uint64_t *received);
+
+#endif

@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Owns the role, the library's threads, and the message being dispatched.
+ * Locking key: i constant, d driver only (handed over with the role), c the crew's lock, a atomic.
+ * The role word: FREE, HELD, or TAKEABLE with the number k of the handler the driver is in.
+ */
+#include "progress.h"
+#include "error.h"
+#include "log.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000 };
+
+struct rri_progress {
+    rri_link *link;                 /* i */
+    rri_flow *flow;                 /* i */
+    rri_timers *timers;             /* i */
+    rri_progress_config config;     /* i */
+    rri_dispatch dispatch;          /* i */
+    void *up;                       /* i */
+    pthread_t init_thread;          /* i */
+
+    _Alignas(64) _Atomic uint64_t role;
+    uint64_t handlers;              /* d: handlers started on the driver */
+    rri_buffer *batch;              /* d: message being dispatched */
+    uint32_t at;                    /* d: its next record */
+    bool paid;                      /* d: its credit is accounted for */
+    int64_t nap;                    /* d: how long the next bounded sleep is */
+    _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
+    _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
+    atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
+
+    _Alignas(64) rri_lock lock;     /* the crew's */
+    rri_job *jobs, *jobs_last;      /* c */
+    unsigned threads, blocked, idle, running;   /* c */
+    unsigned roused;                /* c: idle threads called that have not come yet */
+    unsigned made, room;            /* c: threads ever made */
+    pthread_t *thread;              /* c */
+    atomic_uint crew;               /* a: changes when an idle thread has a reason to look */
+    atomic_uint watching;           /* a: 1 while a thread watches */
+    atomic_uint stop;               /* a */
+    _Atomic uint64_t wakeups;       /* a */
+};
+
+enum { NOBODY, ASKING, GRANTED };
+
+/* What a thread is, for whichever context it works. */
+static _Thread_local struct {
+    rri_progress *crew;             /* library thread of this one */
+    rri_progress *driving;          /* holds the role of this one (TAKEABLE counts until it is lost) */
+    uint64_t offered;               /* the TAKEABLE word it left, or 0 */
+    bool in_inline;
+    bool in_job;                    /* counted in `running` */
+    int depth;                      /* handlers and callbacks on the stack */
+} self;
+
+/* ---- events */
+
+void rri_event_set(rri_event *event)
+{
+    if (atomic_exchange(&event->word, RRI_EVENT_DONE) & RRI_EVENT_WAITED) rri_futex_wake(&event->word, INT_MAX);
+}
+
+/* ---- open and close */
+
+int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const rri_progress_config *config,
+                      rri_dispatch dispatch, void *up, rri_progress **out)
+{
+    rri_progress *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
+    if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for progress");
+    memset(p, 0, sizeof *p);
+    p->link = link;
+    p->flow = flow;
+    p->timers = timers;
+    p->config = *config;
+    p->dispatch = dispatch;
+    p->up = up;
+    p->init_thread = pthread_self();
+    p->nap = NAP_MIN_NS;
+    *out = p;
+    return RREF_OK;
+}
+
+void rri_progress_close(rri_progress *p)
+{
+    if (!p) return;
+    if (p->batch) rri_buffer_drop(p->batch);
+    free(p->thread);
+    free(p);
+}
+
+/* ---- the role */
+
+static bool take_role(rri_progress *p, uint64_t from)
+{
+    if (!atomic_compare_exchange_strong(&p->role, &from, HELD)) return false;
+    rri_doorbell_asleep(rri_link_bell(p->link), false);
+    self.driving = p;
+    self.offered = 0;
+    atomic_store_explicit(&p->borrowed, self.crew != p, memory_order_relaxed);
+    return true;
+}
+
+static void free_role(rri_progress *p)
+{
+    self.driving = NULL;
+    atomic_store(&p->role, FREE);
+}
+
+bool rri_progress_is_driver(const rri_progress *p) { return self.driving == p; }
+bool rri_progress_hurry(const rri_progress *p)
+{
+    return self.driving != p || !p->batch || p->at == p->batch->bytes;
+}
+
+bool rri_progress_is_library(void) { return self.crew != NULL; }
+
+bool rri_progress_may_run(const rri_progress *p)
+{
+    return self.crew == p || p->config.application;
+}
+
+/* ---- the crew */
+
+static void *crew_main(void *arg);
+
+static bool grow_list(rri_progress *p)
+{
+    if (p->made < p->room) return true;
+    unsigned room = p->room ? 2 * p->room : 8;
+    pthread_t *list = realloc(p->thread, room * sizeof *list);
+    if (!list) return false;
+    p->thread = list;
+    p->room = room;
+    return true;
+}
+
+/* One more thread; the crew's lock is held. */
+static int spawn(rri_progress *p)
+{
+    if (!grow_list(p)) return RREF_ERR_NO_MEMORY;
+    int rc = rri_thread_start(&p->thread[p->made], p->config.stack, crew_main, p);
+    if (rc) return RREF_ERR_SYSTEM;
+    p->made++;
+    p->threads++;
+    return RREF_OK;
+}
+
+static void rouse(rri_progress *p)
+{
+    p->idle--;
+    p->roused++;
+    atomic_fetch_add(&p->crew, 1);
+    rri_futex_wake(&p->crew, 1);
+}
+
+/* See to it that one more thread is free to drive, watch or work; the crew's lock is held. */
+static void call_thread(rri_progress *p)
+{
+    if (p->idle > 0) rouse(p);
+    else if (p->threads - p->blocked < p->config.workers + 2) spawn(p);
+}
+
+int rri_progress_start(rri_progress *p)
+{
+    if (p->config.application) return RREF_OK;
+    rri_lock_take(&p->lock);
+    int rc = spawn(p);
+    rri_lock_give(&p->lock);
+    return rc ? rri_fail(rc, "cannot start a library thread") : RREF_OK;
+}
+
+void rri_progress_stop(rri_progress *p, bool abandon)
+{
+    atomic_store(&p->stop, 1);
+    atomic_fetch_add(&p->crew, 1);
+    rri_futex_wake(&p->crew, INT_MAX);
+    rri_link_kick(p->link);
+    for (unsigned i = 0;; i++) {
+        rri_lock_take(&p->lock);
+        bool more = i < p->made;
+        pthread_t thread = more ? p->thread[i] : pthread_self();
+        rri_lock_give(&p->lock);
+        if (!more) return;
+        if (abandon) pthread_detach(thread);
+        else pthread_join(thread, NULL);
+    }
+}
+
+void rri_progress_submit(rri_progress *p, rri_job *job)
+{
+    job->next = NULL;
+    rri_lock_take(&p->lock);
+    if (p->jobs) p->jobs_last->next = job;
+    else p->jobs = job;
+    p->jobs_last = job;
+    if (!p->config.application && p->running < p->config.workers) call_thread(p);
+    rri_lock_give(&p->lock);
+}
+
+static rri_job *next_job(rri_progress *p)
+{
+    rri_lock_take(&p->lock);
+    rri_job *job = p->running < p->config.workers || p->config.application ? p->jobs : NULL;
+    if (job) {
+        p->jobs = job->next;
+        p->running++;
+    }
+    rri_lock_give(&p->lock);
+    return job;
+}
+
+static bool run_job(rri_progress *p)
+{
+    rri_job *job = next_job(p);
+    if (!job) return false;
+    self.in_job = true;
+    job->run(job);
+    self.in_job = false;
+    rri_lock_take(&p->lock);
+    p->running--;
+    rri_lock_give(&p->lock);
+    return true;
+}
+
+/* ---- polling; the role is held */
+
+static rri_verdict finish_batch(rri_progress *p)
+{
+    rri_buffer *done = p->batch;
+    if (!p->paid) rri_flow_last(p->flow, done);
+    p->paid = false;
+    p->batch = NULL;
+    rri_flow_done(p->flow, done);
+    return RRI_DONE;
+}
+
+/* The cursor moves before a record is dispatched, so that whoever takes the role over goes on behind it. */
+static rri_verdict run_batch(rri_progress *p)
+{
+    while (p->batch) {
+        rri_buffer *b = p->batch;
+        uint32_t at = p->at;
+        if (at >= b->bytes) return finish_batch(p);
+        const rri_record *r = (const rri_record *)(const void *)(b->data + at);
+        if (b->bytes - at < sizeof *r || r->bytes < sizeof *r || r->bytes % 16 || r->bytes > b->bytes - at) {
+            rri_log(RRI_LOG_ERROR, "a malformed record from rank %d was refused", b->peer);
+            return finish_batch(p);
+        }
+        p->at = at + r->bytes;
+        if (p->at == b->bytes && !p->paid) {
+            p->paid = true;
+            rri_flow_last(p->flow, b);
+        }
+        rri_verdict v = p->dispatch(p->up, r, b);
+        if (v == RRI_PASS) p->at = at;
+        if (v != RRI_DONE) return v;
+    }
+    return RRI_DONE;
+}
+
+/* One look at everything. *news is raised when something happened. */
+static rri_verdict poll_once(rri_progress *p, unsigned *news)
+{
+    if (!p->batch) {
+        p->batch = rri_flow_receive(p->flow);
+        p->at = sizeof(rri_message);
+    }
+    if (p->batch) {
+        ++*news;
+        rri_verdict v = run_batch(p);
+        if (v == RRI_LOST) return v;
+        rri_flow_flush(p->flow, false);
+        if (v == RRI_PASS) return v;
+    }
+    *news += rri_flow_drain(p->flow);
+    *news += rri_link_advance(p->link);
+    return RRI_DONE;
+}
+
+static int64_t bounded(int64_t nap, int64_t deadline, int64_t now)
+{
+    int64_t left = deadline == RRI_NEVER ? -1 : deadline > now ? deadline - now : 0;
+    return nap < 0 || (left >= 0 && left < nap) ? left : nap;
+}
+
+/* How long the rank may sleep: without limit only if nothing of ours may still sit in MPI or in a buffer. */
+static int64_t sleep_limit(rri_progress *p, int64_t now)
+{
+    bool needed = rri_link_busy(p->link) || rri_link_unsettled(p->link) || rri_flow_waiting(p->flow);
+    bool far = !p->config.bell_reaches_all;
+    int64_t nap = needed || far ? p->nap : -1;
+    return bounded(nap, atomic_load(&p->timers->next), now);
+}
+
+static bool work_in_sight(rri_progress *p)
+{
+    return rri_link_expects(p->link) || rri_flow_inbox(p->flow);
+}
+
+/* Give the role back, marked asleep; false if there is work after all, and then the role is still held. */
+static bool park(rri_progress *p, int64_t now)
+{
+    rri_flow_flush(p->flow, true);
+    rri_flow_drain(p->flow);
+    int64_t limit = sleep_limit(p, now);
+    bool app = self.crew != p, unfinished = p->batch;
+    atomic_store(&p->sleep_ns, limit);
+    free_role(p);
+    rri_doorbell_asleep(rri_link_bell(p->link), true);
+    if ((unfinished || work_in_sight(p)) && take_role(p, FREE)) return false;
+    if (app && limit >= 0 && !p->config.application) rri_link_kick(p->link);
+    return true;
+}
+
+/* Let an application thread that asks for the role have it. */
+static bool grant(rri_progress *p)
+{
+    unsigned asking = ASKING;
+    if (atomic_load_explicit(&p->want, memory_order_relaxed) != ASKING) return false;
+    atomic_store(&p->borrowed, 1);
+    self.driving = NULL;
+    if (atomic_compare_exchange_strong(&p->want, &asking, GRANTED)) return true;
+    atomic_store(&p->borrowed, 0);
+    self.driving = p;
+    return false;
+}
+
+/* Drive until the role is lost, granted or parked (library threads). */
+static void drive(rri_progress *p)
+{
+    int64_t quiet = rri_now();
+    unsigned news = 0;
+    for (unsigned polls = 1;; polls++) {
+        unsigned before = news;
+        if (poll_once(p, &news) == RRI_LOST) return;
+        if (!p->batch && grant(p)) return;
+        if (polls % CLOCK_POLLS && (p->config.spin > 0 || news != before)) continue;
+        int64_t now = rri_now();
+        news += rri_timers_fire(p->timers, now);
+        rri_flow_flush(p->flow, true);
+        if (news || atomic_load(&p->stop)) {
+            news = 0;
+            quiet = now;
+            p->nap = NAP_MIN_NS;
+            if (atomic_load(&p->stop) && !work_in_sight(p)) {
+                free_role(p);
+                return;
+            }
+        } else if (now - quiet >= p->config.spin) {
+            if (park(p, now)) return;
+            quiet = now;
+        }
+    }
+}
+
+/* ---- watching: asleep on the doorbell, or ticking while another thread drives */
+
+static void watch_parked(rri_progress *p, unsigned seen)
+{
+    int64_t ns = atomic_load(&p->sleep_ns);
+    if (rri_doorbell_sleeps(rri_link_bell(p->link))) rri_doorbell_sleep(rri_link_bell(p->link), seen, ns);
+    if (take_role(p, FREE)) {
+        atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
+        p->nap = p->nap < NAP_MAX_NS / 2 ? 2 * p->nap : NAP_MAX_NS;
+    }
+}
+
+/* Returns when this thread holds the role or the crew ends. */
+static void watch(rri_progress *p)
+{
+    uint64_t last = 0;
+    while (!atomic_load(&p->stop) && self.driving != p) {
+        unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));
+        uint64_t role = atomic_load(&p->role);
+        if (role == FREE) {
+            watch_parked(p, seen);
+        } else if ((role & 3) == TAKEABLE && role == last) {
+            take_role(p, role);
+        } else {
+            last = role;
+            bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
+            rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? -1 : TICK_NS);
+        }
+    }
+}
+
+static void idle(rri_progress *p)
+{
+    unsigned seen = atomic_load(&p->crew);
+    rri_lock_take(&p->lock);
+    bool reason = atomic_load(&p->stop) || !atomic_load(&p->watching)
+                  || (p->jobs && p->running < p->config.workers);
+    if (!reason) p->idle++;
+    rri_lock_give(&p->lock);
+    if (reason) return;
+    rri_futex_wait(&p->crew, seen, -1);
+    rri_lock_take(&p->lock);
+    if (p->roused) p->roused--;
+    else p->idle--;
+    rri_lock_give(&p->lock);
+}
+
+/* Before a thread sleeps as the watcher: jobs that wait need another one. */
+static void leave_jobs(rri_progress *p)
+{
+    rri_lock_take(&p->lock);
+    if (p->jobs && p->running < p->config.workers) call_thread(p);
+    rri_lock_give(&p->lock);
+}
+
+static void *crew_main(void *arg)
+{
+    rri_progress *p = arg;
+    self.crew = p;
+    while (!atomic_load(&p->stop)) {
+        unsigned nobody = 0;
+        if (!atomic_compare_exchange_strong(&p->watching, &nobody, 1)) {
+            if (!run_job(p)) idle(p);
+            continue;
+        }
+        leave_jobs(p);
+        watch(p);
+        atomic_store(&p->watching, 0);
+        if (self.driving == p) drive(p);
+    }
+    return NULL;
+}
+
+/* ---- user code on the driver */
+
+void rri_progress_offer(rri_progress *p)
+{
+    if (p->config.application) return;
+    self.offered = ++p->handlers << 2 | TAKEABLE;
+    atomic_store(&p->role, self.offered);
+    if (!atomic_load(&p->watching)) {
+        rri_lock_take(&p->lock);
+        call_thread(p);
+        rri_lock_give(&p->lock);
+    }
+}
+
+bool rri_progress_reclaim(rri_progress *p)
+{
+    if (p->config.application) return true;
+    uint64_t offered = self.offered;
+    self.offered = 0;
+    if (offered && atomic_compare_exchange_strong(&p->role, &offered, HELD)) return true;
+    if (self.driving == p) self.driving = NULL;
+    return false;
+}
+
+/* A thread that is about to block lets go of the role. */
+static void leave_role(rri_progress *p)
+{
+    if (self.driving != p) return;
+    if (!rri_progress_reclaim(p)) return;
+    free_role(p);
+    rri_link_kick(p->link);
+}
+
+/* ---- waiting */
+
+static void sleep_on(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    unsigned word = atomic_load(&event->word);
+    if (word & RRI_EVENT_DONE || atomic_load(&p->stop)) return;
+    if (!(word & RRI_EVENT_WAITED)
+        && !atomic_compare_exchange_strong(&event->word, &word, word | RRI_EVENT_WAITED)) return;
+    int64_t ns = deadline == RRI_NEVER ? 100000000 : deadline - rri_now();
+    if (ns > 100000000) ns = 100000000;     /* look at `stop` now and then */
+    if (ns > 0) rri_futex_wait(&event->word, word | RRI_EVENT_WAITED, ns);
+}
+
+static int sleep_until(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    while (!rri_event_done(event)) {
+        if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
+        if (atomic_load(&p->stop)) return RREF_ERR_FINALIZED;
+        sleep_on(p, event, deadline);
+    }
+    return RREF_OK;
+}
+
+/* Get the role for an application thread: when it is free, or from a driver that sees the wish in time. */
+static bool borrow(rri_progress *p)
+{
+    if (take_role(p, FREE)) return true;
+    if ((atomic_load(&p->role) & 3) == TAKEABLE) return false;
+    unsigned was = NOBODY;
+    if (!atomic_compare_exchange_strong(&p->want, &was, ASKING)) return false;
+    for (unsigned tries = 0; tries < 2000; tries++) {
+        if (atomic_load_explicit(&p->want, memory_order_acquire) == GRANTED) break;
+        if (tries % 16 == 0 && take_role(p, FREE)) {
+            atomic_store(&p->want, NOBODY);
+            return true;
+        }
+        rri_pause();
+    }
+    was = ASKING;
+    if (atomic_compare_exchange_strong(&p->want, &was, NOBODY)) return false;
+    atomic_store(&p->want, NOBODY);
+    self.driving = p;
+    self.offered = 0;
+    return true;
+}
+
+/* Poll for an event with the role in hand until it comes, the budget is spent, or a handler is due that this thread may not
+ * run; then give the role back. */
+static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    int64_t quiet = 0;
+    unsigned news = 0;
+    for (unsigned polls = 1; !rri_event_done(event); polls++) {
+        if (poll_once(p, &news) == RRI_PASS) {
+            free_role(p);
+            rri_link_kick(p->link);
+            return;
+        }
+        if (polls % CLOCK_POLLS) continue;
+        int64_t now = rri_now();
+        news += rri_timers_fire(p->timers, now);
+        rri_flow_flush(p->flow, true);
+        if (news || !quiet || rri_link_moving(p->link)) quiet = now;
+        news = 0;
+        if (now - quiet >= p->config.spin || now >= deadline) break;
+    }
+    int64_t now = rri_link_busy(p->link) || rri_flow_waiting(p->flow) || !p->config.bell_reaches_all ? rri_now() : 0;
+    p->nap = NAP_MIN_NS;
+    while (!park(p, now)) {
+        if (poll_once(p, &news) == RRI_PASS) {
+            free_role(p);
+            rri_link_kick(p->link);
+            return;
+        }
+    }
+}
+
+static int wait_application(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    while (!rri_event_done(event)) {
+        if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
+        if (atomic_load(&p->stop)) return RREF_ERR_FINALIZED;
+        int rc = rri_progress_poll(p);
+        if (rc == RREF_ERR_THREAD) sleep_on(p, event, deadline == RRI_NEVER ? rri_now() + 1000000 : deadline);
+    }
+    return RREF_OK;
+}
+
+/* A handler that blocks keeps its stack and frees its place. */
+static int wait_blocked(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    leave_role(p);
+    rri_flow_flush(p->flow, true);
+    rri_lock_take(&p->lock);
+    bool deep = p->blocked >= p->config.max_blocked;
+    if (!deep) {
+        p->blocked++;
+        if (self.in_job) p->running--;
+        call_thread(p);
+    }
+    rri_lock_give(&p->lock);
+    if (deep) return rri_fail(RREF_ERR_TOO_DEEP, "%u handlers are blocked already", p->config.max_blocked);
+    int rc = sleep_until(p, event, deadline);
+    rri_lock_take(&p->lock);
+    p->blocked--;
+    if (self.in_job) p->running++;
+    rri_lock_give(&p->lock);
+    return rc;
+}
+
+int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    if (rri_event_done(event)) return RREF_OK;
+    if (self.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
+    if (p->config.application) return wait_application(p, event, deadline);
+    if (self.crew == p) return wait_blocked(p, event, deadline);
+    rri_flow_flush(p->flow, true);
+    if (p->config.spin > 0 && borrow(p)) drive_for(p, event, deadline);
+    return sleep_until(p, event, deadline);
+}
+
+void rri_progress_room(rri_progress *p, int peer)
+{
+    if (self.crew || self.in_inline || p->config.application || self.depth > 0) return;
+    atomic_uint *event = rri_lane_event(p->flow, peer);
+    for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->stop);) {
+        rri_progress_nudge(p);
+        rri_futex_wait(event, seen, 10000000);
+    }
+}
+
+int rri_progress_poll(rri_progress *p)
+{
+    unsigned news = 0;
+    if (p->config.funneled && !pthread_equal(p->init_thread, pthread_self())) return RREF_ERR_THREAD;
+    bool mine = self.driving == p;
+    if (mine && self.offered) return 0;     /* in a handler; another thread may have the role */
+    if (!mine && !take_role(p, FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
+    rri_verdict v = poll_once(p, &news);
+    news += rri_timers_fire(p->timers, rri_now());
+    rri_flow_flush(p->flow, true);
+    news += rri_flow_drain(p->flow);
+    if (p->config.application) news += run_job(p);
+    if (!mine) free_role(p);
+    if (!p->config.application) rri_link_kick(p->link);
+    return v == RRI_PASS ? 1 : (int)news;
+}
+
+void rri_progress_wake(rri_progress *p)
+{
+    if (!p->config.application) rri_link_kick(p->link);
+}
+
+void rri_progress_nudge(rri_progress *p)
+{
+    if (p->config.application || (self.driving == p && !self.offered)) return;
+    rri_doorbell *bell = rri_link_bell(p->link);
+    if (!rri_doorbell_sleeps(bell) || atomic_load_explicit(&p->sleep_ns, memory_order_relaxed) >= 0) return;
+    if (rri_flow_waiting(p->flow) || rri_link_busy(p->link) || rri_link_unsettled(p->link)) rri_link_kick(p->link);
+}
+
+bool rri_progress_inline(bool on)
+{
+    bool was = self.in_inline;
+    self.in_inline = on;
+    return was;
+}
+
+int rri_progress_depth(int change)
+{
+    int was = self.depth;
+    self.depth += change;
+    return was;
+}
+
+void rri_progress_counts(rri_progress *p, uint64_t *wakeups, uint64_t *threads)
+{
+    *wakeups = atomic_load_explicit(&p->wakeups, memory_order_relaxed);
+    rri_lock_take(&p->lock);
+    *threads = p->threads;
+    rri_lock_give(&p->lock);
+}
+
+bool rri_progress_quiet(rri_progress *p)
+{
+    rri_lock_take(&p->lock);
+    bool quiet = !p->jobs && !p->running && !p->blocked;
+    rri_lock_give(&p->lock);
+    return quiet;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Progress: the role of driving MPI, held by one thread at a time, and the library's threads.
+ *
+ *            take                    offer (a handler starts)
+ *    FREE  ---------->  HELD  ----------------------------->  TAKEABLE k
+ *     ^     park         ^ |                                     |
+ *     +------------------+-+<------------------------------------+
+ *                            reclaim by the same thread, or taken by the watcher when k stood still
+ *
+ * The driver polls and dispatches. A thread that waits borrows the role and polls for itself; after its spin budget it parks
+ * the role: the rank marks itself asleep, looks once more, and leaves; the doorbell wakes the watcher, a library thread.
+ */
+#ifndef RRI_PROGRESS_H
+#define RRI_PROGRESS_H
+
+#include "clock.h"
+#include "flow.h"
+
+typedef struct rri_progress rri_progress;
+
+/* Something that happens once: a future, room in a lane. Waiters set bit 1. */
+typedef struct rri_event { atomic_uint word; } rri_event;
+enum { RRI_EVENT_DONE = 1, RRI_EVENT_WAITED = 2, RRI_EVENT_BUSY = 4 };
+
+static inline bool rri_event_done(const rri_event *event)
+{
+    return atomic_load_explicit(&event->word, memory_order_acquire) & RRI_EVENT_DONE;
+}
+void rri_event_set(rri_event *event);
+
+/* What dispatching a record came to. */
+typedef enum rri_verdict {
+    RRI_DONE,
+    RRI_LOST,               /* a handler ran and the role went elsewhere: touch nothing */
+    RRI_PASS                /* a handler is due and this thread may not run it: nothing was done */
+} rri_verdict;
+
+typedef rri_verdict (*rri_dispatch)(void *up, const rri_record *record, rri_buffer *buffer);
+
+/* Work for a library thread. */
+typedef struct rri_job {
+    struct rri_job *next;
+    void (*run)(struct rri_job *job);
+} rri_job;
+
+typedef struct rri_progress_config {
+    bool application;       /* no library thread: application threads drive, in waits and rri_progress_poll */
+    bool funneled;          /* ... and only the one that called MPI_Init */
+    int64_t spin;           /* ns */
+    int64_t coalesce;       /* ns */
+    unsigned workers;       /* jobs that compute at a time */
+    unsigned max_blocked;
+    size_t stack;
+    bool bell_reaches_all;  /* every rank is on this node */
+} rri_progress_config;
+
+int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const rri_progress_config *config,
+                      rri_dispatch dispatch, void *up, rri_progress **progress);
+/* Start the library's thread (none when application-driven). */
+int rri_progress_start(rri_progress *progress);
+/* End the library's threads. Those that are stuck in a handler are waited for, unless abandon. */
+void rri_progress_stop(rri_progress *progress, bool abandon);
+void rri_progress_close(rri_progress *progress);
+
+/* May this thread run handlers now? (library threads; the driver of an application-driven context) */
+bool rri_progress_may_run(const rri_progress *progress);
+bool rri_progress_is_driver(const rri_progress *progress);
+bool rri_progress_is_library(void);
+/* Whether an answer should leave at once: no more records follow that may have company for it. */
+bool rri_progress_hurry(const rri_progress *progress);
+
+/* Around user code on the driver. reclaim returns false when the role went elsewhere meanwhile. */
+void rri_progress_offer(rri_progress *progress);
+bool rri_progress_reclaim(rri_progress *progress);
+
+/* Have a library thread run a job (application-driven: whoever polls). */
+void rri_progress_submit(rri_progress *progress, rri_job *job);
+
+/* Wait for an event. Returns RREF_OK; RREF_ERR_PENDING at the deadline; BLOCKING in inline code; THREAD; TOO_DEEP; FINALIZED
+ * when the context ends meanwhile. */
+int rri_progress_wait(rri_progress *progress, rri_event *event, int64_t deadline);
+/* Wait while a lane is full; threads that may not wait return at once. */
+void rri_progress_room(rri_progress *progress, int peer);
+
+/* Poll once; jobs too where handlers may run here. Returns how much happened, or RREF_ERR_THREAD. */
+int rri_progress_poll(rri_progress *progress);
+
+/* Have the sleeper look again, at a deadline that is new. */
+void rri_progress_wake(rri_progress *progress);
+
+/* After leaving messages behind without waiting: see to it that they go. */
+void rri_progress_nudge(rri_progress *progress);
+
+/* Mark code that must not block (inline methods, inline callbacks): returns the mark before. */
+bool rri_progress_inline(bool on);
+
+/* Set how deep this thread is in user code (handlers, callbacks); returns the depth before. */
+int rri_progress_depth(int change);
+
+/* Whether no job waits or runs. */
+bool rri_progress_quiet(rri_progress *progress);
+
+void rri_progress_counts(rri_progress *progress, uint64_t *wakeups, uint64_t *threads);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns offers and landings. A tag is used again only after its data came, or its receive was taken back. */
+#include "transfer.h"
+#include "error.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TAGS = 32768 };      /* MPI promises tags up to 32767 */
+
+typedef struct offer {
+    rri_slot slot;
+    rri_transfers *all;
+    int peer;
+    bool granted;                       /* under the lock */
+    unsigned count;
+    rri_segment segments[RRI_TYPES_MAX];
+    rri_moving moving;
+    void (*done)(void *arg);
+    void *arg;
+} offer;
+
+typedef struct landing {
+    rri_moving moving;
+    rri_transfers *all;
+    int peer;
+    uint16_t tag;
+    bool withdrawn;
+    void (*done)(void *arg, bool whole);
+    void *arg;
+} landing;
+
+struct rri_transfers {
+    rri_link *link;
+    rri_flow *flow;
+    rri_table offers;
+    rri_lock lock;
+    landing **by_tag;                   /* driver only */
+    uint16_t tag;                       /* driver only: last one given out */
+    _Atomic uint64_t out, in;           /* bytes */
+};
+
+int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, rri_transfers **out)
+{
+    rri_transfers *t = calloc(1, sizeof *t);
+    if (t) t->by_tag = calloc(TAGS, sizeof(landing *));
+    if (!t || !t->by_tag) {
+        free(t);
+        return rri_fail(RREF_ERR_NO_MEMORY, "no memory for transfers");
+    }
+    t->link = link;
+    t->flow = flow;
+    rri_table_init(&t->offers, RRI_KIND_TRANSFER, context, sizeof(offer));
+    *out = t;
+    return RREF_OK;
+}
+
+void rri_transfers_close(rri_transfers *t)
+{
+    if (!t) return;
+    rri_table_free(&t->offers);
+    free(t->by_tag);
+    free(t);
+}
+
+uint64_t rri_transfer_offer(rri_transfers *t, int peer, const rri_segment *segments, unsigned count,
+                            void (*done)(void *arg), void *arg)
+{
+    uint64_t handle;
+    offer *o = rri_table_add(&t->offers, &handle);
+    if (!o) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for a transfer");
+        return 0;
+    }
+    rri_lock_take(&t->lock);
+    o->all = t;
+    o->peer = peer;
+    o->count = count;
+    memcpy(o->segments, segments, count * sizeof *segments);
+    o->done = done;
+    o->arg = arg;
+    rri_lock_give(&t->lock);
+    return handle;
+}
+
+static void end_offer(offer *o)
+{
+    void (*done)(void *) = o->done;
+    void *arg = o->arg;
+    rri_table_remove(&o->all->offers, o);
+    done(arg);
+}
+
+static offer *claim(rri_transfers *t, uint64_t handle, int peer)
+{
+    rri_lock_take(&t->lock);
+    offer *o = rri_table_find(&t->offers, handle);
+    if (o && (o->granted || (peer >= 0 && o->peer != peer))) o = NULL;
+    if (o) o->granted = true;
+    rri_lock_give(&t->lock);
+    return o;
+}
+
+bool rri_transfer_withdraw(rri_transfers *t, uint64_t handle)
+{
+    offer *o = claim(t, handle, -1);
+    if (o) end_offer(o);
+    return o != NULL;
+}
+
+static void answer(rri_transfers *t, int peer, rri_record_kind kind, uint64_t handle, uint16_t tag)
+{
+    rri_record *r = rri_lane_begin(t->flow, peer, RRI_ANSWERS, sizeof *r);
+    if (!r) {
+        rri_log(RRI_LOG_ERROR, "no memory to answer a transfer of rank %d", peer);
+        return;
+    }
+    *r = (rri_record){ .bytes = sizeof *r, .kind = (uint8_t)kind, .call = handle, .method = tag };
+    rri_lane_end(t->flow, peer, RRI_ANSWERS, true);
+}
+
+static size_t split(const rri_segment *segments, unsigned count, void **data, size_t *bytes)
+{
+    size_t sum = 0;
+    for (unsigned i = 0; i < count; i++) {
+        data[i] = segments[i].data;
+        bytes[i] = segments[i].bytes;
+        sum += bytes[i];
+    }
+    return sum;
+}
+
+static void sent(rri_moving *moving)
+{
+    end_offer((offer *)(void *)((char *)moving - offsetof(offer, moving)));
+}
+
+void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
+{
+    void *data[RRI_TYPES_MAX];
+    size_t bytes[RRI_TYPES_MAX];
+    offer *o = claim(t, record->call, peer);
+    if (!o) {
+        if (record->method) answer(t, peer, RRI_WITHDRAWN, 0, record->method);
+        return;
+    }
+    if (!record->method) {              /* refused */
+        end_offer(o);
+        return;
+    }
+    atomic_fetch_add(&t->out, split(o->segments, o->count, data, bytes));
+    o->moving.done = sent;
+    if (rri_link_data_send(t->link, &o->moving, peer, record->method, data, bytes, o->count))
+        rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
+}
+
+static void landed(rri_moving *moving)
+{
+    landing *l = (landing *)(void *)moving;
+    l->all->by_tag[l->tag] = NULL;
+    l->done(l->arg, !l->withdrawn);
+    free(l);
+}
+
+static uint16_t free_tag(rri_transfers *t)
+{
+    for (unsigned tries = 1; tries < TAGS; tries++) {
+        t->tag = (uint16_t)(t->tag % (TAGS - 1) + 1);
+        if (!t->by_tag[t->tag]) return t->tag;
+    }
+    return 0;
+}
+
+int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_segment *segments, unsigned count,
+                        void (*done)(void *arg, bool whole), void *arg)
+{
+    void *data[RRI_TYPES_MAX];
+    size_t bytes[RRI_TYPES_MAX];
+    uint16_t tag = free_tag(t);
+    landing *l = tag ? malloc(sizeof *l) : NULL;
+    if (!l) return rri_fail(RREF_ERR_NO_MEMORY, "no memory (or tag) to receive bulk data from rank %d", peer);
+    *l = (landing){ .moving.done = landed, .all = t, .peer = peer, .tag = tag, .done = done, .arg = arg };
+    size_t sum = split(segments, count, data, bytes);
+    int rc = rri_link_data_receive(t->link, &l->moving, peer, tag, data, bytes, count);
+    if (rc) {
+        free(l);
+        return rc;
+    }
+    atomic_fetch_add(&t->in, sum);
+    t->by_tag[tag] = l;
+    answer(t, peer, RRI_GRANT, handle, tag);
+    return RREF_OK;
+}
+
+void rri_transfer_refuse(rri_transfers *t, int peer, uint64_t handle)
+{
+    answer(t, peer, RRI_GRANT, handle, 0);
+}
+
+void rri_transfer_withdrawn(rri_transfers *t, int peer, const rri_record *record)
+{
+    landing *l = record->method < TAGS ? t->by_tag[record->method] : NULL;
+    if (!l || l->peer != peer) return;
+    l->withdrawn = true;
+    rri_link_data_cancel(t->link, &l->moving);
+}
+
+void rri_transfers_counts(const rri_transfers *t, uint64_t *out, uint64_t *in)
+{
+    *out = atomic_load_explicit(&t->out, memory_order_relaxed);
+    *in = atomic_load_explicit(&t->in, memory_order_relaxed);
+}

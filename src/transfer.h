@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Transfers: bulk data beside the lane. The sender offers, and names the offer in its record; the receiver posts its receives
+ * and grants; then the data moves. An offer that is withdrawn before its grant leaves nothing behind.
+ */
+#ifndef RRI_TRANSFER_H
+#define RRI_TRANSFER_H
+
+#include "flow.h"
+#include "table.h"
+#include "value.h"
+
+typedef struct rri_transfers rri_transfers;
+
+int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, rri_transfers **transfers);
+void rri_transfers_close(rri_transfers *transfers);
+
+/* Offer segments to a peer. done(arg) is called once, when the data has left or never will. Returns the handle, 0 without
+ * memory (through rri_fail). */
+uint64_t rri_transfer_offer(rri_transfers *transfers, int peer, const rri_segment *segments, unsigned count,
+                            void (*done)(void *arg), void *arg);
+/* Take an offer back; false when it is granted already (or gone). Calls done when true. */
+bool rri_transfer_withdraw(rri_transfers *transfers, uint64_t offer);
+
+/* Receive an offer into segments; done(arg, whole) is called once by whoever drives. Driver only. */
+int rri_transfer_accept(rri_transfers *transfers, int peer, uint64_t offer, const rri_segment *segments, unsigned count,
+                        void (*done)(void *arg, bool whole), void *arg);
+/* Say no to an offer. */
+void rri_transfer_refuse(rri_transfers *transfers, int peer, uint64_t offer);
+
+/* Records RRI_GRANT and RRI_WITHDRAWN. */
+void rri_transfer_granted(rri_transfers *transfers, int peer, const rri_record *record);
+void rri_transfer_withdrawn(rri_transfers *transfers, int peer, const rri_record *record);
+
+void rri_transfers_counts(const rri_transfers *transfers, uint64_t *out, uint64_t *in);
+
+#endif

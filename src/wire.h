@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What travels: messages of records. Little-endian; every record is a multiple of 16 bytes and starts 16-aligned.
+ *
+ *   message   rri_message (16 bytes), then records up to its `bytes`
+ *   record    rri_record (32 bytes), then a body that its kind defines
+ */
+#ifndef RRI_WIRE_H
+#define RRI_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RRI_MAGIC = 0x5272, RRI_WIRE_VERSION = 1 };
+
+typedef struct rri_message {
+    uint16_t magic;
+    uint8_t version;
+    uint8_t counted;            /* 1: carries requests and took a credit of its sender */
+    uint32_t bytes;             /* of the whole message */
+    uint32_t credits;           /* request messages of the receiver's that the sender is done with */
+    uint32_t reserved;
+} rri_message;
+
+typedef enum rri_record_kind {
+    RRI_CREATE = 1,             /* method: bytes of the class name; object: the creator's number n; body: class id (8), name,
+                                 * padding to 16, payload of the constructor's arguments */
+    RRI_CALL,                   /* object: address; body: payload of the arguments */
+    RRI_RELEASE,                /* object: address; extra: weight given back */
+    RRI_RESULT,                 /* call: the caller's; object: handle of a created object; body: payload of the results */
+    RRI_FAILURE,                /* call: the caller's, or site of a one-way call; body: rri_failure and text */
+    RRI_GRANT,                  /* call: the sender's transfer; method: tag to send with */
+    RRI_WITHDRAWN,              /* method: tag of a grant whose data will not come */
+    RRI_PROBE, RRI_REPORT, RRI_LEAVE,   /* finalize: see fence.c */
+    RRI_KINDS
+} rri_record_kind;
+
+enum {
+    RRI_FLAG_ONEWAY = 1,        /* no reply but a failure; call holds the number of the call site */
+    RRI_FLAG_BULK = 2,          /* data beside the message: rri_bulk_note stands between record and body */
+    RRI_FLAG_CREATION = 4       /* of a failure: the creation failed */
+};
+
+typedef struct rri_record {
+    uint32_t bytes;             /* of the whole record */
+    uint8_t kind, flags;
+    uint16_t method;
+    uint64_t call;              /* future on the caller; 0: none */
+    uint64_t object;
+    uint64_t extra;             /* of requests: ns until the deadline, or 0 for none */
+} rri_record;
+
+typedef struct rri_bulk_note {
+    uint64_t transfer;          /* handle on the sender */
+    uint64_t bytes;             /* of the landing area */
+} rri_bulk_note;
+
+/* Body of a failure: fixed part of rref_error, then the strings with their 0: host, where, text. */
+typedef struct rri_failure {
+    int32_t code, rank, hops;
+    uint16_t host, where;       /* lengths */
+    uint32_t text;
+    uint32_t reserved[3];
+} rri_failure;
+
+/* An address that names an object by its creator and the creator's number; others are handles of the owner's table, and
+ * RRI_ROOT. */
+#define RRI_ROOT UINT64_C(1)
+#define RRI_NAMED (UINT64_C(1) << 63)
+#define RRI_NUMBER_BITS 40
+
+static inline uint64_t rri_address(int creator, uint64_t number)
+{
+    return RRI_NAMED | (uint64_t)creator << RRI_NUMBER_BITS | number;
+}
+static inline int rri_address_creator(uint64_t address) { return (int)((address & ~RRI_NAMED) >> RRI_NUMBER_BITS); }
+static inline uint64_t rri_address_number(uint64_t address) { return address & ((UINT64_C(1) << RRI_NUMBER_BITS) - 1); }
+
+static inline uint32_t rri_round16(uint64_t bytes) { return (uint32_t)((bytes + 15) & ~UINT64_C(15)); }
+
+#endif
