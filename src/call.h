@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Calls: one request from send to answer.
+ *
+ *   caller:  check against the signature, pack once into the lane, future .................. answer -> future
+ *   owner:   record -> rref_call -> the object's queue -> method -> reply packed into the lane
+ */
+#ifndef RRI_CALL_H
+#define RRI_CALL_H
+
+#include "future.h"
+#include "transfer.h"
+
+typedef struct rri_calls rri_calls;
+
+/* One object's queue: one exclusive call at a time, in order of arrival. */
+typedef struct rri_actor {
+    rri_lock lock;
+    bool busy;                          /* an exclusive call runs or is about to */
+    rref_call *first, *last;            /* waiting */
+} rri_actor;
+
+/* Whom a call is for. */
+typedef struct rri_target {
+    int peer;
+    uint64_t address;
+    uint16_t method;
+    const rri_types *in, *out;
+    const char *class_name, *method_name;   /* for messages */
+} rri_target;
+
+enum { RRI_OWNED_MAX = RRI_TYPES_MAX, RRI_SITES = 4096 };
+
+/* What a handler sees. */
+struct rref_call {
+    rri_job job;
+    rref_call *next;                    /* in an actor's queue */
+    rri_calls *calls;
+    rri_actor *actor;
+    void *object;                       /* the higher floor's */
+    int (*run)(rref_call *call);        /* user code; returns the outcome */
+    void (*ended)(rref_call *call, int outcome);    /* higher floor's, after the answer is on its way; may be NULL */
+    rref_handler handler;
+    void *self;
+    unsigned flags;                     /* RREF_INLINE, ... */
+    const rri_types *in, *out;
+    const char *class_name, *method_name;
+    int peer;
+    uint64_t id, created;               /* future on the caller; handle that a creation's answer carries */
+    atomic_uint parts;                  /* a: the handler, and data that has still to leave */
+    bool oneway, creation, ready;
+    bool untidy;                        /* views or copies are to be freed */
+    bool kept;                          /* holds a count of its buffer */
+    bool local;                         /* nobody waits for an answer (destructors, continuations) */
+    int64_t deadline;
+    rri_buffer *buffer;
+    const void *payload;
+    size_t bytes;
+    void *landing;                      /* bulk arguments */
+    size_t landing_bytes;               /* of it, when it may be kept for the next call */
+    rref *taken;                        /* references among the arguments, released after the handler */
+    size_t taken_count, taken_room;
+    unsigned result_count;
+    int failed;                         /* misuse by the handler: overrides its outcome */
+    rref_error *error;                  /* text of the failure */
+    rref_value results[RRI_TYPES_MAX];
+    void *copies[RRI_TYPES_MAX];        /* results copied when they were given */
+    rref *views[RRI_TYPES_MAX];         /* references among the arguments, as handles */
+    void *owned[RRI_OWNED_MAX];
+    void (*owned_free[RRI_OWNED_MAX])(void *);
+    unsigned owned_count;
+    bool holds_object;                  /* a result lies in the object's memory */
+    rri_future *child;                  /* of a continuation: where the values go */
+};
+
+/* What the higher floor knows. find fills the call's target from a request; RREF_OK, RRI_PARK (kept for later, with the
+ * buffer), or an error through rri_fail. release takes weight back. */
+enum { RRI_PARK = 1 };
+typedef struct rri_calls_up {
+    int (*find)(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call);
+    int (*look)(void *up, const rri_record *record, rref_call *call);   /* as find, for an object that is alive now */
+    void (*release)(void *up, int peer, const rri_record *record);
+    void (*control)(void *up, int peer, const rri_record *record);
+    void (*created)(void *up, rri_future *future, uint64_t handle);
+    void (*unanswered)(void *up, const rref_error *error);  /* a one-way call failed */
+    void (*drop_ref)(rref reference);
+    void *up;
+} rri_calls_up;
+
+struct rri_calls {
+    rri_link *link;
+    rri_flow *flow;
+    rri_progress *progress;
+    rri_transfers *transfers;
+    rri_futures futures;
+    rri_calls_up up;
+    rref_context *context;
+    size_t eager;
+    int rank;
+    rri_lock lock;
+    rref_call *free;                    /* calls kept for reuse */
+    void *landing;                      /* under the lock: a landing area kept warm, since fresh pages cost more */
+    size_t landing_bytes;               /* than the data (a factor of 2 for 64 MiB) */
+    const char **site;                  /* call sites of one-way calls, by number */
+    unsigned sites;
+    _Atomic uint64_t out, in, direct, served, refused, oneway_failures;     /* a: served counts records */
+    atomic_uint running;                /* calls arrived and not ended */
+};
+
+typedef enum rri_mode { RRI_SYNC, RRI_ASYNC, RRI_ONEWAY } rri_mode;
+
+/* Send a call. values: inputs, then outputs. The future (NULL for one-way) is pending and gets a count for the call in flight.
+ * On an error nothing was sent. */
+int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
+                  const char *site, rri_future *future, int64_t deadline);
+/* A sync call to a free object of the own rank, in the calling thread; false when it must go by the lane: the object is
+ * occupied, earlier calls are still on their way, or the method is a worker's. */
+bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int *outcome);
+/* A creation: draws the number n under the lane. */
+int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const rref_value *values, size_t count,
+                    const char *site, rri_future *future, uint64_t *number);
+/* A record without a body in the request lane (releases). */
+int rri_call_note(rri_calls *calls, int peer, rri_record_kind kind, uint64_t object, uint64_t extra);
+
+/* The deadline of a call has passed: complete it with TIMEOUT, take back what was not granted. */
+void rri_call_expire(rri_calls *calls, rri_future *future);
+
+/* For rri_progress. */
+rri_verdict rri_call_dispatch(void *calls, const rri_record *record, rri_buffer *buffer);
+/* Serve a parked request, on a library thread. */
+void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
+
+/* A call made up by the higher floor (a destructor): enters the actor's queue like any other. */
+rref_call *rri_call_new(rri_calls *calls);
+void rri_call_enter(rref_call *call);
+/* Free a call that was not entered. */
+void rri_call_end(rref_call *call);
+
+void rri_calls_close(rri_calls *calls);
+
+#endif

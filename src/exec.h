@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Execution: when and on which thread a call's user code runs. */
+#ifndef RRI_EXEC_H
+#define RRI_EXEC_H
+
+#include "call.h"
+
+/* A call has arrived: run it here if its object is free (and `here`), else queue it. */
+rri_verdict rri_exec_enter(rref_call *call, bool here);
+/* The data of a call is there. */
+void rri_exec_ready(rref_call *call);
+/* The data of its result has left: free the object if it was kept, and the call. */
+void rri_exec_left(rref_call *call);
+void rri_exec_free(rref_call *call);
+/* User code of a call, or why it may not run. */
+int rri_exec_run(rref_call *call);
+/* Answer a call whose user code has returned `outcome`. */
+void rri_exec_answer(rref_call *call, int outcome);
+
+/* Let an application thread occupy an object that is free; leave runs what queued meanwhile on library threads. */
+bool rri_exec_occupy(rri_actor *actor);
+void rri_exec_leave(rri_actor *actor);
+
+#endif

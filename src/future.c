@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns futures and their results. Invariant: whoever claimed a future is the only one to write its result; after DONE it is
+ * read by anybody. */
+#include "future.h"
+#include "error.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTEXTS = 256 };
+static _Atomic(rri_futures *) contexts[CONTEXTS];
+
+int rri_futures_open(rri_futures *all, unsigned context)
+{
+    rri_table_init(&all->table, RRI_KIND_FUTURE, context, sizeof(rri_future));
+    atomic_store(&contexts[context % CONTEXTS], all);
+    return RREF_OK;
+}
+
+static void clear(void *item, void *arg)
+{
+    rri_future *f = item;
+    (void)arg;
+    free(f->payload);
+    free(f->landing);
+    free(f->error);
+    if (f->outputs_owned) free((void *)(uintptr_t)f->outputs);
+    if (f->own) rri_signature_free(f->own);
+    free(f->own);
+    for (rri_reaction *r; (r = f->first); free(r)) f->first = r->next;
+}
+
+void rri_futures_close(rri_futures *all)
+{
+    unsigned context = (unsigned)(all->table.tag >> 52 & 0xff);
+    atomic_store(&contexts[context], NULL);
+    rri_table_each(&all->table, clear, NULL);
+    rri_table_free(&all->table);
+}
+
+rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char *site)
+{
+    rri_future *f = rri_table_add(&all->table, NULL);
+    if (!f) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    f->all = all;
+    f->types = types;
+    f->site = site;
+    atomic_store_explicit(&f->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&f->held, 1, memory_order_relaxed);
+    atomic_store_explicit(&f->sent.word, RRI_EVENT_DONE, memory_order_relaxed);
+    return f;
+}
+
+uint64_t rri_future_handle(const rri_future *future) { return rri_table_handle(&future->all->table, future); }
+
+/* The answer came through MPI; the count taken for the call in flight is what orders its making before this. */
+rri_future *rri_future_of_call(rri_futures *all, uint64_t handle)
+{
+    rri_future *f = rri_table_find(&all->table, handle);
+    return f && atomic_load_explicit(&f->refs, memory_order_acquire) ? f : NULL;
+}
+
+rri_future *rri_future_of(uint64_t handle)
+{
+    rri_futures *all = rri_handle_kind_of(handle) == RRI_KIND_FUTURE ? atomic_load(&contexts[rri_handle_context(handle)])
+                                                                      : NULL;
+    rri_future *f = all ? rri_table_find(&all->table, handle) : NULL;
+    if (!f) rri_fail(RREF_ERR_HANDLE, handle ? "not a future, or released already" : "a zero future");
+    return f;
+}
+
+void rri_future_keep(rri_future *future) { atomic_fetch_add(&future->refs, 1); }
+
+void rri_payload_refs(const rri_types *types, const void *payload, void (*visit)(void *up, const void *wire), void *up)
+{
+    for (unsigned i = 0; types->refs && i < types->count; i++) {
+        const rri_type *t = &types->type[i];
+        if (t->element != RREF_REF) continue;
+        size_t n = 1;
+        const char *at = t->variable ? rri_payload_data(types, i, payload, NULL, &n) : (const char *)payload + t->slot;
+        for (size_t k = 0; k < n; k++) visit(up, at + k * RRI_REF_WIRE);
+    }
+}
+
+/* A promise given up before it was kept: those who watch it are told. */
+static bool broken(rri_future *f)
+{
+    rref_error error;
+    if (rri_event_done(&f->event) || !f->first) return false;
+    rri_error_fill(&error, RREF_ERR_CANCELLED, "the promise was released before it was completed");
+    atomic_store(&f->refs, 1);
+    f->quiet = true;
+    if (rri_future_claim(f)) rri_future_error(f, &error);
+    return true;
+}
+
+void rri_future_drop(rri_future *future)
+{
+    if (atomic_fetch_sub(&future->refs, 1) != 1) return;
+    if (broken(future)) {
+        rri_future_drop(future);
+        return;
+    }
+    rri_futures *all = future->all;
+    if (future->error && !future->quiet && !atomic_load(&future->read)) all->unread(all->up, future->error);
+    if (future->payload) rri_payload_refs(future->types, future->payload, all->trade.drop, all->trade.codec.up);
+    clear(future, NULL);
+    rri_table_remove(&all->table, future);
+}
+
+/* ---- completion */
+
+bool rri_future_claim(rri_future *future)
+{
+    unsigned word = atomic_load_explicit(&future->event.word, memory_order_relaxed);
+    do {
+        if (word & (RRI_EVENT_DONE | RRI_EVENT_BUSY)) return false;
+    } while (!atomic_compare_exchange_weak(&future->event.word, &word, word | RRI_EVENT_BUSY));
+    return true;
+}
+
+static rri_reaction *next_reaction(rri_future *f, bool at_once_only)
+{
+    rri_lock_take(&f->lock);
+    rri_reaction *r = f->first;
+    if (r && at_once_only && (!r->at_once || f->draining)) r = NULL;
+    if (r) f->first = r->next;
+    else if (!at_once_only) f->draining = false;
+    rri_lock_give(&f->lock);
+    return r;
+}
+
+static void run_reaction(rri_future *f, rri_reaction *r)
+{
+    bool was = rri_progress_inline(r->at_once);
+    rri_progress_depth(1);
+    r->run(r, f);
+    rri_progress_depth(-1);
+    rri_progress_inline(was);
+    free(r);
+}
+
+static void drain(rri_job *job)
+{
+    rri_future *f = (rri_future *)(void *)((char *)job - offsetof(rri_future, job));
+    for (rri_reaction *r; (r = next_reaction(f, false));) run_reaction(f, r);
+    rri_future_drop(f);
+}
+
+/* The leading reactions that ask for it run here; the rest, in order, on a library thread. */
+static void run_reactions(rri_future *f)
+{
+    for (rri_reaction *r; (r = next_reaction(f, true));) run_reaction(f, r);
+    rri_lock_take(&f->lock);
+    bool start = f->first && !f->draining;
+    if (start) f->draining = true;
+    rri_lock_give(&f->lock);
+    if (!start) return;
+    rri_future_keep(f);
+    f->job.run = drain;
+    rri_progress_submit(f->all->progress, &f->job);
+}
+
+static void complete(rri_future *f, int outcome)
+{
+    f->outcome = outcome;
+    rri_event_set(&f->event);
+    if (atomic_load(&f->watched)) run_reactions(f);
+    if (f->timed && rri_timer_remove(f->all->timers, &f->timer)) rri_future_drop(f);
+}
+
+void rri_future_react(rri_future *future, rri_reaction *reaction)
+{
+    reaction->next = NULL;
+    rri_lock_take(&future->lock);
+    if (future->first) future->last->next = reaction;
+    else future->first = reaction;
+    future->last = reaction;
+    rri_lock_give(&future->lock);
+    atomic_store(&future->watched, true);   /* before looking whether it is complete; complete() does the reverse */
+    if (atomic_load(&future->event.word) & RRI_EVENT_DONE) run_reactions(future);
+}
+
+void rri_error_origin(rri_futures *all, rref_error *error)
+{
+    if (error->rank >= 0) return;
+    error->rank = all->rank;
+    rri_error_copy(error->host, sizeof error->host, all->host);
+}
+
+void rri_future_error(rri_future *future, const rref_error *error)
+{
+    rref_error *copy = malloc(sizeof *copy);
+    if (copy) {
+        *copy = *error;
+        rri_error_origin(future->all, copy);
+        copy->caller = future->all->rank;
+        copy->call_id = rri_future_handle(future);
+        if (future->site) rri_error_copy(copy->site, sizeof copy->site, future->site);
+    }
+    future->error = copy;
+    complete(future, error->code);
+}
+
+void rri_future_error_last(rri_future *future)
+{
+    rri_future_error(future, rri_error_last());
+}
+
+static int keep_payload(rri_future *f, const void *payload, size_t bytes)
+{
+    f->payload = aligned_alloc(16, (bytes + 15) & ~(size_t)15);
+    if (!f->payload) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a result");
+    memcpy(f->payload, payload, bytes);
+    return RREF_OK;
+}
+
+void rri_future_value(rri_future *future, const void *payload, size_t bytes, void *landing)
+{
+    rri_futures *all = future->all;
+    int rc = RREF_OK;
+    if (future->outputs) {
+        rc = rri_outputs_write(future->types, payload, landing, future->outputs, future->output_count, &all->trade.all);
+        rri_payload_refs(future->types, payload, all->trade.drop, all->trade.codec.up);
+        free(landing);
+    } else if (bytes) {
+        rc = keep_payload(future, payload, bytes);
+        future->landing = landing;
+    }
+    if (rc) rri_future_error_last(future);
+    else complete(future, RREF_OK);
+}
+
+int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *))
+{
+    bool first;
+    if (deadline == RRI_NEVER) return RREF_OK;
+    future->timer.due = due;
+    rri_future_keep(future);                /* given back by whoever fires or removes the timer */
+    future->timed = true;                   /* before the timer can fire */
+    if (rri_timer_add(future->all->timers, &future->timer, deadline, &first)) {
+        future->timed = false;
+        rri_future_drop(future);
+        return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a deadline");
+    }
+    if (first) rri_progress_wake(future->all->progress);
+    return RREF_OK;
+}
+
+/* ---- the API */
+
+bool rref_done(rref_future future)
+{
+    rri_future *f = rri_future_of(future.bits);
+    return f && rri_event_done(&f->event);
+}
+
+/* Outcome of a complete future, its error made the thread's. */
+static int outcome(rri_future *f)
+{
+    atomic_store_explicit(&f->read, true, memory_order_relaxed);
+    if (f->outcome == RREF_OK) return RREF_OK;
+    if (f->error) *rri_error_last() = *f->error;
+    else rri_fail(f->outcome, "the error's text was lost for want of memory");
+    return f->outcome;
+}
+
+int rref_test(rref_future future)
+{
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    if (!rri_event_done(&f->event)) return rri_fail(RREF_ERR_PENDING, "the future is not complete");
+    return outcome(f);
+}
+
+static int deadline_of(double timeout, int64_t *deadline)
+{
+    int64_t ns;
+    if (timeout >= RREF_FOREVER || timeout == RREF_DEFAULT_TIMEOUT) ns = RRI_NEVER;
+    else if (!rri_seconds(timeout, &ns)) return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
+    *deadline = ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
+    return RREF_OK;
+}
+
+int rref_wait(rref_future future, double timeout)
+{
+    int64_t deadline;
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    if (rri_event_done(&f->event)) return outcome(f);
+    int rc = deadline_of(timeout, &deadline);
+    if (rc) return rc;
+    rc = rri_progress_wait(f->all->progress, &f->event, deadline);
+    if (rc == RREF_OK) return outcome(f);
+    if (rc == RREF_ERR_PENDING) rri_fail(rc, "still pending when the wait's time was over");
+    if (rc == RREF_ERR_FINALIZED) rri_fail(rc, "the context ended during the wait");
+    return rc;
+}
+
+int rref_wait_all(const rref_future *futures, size_t count, double timeout)
+{
+    int64_t deadline;
+    int first = RREF_OK, rc = deadline_of(timeout, &deadline);
+    if (rc) return rc;
+    if (!futures && count) return rri_fail(RREF_ERR_ARGUMENT, "NULL futures");
+    for (size_t i = 0; i < count; i++) {
+        double left = deadline == RRI_NEVER ? RREF_FOREVER : (double)(deadline - rri_now()) * 1e-9;
+        rc = rref_wait(futures[i], left > 0 ? left : 0);
+        if (rc == RREF_ERR_PENDING) return rc;
+        if (rc && !first) first = rc;
+    }
+    return first;
+}
+
+int rref_wait_sent(rref_future future, double timeout)
+{
+    int64_t deadline;
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    int rc = deadline_of(timeout, &deadline);
+    return rc ? rc : rri_progress_wait(f->all->progress, &f->sent, deadline);
+}
+
+int rref_get_v(rref_future future, const rref_value *outputs, size_t count)
+{
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    int rc = rref_test(future);
+    if (rc == RREF_OK) rc = rri_outputs_check(f->types, outputs, count);
+    if (rc || !count) return rc;
+    if (f->outputs) return rri_fail(RREF_ERR_STATE, "the results went into the outputs that the call was given");
+    rri_lock_take(&f->lock);
+    rc = rri_outputs_write(f->types, f->payload, f->landing, outputs, count, &f->all->trade.part);
+    rri_lock_give(&f->lock);
+    return rc;
+}
+
+int rref_future_error(rref_future future, rref_error *error)
+{
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    if (!error) return rri_fail(RREF_ERR_ARGUMENT, "NULL error");
+    if (!rri_event_done(&f->event)) return rri_fail(RREF_ERR_PENDING, "the future is not complete");
+    if (outcome(f) == RREF_OK) return rri_fail(RREF_ERR_STATE, "the future did not fail");
+    *error = *rri_error_last();
+    return RREF_OK;
+}
+
+int rref_future_retain(rref_future future)
+{
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    rri_future_keep(f);
+    atomic_fetch_add(&f->held, 1);
+    return RREF_OK;
+}
+
+int rref_future_release(rref_future future)
+{
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    unsigned held = atomic_load(&f->held);
+    while (held && !atomic_compare_exchange_weak(&f->held, &held, held - 1)) {}
+    if (!held) return rri_fail(RREF_ERR_HANDLE, "a future that was released already");
+    rri_progress_wait(f->all->progress, &f->sent, RRI_NEVER);
+    rri_future_drop(f);
+    return RREF_OK;
+}
+
+int rref_cancel(rref_future future)
+{
+    rref_error error;
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    if (!rri_future_claim(f)) return rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
+    rri_error_fill(&error, RREF_ERR_CANCELLED, "given up by the caller");
+    rri_future_error(f, &error);
+    return RREF_OK;
+}
+
+typedef struct notice {
+    rri_reaction reaction;
+    rref_callback callback;
+    void *arg;
+} notice;
+
+static void notify(rri_reaction *reaction, rri_future *f)
+{
+    notice *n = (notice *)(void *)reaction;
+    n->callback((rref_future){ rri_future_handle(f) }, n->arg);
+}
+
+int rref_on_complete(rref_future future, rref_callback callback, void *arg, unsigned flags)
+{
+    rri_future *f = rri_future_of(future.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    if (!callback) return rri_fail(RREF_ERR_ARGUMENT, "NULL callback");
+    notice *n = malloc(sizeof *n);
+    if (!n) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a callback");
+    *n = (notice){ { NULL, notify, flags & RREF_INLINE }, callback, arg };
+    rri_future_react(f, &n->reaction);
+    return RREF_OK;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Futures: results to come, of calls, promises and continuations.
+ *
+ *    PENDING --claim--> BUSY --value or error written--> DONE     (event word; exactly one thread claims)
+ */
+#ifndef RRI_FUTURE_H
+#define RRI_FUTURE_H
+
+#include "progress.h"
+#include "table.h"
+#include "value.h"
+
+typedef struct rri_futures rri_futures;
+typedef struct rri_future rri_future;
+
+/* How references inside results are taken (all of their weight, or a part, so that more can be taken) and given up. */
+typedef struct rri_ref_trade {
+    rri_ref_codec codec;
+    rri_ref_taker all, part;
+    void (*drop)(void *up, const void *wire);
+} rri_ref_trade;
+
+/* Called once when a future completes, before its waiters and callbacks. */
+typedef struct rri_reaction {
+    struct rri_reaction *next;
+    void (*run)(struct rri_reaction *reaction, rri_future *future);
+    bool at_once;           /* on whoever completes; else on a library thread */
+} rri_reaction;
+
+struct rri_future {
+    rri_slot slot;
+    rri_event event;
+    int outcome;                    /* valid when DONE */
+    atomic_uint refs;               /* a: handles and internal users */
+    atomic_uint held;               /* a: of these, the application's; it can give back no more */
+    rri_futures *all;               /* i */
+    bool promise;                   /* i: may be completed by hand */
+    bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
+    atomic_bool read;               /* a: somebody has seen the outcome */
+    const rri_types *types;         /* i: of the results */
+    rri_signature *own;             /* i: types of a promise or child; malloc'ed, or NULL */
+    void *payload, *landing;        /* by the claimer; malloc'ed */
+    const rref_value *outputs;      /* i: where results go when it completes */
+    unsigned output_count;
+    bool outputs_owned;             /* i: outputs is malloc'ed */
+    rref_error *error;              /* by the claimer */
+    rri_timer timer;
+    bool timed;                     /* i: the timer was set and holds a count */
+    atomic_bool watched;            /* a: has, or had, reactions */
+    const char *site;               /* i */
+    uint64_t tag;                   /* the maker's own */
+    _Atomic uint64_t sending;               /* transfer that borrows the caller's arrays, or 0 */
+    rri_event sent;                 /* set when the arrays are the caller's again */
+    rri_lock lock;
+    rri_reaction *first, *last;     /* f: to come */
+    bool draining;                  /* f: a job runs them */
+    rri_job job;
+};
+
+struct rri_futures {
+    rri_table table;
+    rri_progress *progress;
+    rri_timers *timers;
+    rri_ref_trade trade;
+    void (*unread)(void *up, const rref_error *error);
+    void *up;
+    int rank;
+    char host[RREF_HOST_MAX];
+    _Atomic int64_t timeout;        /* default of calls, ns */
+};
+
+int rri_futures_open(rri_futures *all, unsigned context);
+void rri_futures_close(rri_futures *all);
+
+/* A pending future with one count; NULL through rri_fail. */
+rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char *site);
+uint64_t rri_future_handle(const rri_future *future);
+/* The future of a handle, or NULL with RREF_ERR_HANDLE / FINALIZED in rri_fail. */
+rri_future *rri_future_of(uint64_t handle);
+rri_future *rri_future_of_call(rri_futures *all, uint64_t handle);
+void rri_future_keep(rri_future *future);
+void rri_future_drop(rri_future *future);
+
+/* Be the one who completes it; then call exactly one of the following. */
+bool rri_future_claim(rri_future *future);
+/* Values: payload is checked and copied (outputs given are written instead); landing is taken over. */
+void rri_future_value(rri_future *future, const void *payload, size_t bytes, void *landing);
+void rri_future_error(rri_future *future, const rref_error *error);
+/* The thread's last error, with this rank as its origin where none is said. */
+void rri_future_error_last(rri_future *future);
+
+void rri_future_react(rri_future *future, rri_reaction *reaction);
+int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *));
+
+/* Fill in who and where, unless known. */
+void rri_error_origin(rri_futures *all, rref_error *error);
+
+/* Visit every reference of a payload. */
+void rri_payload_refs(const rri_types *types, const void *payload, void (*visit)(void *up, const void *wire), void *up);
+
+#endif
