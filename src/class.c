@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the compiled classes. The hash is FNV-1a (Fowler, Noll, Vo) over name, signatures and flags in order. */
+#include "class.h"
+#include "error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { METHODS_MAX = 65535, NAME_MAX_BYTES = 255 };
+
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static uint64_t hash_text(uint64_t h, const char *text) { return hash_bytes(h, text, strlen(text) + 1); }
+
+static uint64_t identify(const rri_class *c)
+{
+    uint64_t h = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), c->name), c->create.text);
+    for (unsigned i = 0; i < c->count; i++) {
+        h = hash_text(hash_text(h, c->method[i].name), c->method[i].signature.text);
+        h = hash_bytes(h, &c->method[i].flags, sizeof c->method[i].flags);
+    }
+    return h ? h : 1;
+}
+
+static void drop(rri_class *c)
+{
+    if (c->create.text) rri_signature_free(&c->create);
+    for (unsigned i = 0; i < c->count; i++)
+        if (c->method[i].signature.text) rri_signature_free(&c->method[i].signature);
+    free(c);
+}
+
+/* Says whose signature is wrong, in front of what is wrong with it. */
+static int parse(const char *owner, const char *name, const char *text, rri_signature *signature)
+{
+    int rc = rri_signature_parse(text, signature);
+    if (rc) {
+        char why[RREF_TEXT_MAX];
+        rri_error_copy(why, sizeof why, rri_error_last()->text);
+        rri_fail(rc, "%s.%s: %s", owner, name, why);
+    }
+    return rc;
+}
+
+static int compile_method(rri_class *c, const rref_method *m)
+{
+    const unsigned known = RREF_INLINE | RREF_WORKER | RREF_CONCURRENT;
+    if (!m->handler || !m->name[0] || !m->signature)
+        return rri_fail(RREF_ERR_ARGUMENT, "%s.%s has no handler, name or signature", c->name, m->name);
+    if (m->flags & ~known) return rri_fail(RREF_ERR_ARGUMENT, "%s.%s has unknown flags %#x", c->name, m->name, m->flags);
+    if (rri_method_find(c, m->name) >= 0)
+        return rri_fail(RREF_ERR_ARGUMENT, "%s has two methods named %s", c->name, m->name);
+    rri_method *to = &c->method[c->count];
+    int rc = parse(c->name, m->name, m->signature, &to->signature);
+    if (rc) return rc;
+    to->name = m->name;
+    to->handler = m->handler;
+    to->flags = m->flags;
+    c->count++;
+    return RREF_OK;
+}
+
+static int compile(const rref_class *source, rri_class **out)
+{
+    size_t n = 0;
+    while (source->methods && source->methods[n].name && n < METHODS_MAX) n++;
+    rri_class *c = calloc(1, sizeof *c + n * sizeof c->method[0]);
+    if (!c) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for class %s", source->name);
+    c->source = source;
+    c->name = source->name;
+    int rc = parse(source->name, "constructor", source->signature ? source->signature : "", &c->create);
+    if (rc == RREF_OK && c->create.out.count) rc = rri_fail(RREF_ERR_SIGNATURE, "%s: a constructor has no results", c->name);
+    for (size_t i = 0; rc == RREF_OK && i < n; i++) rc = compile_method(c, &source->methods[i]);
+    if (rc) {
+        drop(c);
+        return rc;
+    }
+    c->id = identify(c);
+    *out = c;
+    return RREF_OK;
+}
+
+static const rri_class *named(const rri_classes *classes, const char *name)
+{
+    const rri_class *c = classes->first;
+    while (c && strcmp(c->name, name)) c = c->next;
+    return c;
+}
+
+int rri_class_add(rri_classes *classes, const rref_class *source, const rri_class **added)
+{
+    rri_class *c = NULL;
+    if (!source || !source->name || !source->name[0] || strlen(source->name) > NAME_MAX_BYTES)
+        return rri_fail(RREF_ERR_ARGUMENT, "a class needs a name of 1 to %d bytes", NAME_MAX_BYTES);
+    int rc = compile(source, &c);
+    if (rc) return rc;
+    rri_lock_take(&classes->lock);
+    const rri_class *there = named(classes, c->name);
+    if (!there) {
+        c->next = classes->first;
+        classes->first = c;
+    }
+    rri_lock_give(&classes->lock);
+    if (there) {
+        rc = rri_fail(RREF_ERR_CLASS_EXISTS, there->id == c->id ? "class %s is registered already"
+                                                               : "another class is registered as %s", c->name);
+        drop(c);
+        return rc;
+    }
+    if (added) *added = c;
+    return RREF_OK;
+}
+
+void rri_classes_free(rri_classes *classes)
+{
+    for (rri_class *c; (c = classes->first);) {
+        classes->first = c->next;
+        drop(c);
+    }
+}
+
+const rri_class *rri_class_named(rri_classes *classes, const char *name)
+{
+    rri_lock_take(&classes->lock);
+    const rri_class *c = named(classes, name);
+    rri_lock_give(&classes->lock);
+    return c;
+}
+
+const rri_class *rri_class_of_id(rri_classes *classes, uint64_t id)
+{
+    rri_lock_take(&classes->lock);
+    const rri_class *c = classes->first;
+    while (c && c->id != id) c = c->next;
+    rri_lock_give(&classes->lock);
+    return c;
+}
+
+/* Method names are mostly literals: the address decides before the letters do. */
+int rri_method_find(const rri_class *klass, const char *name)
+{
+    for (unsigned i = 0; i < klass->count; i++)
+        if (klass->method[i].name == name || !strcmp(klass->method[i].name, name)) return (int)i;
+    return -1;
+}

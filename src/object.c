@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the objects of this rank, their identities, and requests parked for objects that do not exist yet. */
+#include "object.h"
+#include "error.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OWN_NUMBERS (UINT64_C(1) << 39)     /* wrapped objects are numbered above creations */
+
+static const rri_types no_types;
+
+static size_t bucket_of(const rri_objects *all, int creator, uint64_t number)
+{
+    uint64_t h = (number ^ (uint64_t)creator << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(h >> 20) & (all->buckets - 1);
+}
+
+int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks)
+{
+    rri_table_init(&all->table, RRI_KIND_OBJECT, context, sizeof(rri_object));
+    all->calls = calls;
+    all->classes = classes;
+    all->buckets = 1024;
+    all->own = OWN_NUMBERS;
+    all->bucket = calloc(all->buckets, sizeof *all->bucket);
+    all->seen = calloc((size_t)ranks, sizeof *all->seen);
+    if (!all->bucket || !all->seen) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for objects");
+    return RREF_OK;
+}
+
+static void forget(void *item, void *arg)
+{
+    rri_object *o = item;
+    (void)arg;
+    free(o->error);
+}
+
+void rri_objects_close(rri_objects *all)
+{
+    rri_table_each(&all->table, forget, NULL);
+    rri_table_free(&all->table);
+    free(all->bucket);
+    free(all->seen);
+}
+
+static void rehash(rri_objects *all)
+{
+    size_t buckets = 2 * all->buckets, old = all->buckets;
+    rri_object **bucket = calloc(buckets, sizeof *bucket), **from = all->bucket;
+    if (!bucket) return;                    /* longer chains, no harm */
+    all->buckets = buckets;
+    all->bucket = bucket;
+    for (size_t i = 0; i < old; i++)
+        for (rri_object *o; (o = from[i]);) {
+            from[i] = o->next;
+            size_t b = bucket_of(all, o->creator, o->number);
+            o->next = bucket[b];
+            bucket[b] = o;
+        }
+    free(from);
+}
+
+static rri_object *add(rri_objects *all, const rri_class *klass, int creator, uint64_t number)
+{
+    rri_object *o = rri_table_add(&all->table, NULL);
+    if (!o) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for an object");
+        return NULL;
+    }
+    o->all = all;
+    o->klass = klass;
+    o->creator = creator;
+    atomic_store(&o->weight, RRI_WEIGHT);
+    rri_lock_take(&all->lock);
+    o->number = number ? number : ++all->own;
+    if (all->count++ > all->buckets) rehash(all);
+    size_t b = bucket_of(all, creator, o->number);
+    o->next = all->bucket[b];
+    all->bucket[b] = o;
+    rri_lock_give(&all->lock);
+    return o;
+}
+
+static void remove_object(rri_object *o)
+{
+    rri_objects *all = o->all;
+    rri_lock_take(&all->lock);
+    rri_object **at = &all->bucket[bucket_of(all, o->creator, o->number)];
+    while (*at != o) at = &(*at)->next;
+    *at = o->next;
+    all->count--;
+    rri_lock_give(&all->lock);
+    free(o->error);
+    rri_table_remove(&all->table, o);
+}
+
+static rri_object *identified(rri_objects *all, int creator, uint64_t number)
+{
+    rri_object *o = all->bucket[bucket_of(all, creator, number)];
+    while (o && (o->number != number || o->creator != creator)) o = o->next;
+    return o;
+}
+
+rri_object *rri_object_of(rri_objects *all, uint64_t address)
+{
+    if (address == RRI_ROOT) return all->root;
+    if (!(address & RRI_NAMED)) return rri_table_find(&all->table, address);
+    rri_lock_take(&all->lock);
+    rri_object *o = identified(all, rri_address_creator(address), rri_address_number(address));
+    rri_lock_give(&all->lock);
+    return o;
+}
+
+rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self)
+{
+    rri_object *o = add(all, klass, all->calls->rank, 0);
+    if (!o) return NULL;
+    o->self = self;
+    atomic_store(&o->state, RRI_ALIVE);
+    return o;
+}
+
+void rri_object_mint(rri_object *object, uint64_t weight) { atomic_fetch_add(&object->weight, weight); }
+
+/* ---- requests for objects that are not there yet */
+
+/* The lock is held. */
+static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
+{
+    rri_parked *p = malloc(sizeof *p);
+    if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a request for an object to come");
+    *p = (rri_parked){ .buffer = buffer, .record = record };
+    if (buffer) {
+        rri_buffer_keep(buffer);
+    } else {
+        p->release = *record;
+        p->record = &p->release;
+    }
+    atomic_fetch_add(&all->calls->running, 1);
+    rri_parked **at = &all->parked;
+    while (*at) at = &(*at)->next;
+    *at = p;
+    atomic_fetch_add(&all->waiting, 1);
+    return RRI_PARK;
+}
+
+/* The creation has arrived: serve what waited for it, in order. */
+static void unpark(rri_objects *all, uint64_t address)
+{
+    rri_parked *mine = NULL, **end = &mine;
+    rri_lock_take(&all->lock);
+    for (rri_parked **at = &all->parked, *p; (p = *at);) {
+        if (p->record->object != address) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        atomic_fetch_sub(&all->waiting, 1);
+        p->next = NULL;
+        *end = p;
+        end = &p->next;
+    }
+    rri_lock_give(&all->lock);
+    for (rri_parked *p; (p = mine);) {
+        mine = p->next;
+        if (p->buffer) {
+            rri_call_serve_parked(all->calls, p->record, p->buffer);
+            rri_buffer_drop(p->buffer);
+        } else {
+            rri_object_release(all, all->calls->rank, p->record);
+        }
+        atomic_fetch_sub(&all->calls->running, 1);
+        free(p);
+    }
+}
+
+/* Whether earlier requests for the object still wait: then later ones wait behind them. */
+static bool waits_behind(rri_objects *all, uint64_t address)
+{
+    bool found = false;
+    if (!(address & RRI_NAMED) || !atomic_load_explicit(&all->waiting, memory_order_acquire)) return false;
+    rri_lock_take(&all->lock);
+    for (rri_parked *p = all->parked; p && !found; p = p->next) found = p->record->object == address;
+    rri_lock_give(&all->lock);
+    return found;
+}
+
+static int keep_order(rri_objects *all, const rri_record *record, rri_buffer *buffer)
+{
+    rri_lock_take(&all->lock);
+    int rc = park(all, record, buffer);
+    rri_lock_give(&all->lock);
+    return rc;
+}
+
+static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffer)
+{
+    uint64_t address = record->object;
+    if (!(address & RRI_NAMED)) return rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
+    int creator = rri_address_creator(address);
+    uint64_t number = rri_address_number(address);
+    if (creator >= rri_link_size(all->calls->link)) return rri_fail(RREF_ERR_PROTOCOL, "an object made by rank %d", creator);
+    rri_lock_take(&all->lock);
+    bool to_come = number < OWN_NUMBERS && number > all->seen[creator];
+    int rc = to_come ? park(all, record, buffer) : rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
+    rri_lock_give(&all->lock);
+    return rc;
+}
+
+/* ---- calls */
+
+static int run_method(rref_call *c) { return c->handler(c, c->self); }
+
+static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
+{
+    c->class_name = o->klass ? o->klass->name : "?";      /* a failed creation may have none */
+    if (atomic_load(&o->state) == RRI_FAILED) {
+        *rri_error_last() = *o->error;
+        return o->error->code;
+    }
+    if (record->method >= o->klass->count)
+        return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method number %u", o->klass->name, record->method);
+    const rri_method *m = &o->klass->method[record->method];
+    c->actor = &o->actor;
+    c->object = o;
+    c->run = run_method;
+    c->handler = m->handler;
+    c->flags = m->flags | (o->shared ? RREF_CONCURRENT : 0);
+    c->in = &m->signature.in;
+    c->out = &m->signature.out;
+    c->method_name = m->name;
+    return RREF_OK;
+}
+
+/* The object may still be under construction when a method is found; its self is read when it runs. */
+static int run_found(rref_call *c)
+{
+    rri_object *o = c->object;
+    if (atomic_load(&o->state) == RRI_FAILED) {
+        *rri_error_last() = *o->error;
+        c->error = malloc(sizeof *c->error);
+        if (c->error) *c->error = *o->error;
+        return o->error->code;
+    }
+    c->self = o->self;
+    return run_method(c);
+}
+
+/* ---- construction */
+
+static int run_constructor(rref_call *c)
+{
+    rri_object *o = c->object;
+    int rc = o->klass->source->create(c, &o->self);
+    return rc == RREF_PENDING ? rri_fail(RREF_ERR_STATE, "a constructor may not answer later") : rc;
+}
+
+static void fail_object(rri_object *o, const rref_error *error)
+{
+    o->error = malloc(sizeof *o->error);
+    if (o->error) {
+        *o->error = *error;
+        rri_error_origin(&o->all->calls->futures, o->error);
+    }
+    atomic_store(&o->state, RRI_FAILED);
+}
+
+static void constructed(rref_call *c, int outcome)
+{
+    rri_object *o = c->object;
+    if (outcome == RREF_OK) atomic_store(&o->state, RRI_ALIVE);
+    else if (atomic_load(&o->state) != RRI_FAILED) fail_object(o, c->error ? c->error : rri_error_last());
+    unpark(o->all, rri_address(o->creator, o->number));
+}
+
+static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *buffer, rref_call *c)
+{
+    char name[256] = "";
+    uint64_t id;
+    const char *body = (const char *)(r + 1) + (r->flags & RRI_FLAG_BULK ? sizeof(rri_bulk_note) : 0);
+    c->out = c->in = &no_types;
+    if (r->method >= sizeof name || (size_t)(body - (const char *)r) + sizeof id + r->method > r->bytes)
+        return rri_fail(RREF_ERR_PROTOCOL, "a creation that cannot be read");
+    memcpy(&id, body, sizeof id);
+    memcpy(name, body + sizeof id, r->method);
+    const rri_class *k = rri_class_named(all->classes, name);
+    rri_object *o = add(all, k, buffer->peer, r->object);
+    if (!o) return RREF_ERR_NO_MEMORY;
+    rri_lock_take(&all->lock);
+    all->seen[buffer->peer] = r->object;
+    rri_lock_give(&all->lock);
+    int rc = RREF_OK;
+    if (!k) rc = rri_fail(RREF_ERR_NO_CLASS, "class %s is not known there", name);
+    else if (k->id != id)
+        rc = rri_fail(RREF_ERR_CLASS_MISMATCH, "class %s is %016" PRIx64 " there and %016" PRIx64 " at the caller", name,
+                      k->id, id);
+    else if (!k->source->create) rc = rri_fail(RREF_ERR_STATE, "class %s has no constructor", name);
+    c->object = o;
+    c->class_name = k ? k->name : "?";
+    c->method_name = "constructor";
+    if (rc) fail_object(o, rri_error_last());
+    else {
+        c->actor = &o->actor;
+        c->run = run_constructor;
+        c->ended = constructed;
+        c->in = &k->create.in;
+        c->out = &k->create.out;
+        c->created = rri_table_handle(&all->table, o);
+    }
+    if (rc) {
+        unpark(all, rri_address(buffer->peer, r->object));
+        *rri_error_last() = *o->error;
+    }
+    return rc;
+}
+
+static int find_method(rri_objects *all, const rri_record *record, rri_buffer *buffer, rref_call *c)
+{
+    rri_object *o = rri_object_of(all, record->object);
+    c->out = c->in = &no_types;
+    if (!o) return missing(all, record, buffer);
+    if (waits_behind(all, record->object)) return keep_order(all, record, buffer);
+    return aim_at(o, record, c);
+}
+
+int rri_object_look(void *up, const rri_record *record, rref_call *c)
+{
+    rri_object *o = rri_object_of(up, record->object);
+    c->out = c->in = &no_types;
+    if (!o || atomic_load(&o->state) != RRI_ALIVE || waits_behind(up, record->object)) return RREF_ERR_NO_OBJECT;
+    c->self = o->self;
+    return aim_at(o, record, c);
+}
+
+int rri_object_find(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call)
+{
+    if (record->kind == RRI_CREATE) return find_constructor(up, record, buffer, call);
+    int rc = find_method(up, record, buffer, call);
+    if (rc == RREF_OK) call->run = run_found;
+    return rc;
+}
+
+/* ---- destruction */
+
+static int run_destructor(rref_call *c)
+{
+    rri_object *o = c->object;
+    if (o->klass && o->klass->source->destroy && o->self) o->klass->source->destroy(o->self);
+    return RREF_OK;
+}
+
+static void destroyed(rref_call *c, int outcome)
+{
+    rri_object *o = c->object;
+    (void)outcome;
+    atomic_fetch_sub(&o->all->dying, 1);
+    remove_object(o);
+}
+
+static void destroy(rri_object *o)
+{
+    rref_call *c = rri_call_new(o->all->calls);
+    if (!c) {
+        rri_log(RRI_LOG_ERROR, "no memory to destroy an object");
+        return;
+    }
+    bool failed = atomic_load(&o->state) == RRI_FAILED;
+    atomic_fetch_add(&o->all->dying, 1);
+    if (!failed) atomic_store(&o->state, RRI_DYING);
+    c->in = c->out = &no_types;
+    c->local = true;
+    c->object = o;
+    c->actor = &o->actor;
+    if (failed) o->self = NULL;
+    c->run = run_destructor;
+    c->ended = destroyed;
+    rri_call_enter(c);
+}
+
+/* A release waits behind calls that wait for the object, and for a creation that has not come yet: a third rank may have
+ * been given the reference, and have dropped it, before. */
+static bool keep_release(rri_objects *all, const rri_object *o, const rri_record *record)
+{
+    rri_record kept = *record;
+    if (o) kept.object = rri_address(o->creator, o->number);
+    if (!(kept.object & RRI_NAMED)) return false;
+    return (o ? waits_behind(all, kept.object) && keep_order(all, &kept, NULL) == RRI_PARK
+              : missing(all, &kept, NULL) == RRI_PARK);
+}
+
+void rri_object_release(void *up, int peer, const rri_record *record)
+{
+    rri_objects *all = up;
+    rri_object *o = rri_object_of(all, record->object);
+    if (o != all->root && keep_release(all, o, record)) return;
+    if (!o || o == all->root) {
+        rri_log(RRI_LOG_ERROR, "rank %d released an object that is not there", peer);
+        return;
+    }
+    if (atomic_fetch_sub(&o->weight, record->extra) == record->extra) destroy(o);
+}
+
+static void destroy_left(void *item, void *arg)
+{
+    rri_object *o = item;
+    rri_objects *all = arg;
+    if (o != all->root && atomic_load(&o->state) != RRI_DYING && atomic_exchange(&o->weight, 0)) destroy(o);
+}
+
+void rri_objects_destroy_all(rri_objects *all) { rri_table_each(&all->table, destroy_left, all); }
+
+unsigned rri_objects_alive(rri_objects *all)
+{
+    return atomic_load(&all->table.live) - (all->root != NULL);
+}

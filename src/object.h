@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Objects: what this rank owns.
+ *
+ *    CONSTRUCTING --ok--> ALIVE --weight 0--> DYING --destructor--> (gone)
+ *         +------error--> FAILED --weight 0--> (gone)
+ *
+ * (creator, number) is an object's identity; its handle in the table only speeds things up. All weight given out with
+ * references comes back in releases; at 0 the destructor is the object's last exclusive call.
+ */
+#ifndef RRI_OBJECT_H
+#define RRI_OBJECT_H
+
+#include "call.h"
+#include "class.h"
+
+typedef enum rri_object_state { RRI_CONSTRUCTING, RRI_ALIVE, RRI_FAILED, RRI_DYING } rri_object_state;
+
+#define RRI_WEIGHT (UINT64_C(1) << 60)      /* of a new object, all with its creator's reference */
+
+typedef struct rri_object {
+    rri_slot slot;
+    rri_actor actor;
+    struct rri_objects *all;
+    const rri_class *klass;
+    void *self;
+    struct rri_object *next;                /* same bucket, under the lock */
+    _Atomic uint64_t weight;                /* a: given out */
+    uint64_t number;
+    int creator;
+    atomic_int state;
+    bool shared;                            /* the root object: all its methods are concurrent */
+    rref_error *error;                      /* of a failed construction */
+} rri_object;
+
+typedef struct rri_parked {
+    struct rri_parked *next;
+    rri_buffer *buffer;                     /* NULL for a release */
+    const rri_record *record;
+    rri_record release;
+} rri_parked;
+
+typedef struct rri_objects {
+    rri_table table;
+    rri_calls *calls;
+    rri_classes *classes;
+    rri_object *root;
+    rri_lock lock;
+    rri_object **bucket;                    /* under the lock: by identity */
+    size_t buckets, count;
+    uint64_t *seen;                         /* under the lock: last number of each creator */
+    rri_parked *parked;                     /* under the lock */
+    atomic_uint waiting;                    /* a: how many are parked */
+    uint64_t own;                           /* under the lock: numbers of wrapped objects, from 2^39 */
+    atomic_uint dying;                      /* a */
+} rri_objects;
+
+int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks);
+void rri_objects_close(rri_objects *all);
+
+/* rri_calls_up.find, .look and .release */
+int rri_object_look(void *all, const rri_record *record, rref_call *call);
+int rri_object_find(void *all, const rri_record *record, rri_buffer *buffer, rref_call *call);
+void rri_object_release(void *all, int peer, const rri_record *record);
+
+/* A local object made by the application; its weight goes to the reference made for it. */
+rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self);
+/* The local object of an address; NULL if there is none (yet). */
+rri_object *rri_object_of(rri_objects *all, uint64_t address);
+/* Give out more weight of a local object. */
+void rri_object_mint(rri_object *object, uint64_t weight);
+
+/* End of the context: destroy what is left. Poll progress until `count` of the table is 1 (the root). */
+void rri_objects_destroy_all(rri_objects *all);
+unsigned rri_objects_alive(rri_objects *all);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Futures made from futures: promises, links, continuations, all and any. Owns nothing but their reactions. */
+#include "future.h"
+#include "error.h"
+#include "reference.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static rri_future *make(rri_futures *all, const char *signature)
+{
+    rri_signature types;
+    if (strstr(signature, "->")) {
+        rri_fail(RREF_ERR_SIGNATURE, "a future has values only: \"%s\"", signature);
+        return NULL;
+    }
+    if (rri_signature_parse(signature, &types)) return NULL;
+    rri_future *f = rri_future_new(all, NULL, NULL);
+    rri_signature *own = f ? malloc(sizeof *own) : NULL;
+    if (!own) {
+        if (f) rri_future_drop(f);
+        rri_signature_free(&types);
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    *own = types;
+    f->own = own;
+    f->types = &own->in;
+    f->promise = true;
+    return f;
+}
+
+static rref_future handle_of(const rri_future *f) { return (rref_future){ f ? rri_future_handle(f) : 0 }; }
+
+rref_future rref_promise(rref_context *context, const char *signature)
+{
+    rri_references *all = rri_context_references(context);
+    if (!all) return (rref_future){ 0 };
+    return handle_of(make(&all->calls->futures, signature ? signature : ""));
+}
+
+/* A promise that the caller may complete now. */
+static rri_future *promise_of(rref_future handle, int *rc)
+{
+    rri_future *f = rri_future_of(handle.bits);
+    *rc = f ? RREF_OK : RREF_ERR_HANDLE;
+    if (f && !f->promise) *rc = rri_fail(RREF_ERR_NOT_PROMISE, "the future belongs to a call or another future");
+    else if (f && rri_event_done(&f->event)) *rc = rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
+    return *rc ? NULL : f;
+}
+
+static int give_values(rri_future *f, const rref_value *values, size_t count)
+{
+    rri_packing p;
+    int rc = rri_values_check(f->types, values, count, SIZE_MAX, &p);
+    void *payload = rc ? NULL : aligned_alloc(16, (p.bytes + 16) & ~(size_t)15);
+    if (!rc && !payload) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for the values");
+    if (!rc) rc = rri_values_pack(f->types, values, &p, payload, NULL, &f->all->trade.codec);
+    if (!rc && !rri_future_claim(f)) {
+        rri_payload_refs(f->types, payload, f->all->trade.drop, f->all->trade.codec.up);
+        rc = rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
+    } else if (!rc) {
+        rri_future_value(f, payload, p.bytes, NULL);
+    }
+    free(payload);
+    return rc;
+}
+
+int rref_set_v(rref_future promise, const rref_value *values, size_t count)
+{
+    int rc;
+    rri_future *f = promise_of(promise, &rc);
+    return f ? give_values(f, values, count) : rc;
+}
+
+int rref_set_error(rref_future promise, int code, const char *format, ...)
+{
+    int rc;
+    va_list list;
+    rri_future *f = promise_of(promise, &rc);
+    if (!f) return rc;
+    if (code >= 0) return rri_fail(RREF_ERR_ARGUMENT, "an error code is negative, not %d", code);
+    if (!rri_future_claim(f)) return rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
+    va_start(list, format);
+    rri_fail_list(code, format, list);
+    va_end(list);
+    rri_future_error_last(f);
+    return RREF_OK;
+}
+
+/* ---- links */
+
+typedef struct follow {
+    rri_reaction reaction;
+    rri_future *to;
+} follow;
+
+static void pass_value(rri_future *from, rri_future *to)
+{
+    rref_value values[RRI_TYPES_MAX];
+    rref refs[RRI_TYPES_MAX];
+    unsigned taken = 0, n = from->types->count;
+    int rc = RREF_OK;
+    for (unsigned i = 0; i < n && rc == RREF_OK; i++) {
+        const rri_type *t = &from->types->type[i];
+        size_t count = 1;
+        const char *at = t->variable ? rri_payload_data(from->types, i, from->payload, from->landing, &count)
+                                     : (const char *)from->payload + t->slot;
+        uint64_t words[2] = { 0, 0 };
+        if (t->element == RREF_REF && t->array) {
+            rc = rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed from future to future");
+        } else if (t->element == RREF_REF) {
+            rc = from->all->trade.part.take(from->all->trade.part.up, at, &refs[taken]);
+            if (rc == RREF_OK) values[i] = rref_of_ref(refs[taken++]);
+        } else if (t->variable) {
+            values[i] = (rref_value){ t->element == RREF_STR ? RREF_VALUE_SCALAR : RREF_VALUE_ARRAY, t->element, t->size,
+                                      count, (uint64_t)(uintptr_t)at, (uint64_t)(uintptr_t)t->name };
+        } else {
+            memcpy(words, at, t->element == RREF_C128 ? 16 : 8);
+            values[i] = (rref_value){ RREF_VALUE_SCALAR, t->element, t->size, 1, words[0], words[1] };
+            if (t->element == RREF_C64) {
+                values[i].bits = words[0] & 0xffffffffu;
+                values[i].extra = words[0] >> 32;
+            }
+        }
+    }
+    if (rc == RREF_OK) rc = give_values(to, values, n);
+    for (unsigned i = 0; i < taken; i++) rri_reference_drop(refs[i]);
+    if (rc && rc != RREF_ERR_COMPLETED && rri_future_claim(to)) rri_future_error_last(to);
+}
+
+static void pass_on(rri_future *from, rri_future *to)
+{
+    atomic_store(&from->read, true);
+    if (from->outcome == RREF_OK && from->outputs && from->types->count) {
+        rref_error e;
+        rri_error_fill(&e, RREF_ERR_STATE, "the values went into the outputs that the call was given");
+        if (rri_future_claim(to)) rri_future_error(to, &e);
+    } else if (from->outcome == RREF_OK) {
+        pass_value(from, to);
+    } else if (rri_future_claim(to)) {
+        if (from->error) *rri_error_last() = *from->error;
+        else rri_fail(from->outcome, "failed");
+        rri_future_error_last(to);
+    }
+}
+
+static void run_follow(rri_reaction *reaction, rri_future *from)
+{
+    rri_future *to = ((follow *)(void *)reaction)->to;
+    pass_on(from, to);
+    rri_future_drop(to);
+}
+
+static int follow_with(rri_future *from, rri_future *to)
+{
+    follow *f = malloc(sizeof *f);
+    if (!f) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a link");
+    *f = (follow){ { NULL, run_follow, true }, to };
+    rri_future_keep(to);
+    rri_future_react(from, &f->reaction);
+    return RREF_OK;
+}
+
+static bool same_types(const rri_types *a, const rri_types *b)
+{
+    bool same = a->count == b->count;
+    for (unsigned i = 0; same && i < a->count; i++)
+        same = a->type[i].element == b->type[i].element && a->type[i].array == b->type[i].array
+               && a->type[i].size == b->type[i].size;
+    return same;
+}
+
+int rref_link(rref_future from, rref_future promise)
+{
+    int rc;
+    rri_future *f = rri_future_of(from.bits);
+    if (!f) return RREF_ERR_HANDLE;
+    rri_future *to = promise_of(promise, &rc);
+    if (!to) return rc;
+    if (!same_types(f->types, to->types)) return rri_fail(RREF_ERR_SIGNATURE, "the two futures have different values");
+    return follow_with(f, to);
+}
+
+/* ---- continuations */
+
+typedef struct after {
+    rri_reaction reaction;
+    rref_continuation function;
+    rref_chain_function chain;
+    void *arg;
+    rri_future *child;
+} after;
+
+static const rri_types no_types;
+
+static void settle(rri_future *child, rref_call *call, int outcome)
+{
+    if (call->failed) outcome = call->failed;
+    if (outcome == RREF_OK && call->result_count < call->out->count)
+        outcome = rri_fail(RREF_ERR_SIGNATURE, "the function gave %u of %u values", call->result_count, call->out->count);
+    if (outcome > 0) outcome = rri_fail(RREF_ERR_STATE, "the function returned %d, which is no outcome", outcome);
+    if (outcome == RREF_OK) outcome = give_values(child, call->results, call->result_count);
+    else if (call->error) *rri_error_last() = *call->error;
+    else rri_fail(outcome, "%s", rref_strerror(outcome));
+    if (outcome && rri_future_claim(child)) rri_future_error_last(child);
+}
+
+static void run_then(rri_reaction *reaction, rri_future *parent)
+{
+    after *a = (after *)(void *)reaction;
+    rri_calls *calls = (rri_calls *)(void *)((char *)parent->all - offsetof(rri_calls, futures));
+    rref_call *call = rri_call_new(calls);
+    atomic_store(&parent->read, true);
+    if (!call) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
+        if (rri_future_claim(a->child)) rri_future_error_last(a->child);
+    } else {
+        call->in = &no_types;
+        call->out = a->child->types;
+        call->peer = calls->rank;
+        settle(a->child, call, a->function(call, handle_of(parent), a->arg));
+        rri_call_end(call);
+    }
+    rri_future_drop(a->child);
+}
+
+rref_future rref_then(rref_future parent, const char *signature, rref_continuation function, void *arg)
+{
+    rri_future *f = rri_future_of(parent.bits);
+    if (!f) return (rref_future){ 0 };
+    if (!function) rri_fail(RREF_ERR_ARGUMENT, "rref_then without a function");
+    rri_future *child = function ? make(f->all, signature ? signature : "") : NULL;
+    after *a = malloc(sizeof *a);
+    if (!child || !a) {
+        rref_error error = *rri_error_last();
+        free(a);
+        if (!child) child = make(f->all, "");
+        if (child && rri_future_claim(child)) rri_future_error(child, &error);
+        return handle_of(child);
+    }
+    child->promise = false;
+    *a = (after){ { NULL, run_then, false }, function, NULL, arg, child };
+    rri_future_keep(child);
+    rri_future_react(f, &a->reaction);
+    return handle_of(child);
+}
+
+static void run_chain(rri_reaction *reaction, rri_future *parent)
+{
+    after *a = (after *)(void *)reaction;
+    rref_future next = a->chain(handle_of(parent), a->arg);
+    rri_future *f = rri_future_of(next.bits);
+    atomic_store(&parent->read, true);
+    a->child->types = f ? f->types : &no_types;
+    if (!f || follow_with(f, a->child)) {
+        if (rri_future_claim(a->child)) rri_future_error_last(a->child);
+    }
+    if (f) rref_future_release(next);
+    rri_future_drop(a->child);
+}
+
+rref_future rref_chain(rref_future parent, rref_chain_function function, void *arg)
+{
+    rri_future *f = rri_future_of(parent.bits);
+    rri_future *child = f && function ? make(f->all, "") : NULL;
+    after *a = child ? malloc(sizeof *a) : NULL;
+    if (!a) {
+        if (child) rri_future_drop(child);
+        return (rref_future){ 0 };
+    }
+    child->promise = false;
+    *a = (after){ { NULL, run_chain, false }, NULL, function, arg, child };
+    rri_future_keep(child);
+    rri_future_react(f, &a->reaction);
+    return handle_of(child);
+}
+
+/* ---- all and any */
+
+typedef struct party {
+    atomic_size_t left, refs;
+    rri_future *whole;
+    bool any;
+} party;
+
+typedef struct member {
+    rri_reaction reaction;
+    party *party;
+    uint64_t index;
+} member;
+
+static void leave_party(party *p)
+{
+    if (atomic_fetch_sub(&p->refs, 1) != 1) return;
+    rri_future_drop(p->whole);
+    free(p);
+}
+
+static void run_member(rri_reaction *reaction, rri_future *f)
+{
+    member *m = (member *)(void *)reaction;
+    party *p = m->party;
+    bool last = atomic_fetch_sub(&p->left, 1) == 1;
+    atomic_store(&f->read, true);
+    if (f->outcome != RREF_OK) pass_on(f, p->whole);
+    else if (p->any) give_values(p->whole, &(rref_value){ RREF_VALUE_SCALAR, RREF_U64, 8, 1, m->index, 0 }, 1);
+    else if (last) give_values(p->whole, NULL, 0);
+    leave_party(p);
+}
+
+static rref_future gather(rref_context *context, const rref_future *futures, size_t count, bool any)
+{
+    rri_references *all = rri_context_references(context);
+    rri_future *whole = all ? make(&all->calls->futures, any ? "u64" : "") : NULL;
+    if (!whole) return (rref_future){ 0 };
+    whole->promise = false;
+    if (count == 0 && any) {
+        rri_fail(RREF_ERR_ARGUMENT, "any of no futures");
+        if (rri_future_claim(whole)) rri_future_error_last(whole);
+    } else if (count == 0) {
+        give_values(whole, NULL, 0);
+    }
+    party *p = count ? malloc(sizeof *p) : NULL;
+    if (!p) return handle_of(whole);
+    rri_future_keep(whole);
+    p->whole = whole;
+    p->any = any;
+    atomic_init(&p->left, count);
+    atomic_init(&p->refs, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        rri_future *f = rri_future_of(futures[i].bits);
+        member *m = f ? malloc(sizeof *m) : NULL;
+        if (m) {
+            *m = (member){ { NULL, run_member, true }, p, i };
+            rri_future_react(f, &m->reaction);
+            continue;
+        }
+        if (f) rri_fail(RREF_ERR_NO_MEMORY, "no memory to watch a future");
+        if (rri_future_claim(whole)) rri_future_error_last(whole);
+        leave_party(p);
+    }
+    leave_party(p);
+    return handle_of(whole);
+}
+
+rref_future rref_all(rref_context *context, const rref_future *futures, size_t count)
+{
+    return gather(context, futures, count, false);
+}
+
+rref_future rref_any(rref_context *context, const rref_future *futures, size_t count)
+{
+    return gather(context, futures, count, true);
+}

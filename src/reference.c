@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Owns this rank's handles. Counting is by weight (D. Bevan, and P. Watson and I. Watson, 1987): a new object's weight is all
+ * with its creator's handle; sharing splits off a part and sends nothing else; the owner mints more for its own handles.
+ */
+#include "reference.h"
+#include "error.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTEXTS = 256, SHARE_SHIFT = 4 };
+
+static _Atomic(rri_references *) contexts[CONTEXTS];
+
+/* A reference on the wire. */
+typedef struct wire {
+    uint64_t class_id;
+    int32_t owner, creator;
+    uint64_t number, address, weight, reserved;
+} wire;
+_Static_assert(sizeof(wire) == RRI_REF_WIRE, "a reference's size on the wire");
+
+void rri_references_open(rri_references *all, unsigned context)
+{
+    rri_table_init(&all->table, RRI_KIND_REF, context, sizeof(rri_reference));
+    atomic_store(&contexts[context % CONTEXTS], all);
+}
+
+static void forget(void *item, void *arg)
+{
+    rri_reference *r = item;
+    (void)arg;
+    free(r->error);
+}
+
+void rri_references_close(rri_references *all)
+{
+    atomic_store(&contexts[all->table.tag >> 52 & 0xff], NULL);
+    rri_table_each(&all->table, forget, NULL);
+    rri_table_free(&all->table);
+}
+
+rri_reference *rri_reference_of(rref reference)
+{
+    uint64_t bits = reference.bits;
+    rri_references *all = rri_handle_kind_of(bits) == RRI_KIND_REF ? atomic_load(&contexts[rri_handle_context(bits)]) : NULL;
+    rri_reference *r = all ? rri_table_find(&all->table, bits) : NULL;
+    if (!r) rri_fail(RREF_ERR_HANDLE, bits ? "not a reference, or released already" : "a zero reference");
+    return r;
+}
+
+static rri_reference *make(rri_references *all, int owner, int creator, uint64_t number, uint64_t address,
+                           const rri_class *klass, uint64_t class_id, uint64_t weight)
+{
+    rri_reference *r = rri_table_add(&all->table, NULL);
+    if (!r) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for a reference");
+        return NULL;
+    }
+    r->all = all;
+    r->owner = owner;
+    r->creator = creator;
+    r->number = number;
+    atomic_store_explicit(&r->address, address, memory_order_relaxed);
+    r->klass = klass;
+    r->class_id = class_id;
+    r->weight = weight;
+    atomic_store_explicit(&r->refs, 1, memory_order_release);
+    return r;
+}
+
+static rref handle_of(const rri_reference *r)
+{
+    return (rref){ r ? rri_table_handle(&r->all->table, r) : 0 };
+}
+
+/* A reference that carries the thread's last error. */
+static rref make_failed(rri_references *all)
+{
+    rref_error error = *rri_error_last();
+    rri_reference *r = make(all, -1, all->calls->rank, 0, 0, NULL, 0, 0);
+    if (!r) return (rref){ 0 };
+    rri_error_origin(&all->calls->futures, &error);
+    r->error = malloc(sizeof *r->error);
+    if (r->error) *r->error = error;
+    *rri_error_last() = error;
+    return handle_of(r);
+}
+
+static int own_error(const rri_reference *r)
+{
+    if (r->owner >= 0) return RREF_OK;
+    if (!r->error) return rri_fail(RREF_ERR_NO_MEMORY, "the reference's error was lost for want of memory");
+    *rri_error_last() = *r->error;
+    return r->error->code;
+}
+
+/* Failure of the construction, as far as it is known here. */
+static int creation_error(const rri_reference *r)
+{
+    int rc = own_error(r);
+    if (rc || !r->creation || !rri_event_done(&r->creation->event) || r->creation->outcome == RREF_OK) return rc;
+    if (r->creation->error) *rri_error_last() = *r->creation->error;
+    else rri_fail(r->creation->outcome, "the construction failed");
+    return r->creation->outcome;
+}
+
+/* Root references are uncounted: one handle a rank, made when first asked for; retain and release leave it alone. */
+static rref root(rri_references *all, int rank)
+{
+    uint64_t there = atomic_load(&all->roots[rank]), id = all->root_class[rank];
+    if (there) return (rref){ there };
+    rri_reference *r = make(all, rank, rank, 0, RRI_ROOT, rri_class_of_id(all->classes, id), id, 0);
+    rref mine = handle_of(r);
+    if (r && !atomic_compare_exchange_strong(&all->roots[rank], &there, mine.bits)) {
+        rri_table_remove(&all->table, r);
+        return (rref){ there };
+    }
+    return mine;
+}
+
+static bool is_root(const rri_reference *r) { return r->owner >= 0 && r->number == 0; }
+
+/* ---- on the wire */
+
+static int put(void *up, rref reference, void *to)
+{
+    rri_references *all = up;
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    if (r->all != all) return rri_fail(RREF_ERR_HANDLE, "a reference of another context");
+    int rc = creation_error(r);
+    if (rc) return rc;
+    wire *w = to;
+    *w = (wire){ r->class_id, r->owner, r->creator, r->number, atomic_load(&r->address), 0, 0 };
+    if (w->address == RRI_ROOT) return RREF_OK;
+    rri_lock_take(&r->lock);
+    w->weight = r->weight >= 16 ? r->weight >> SHARE_SHIFT : r->weight / 2;
+    r->weight -= w->weight;
+    rri_lock_give(&r->lock);
+    if (r->owner == all->calls->rank && w->weight) {
+        rri_object *o = rri_object_of(all->objects, w->address);
+        if (o) {                            /* the owner's own handle does not wear out */
+            rri_object_mint(o, w->weight);
+            rri_lock_take(&r->lock);
+            r->weight += w->weight;
+            rri_lock_give(&r->lock);
+        }
+    }
+    return w->weight ? RREF_OK : rri_fail(RREF_ERR_WEIGHT, "the reference has been shared until nothing was left to share");
+}
+
+static int take_weight(rri_references *all, wire *w, uint64_t weight, rref *reference)
+{
+    if (w->owner < 0 || w->owner >= rri_link_size(all->calls->link))
+        return rri_fail(RREF_ERR_PROTOCOL, "a reference to an object of rank %d", w->owner);
+    if (w->address == RRI_ROOT) {
+        *reference = root(all, w->owner);
+        return RREF_OK;
+    }
+    const rri_class *k = rri_class_of_id(all->classes, w->class_id);
+    rri_reference *r = make(all, w->owner, w->creator, w->number, w->address, k, w->class_id, weight);
+    if (!r) return RREF_ERR_NO_MEMORY;
+    w->weight -= weight;
+    *reference = handle_of(r);
+    return RREF_OK;
+}
+
+static int take_all(void *up, const void *from, rref *reference)
+{
+    wire *w = (wire *)(uintptr_t)from;
+    return take_weight(up, w, w->weight, reference);
+}
+
+static int take_part(void *up, const void *from, rref *reference)
+{
+    wire *w = (wire *)(uintptr_t)from;
+    uint64_t part = w->weight >= 16 ? w->weight >> SHARE_SHIFT : w->weight / 2;
+    if (w->address != RRI_ROOT && !part)
+        return rri_fail(RREF_ERR_WEIGHT, "the result has been read until no weight was left");
+    return take_weight(up, w, part, reference);
+}
+
+static void give_back(rri_references *all, int owner, uint64_t address, uint64_t weight)
+{
+    if (!weight || atomic_load(&all->closing)) return;
+    if (rri_call_note(all->calls, owner, RRI_RELEASE, address, weight))
+        rri_log(RRI_LOG_ERROR, "a reference to rank %d could not be released: %s", owner, rri_error_last()->text);
+}
+
+static void drop_wire(void *up, const void *from)
+{
+    wire *w = (wire *)(uintptr_t)from;
+    uint64_t weight = w->weight;
+    w->weight = 0;
+    if (w->owner >= 0 && w->owner < rri_link_size(((rri_references *)up)->calls->link))
+        give_back(up, w->owner, w->address, weight);
+}
+
+static void drop_taken(void *up, rref reference)
+{
+    (void)up;
+    rri_reference_drop(reference);
+}
+
+rri_ref_trade rri_reference_trade(rri_references *all)
+{
+    return (rri_ref_trade){ { put, all }, { take_all, all, drop_taken }, { take_part, all, drop_taken }, drop_wire };
+}
+
+void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle)
+{
+    rri_reference *r = rri_table_find(&all->table, future->tag);
+    if (r && !(handle & RRI_NAMED)) atomic_store(&r->address, handle);
+}
+
+static void end(rri_reference *r)
+{
+    rri_references *all = r->all;
+    give_back(all, r->owner, atomic_load(&r->address), r->weight);
+    if (r->creation) rri_future_drop(r->creation);
+    free(r->error);
+    rri_table_remove(&all->table, r);
+}
+
+void rri_reference_drop(rref reference)
+{
+    rri_reference *r = rri_reference_of(reference);
+    if (r && !is_root(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
+}
+
+/* ---- the API */
+
+rref rref_root(rref_context *context, int rank)
+{
+    rri_references *all = rri_context_references(context);
+    if (!all) return (rref){ 0 };
+    if (rank < 0 || rank >= rri_link_size(all->calls->link)) {
+        rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, rri_link_size(all->calls->link));
+        return make_failed(all);
+    }
+    return root(all, rank);
+}
+
+rref rref_root_named(rref_context *context, const char *name)
+{
+    rri_references *all = rri_context_references(context);
+    if (!all) return (rref){ 0 };
+    int rank = rref_rank_of(context, name);
+    return rank < 0 ? make_failed(all) : root(all, rank);
+}
+
+static const rri_types no_results;
+
+static int creation_target(rri_references *all, int rank, const rref_value *values, size_t count, const rri_class **klass)
+{
+    if (rank < 0 || rank >= rri_link_size(all->calls->link))
+        return rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, rri_link_size(all->calls->link));
+    if (!count || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
+        return rri_fail(RREF_ERR_ARGUMENT, "the class name is missing");
+    const char *name = (const char *)(uintptr_t)values[0].bits;
+    *klass = rri_class_named(all->classes, name);
+    if (!*klass) return rri_fail(RREF_ERR_NO_CLASS, "class %s is not registered on this rank", name);
+    return RREF_OK;
+}
+
+static rref create(rri_references *all, int rank, const rri_class *k, const rref_value *values, size_t count,
+                   const char *site)
+{
+    rri_calls *calls = all->calls;
+    uint64_t number = 0;
+    rri_target target = { rank, 0, 0, &k->create.in, &no_results, k->name, "constructor" };
+    rri_future *f = rri_future_new(&calls->futures, &no_results, site);
+    rri_reference *r = f ? make(all, rank, calls->rank, 0, 0, k, k->id, RRI_WEIGHT) : NULL;
+    if (!r) {
+        if (f) rri_future_drop(f);
+        return make_failed(all);
+    }
+    f->quiet = true;
+    f->tag = handle_of(r).bits;
+    r->creation = f;
+    r->site = site;
+    int rc = rri_call_create(calls, &target, k->id, values, count, site, f, &number);
+    if (rc) {
+        r->weight = 0;
+        end(r);
+        return make_failed(all);
+    }
+    r->number = number;
+    uint64_t none = 0;                      /* the answer may have brought the handle already */
+    atomic_compare_exchange_strong(&r->address, &none, rri_address(calls->rank, number));
+    return handle_of(r);
+}
+
+rref rref_create_v(rref_context *context, int rank, const rref_value *values, size_t count, const char *site)
+{
+    const rri_class *k;
+    rri_references *all = rri_context_references(context);
+    if (!all) return (rref){ 0 };
+    if (creation_target(all, rank, values, count, &k)) return make_failed(all);
+    return create(all, rank, k, values + 1, count - 1, site);
+}
+
+rref rref_wrap(rref_context *context, const char *class_name, void *self)
+{
+    rri_references *all = rri_context_references(context);
+    if (!all) return (rref){ 0 };
+    const rri_class *k = class_name ? rri_class_named(all->classes, class_name) : NULL;
+    if (!k) {
+        rri_fail(RREF_ERR_NO_CLASS, "class %s is not registered on this rank", class_name ? class_name : "NULL");
+        return make_failed(all);
+    }
+    rri_object *o = rri_object_wrap(all->objects, k, self);
+    if (!o) return make_failed(all);
+    int me = all->calls->rank;
+    return handle_of(make(all, me, me, o->number, rri_table_handle(&all->objects->table, o), k, k->id, RRI_WEIGHT));
+}
+
+int rref_retain(rref reference)
+{
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    atomic_fetch_add(&r->refs, 1);
+    return RREF_OK;
+}
+
+int rref_release(rref reference)
+{
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    if (!is_root(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
+    return RREF_OK;
+}
+
+int rref_owner(rref reference)
+{
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    int rc = own_error(r);
+    return rc ? rc : r->owner;
+}
+
+bool rref_is_owner(rref reference)
+{
+    rri_reference *r = rri_reference_of(reference);
+    return r && r->owner == r->all->calls->rank;
+}
+
+int rref_confirmed(rref reference)
+{
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    int rc = creation_error(r);
+    if (rc) return rc;
+    if (r->creation && !rri_event_done(&r->creation->event))
+        return rri_fail(RREF_ERR_PENDING, "the owner has not confirmed the object yet");
+    return RREF_OK;
+}
+
+int rref_local_value(rref reference, void **self)
+{
+    char name[128];
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    if (!self) return rri_fail(RREF_ERR_ARGUMENT, "NULL self");
+    int rc = creation_error(r);
+    if (rc) return rc;
+    if (r->owner != r->all->calls->rank) {
+        rref_format(reference, name, sizeof name);
+        return rri_fail(RREF_ERR_NOT_OWNER, "%s belongs to rank %d; this is rank %d", name, r->owner, r->all->calls->rank);
+    }
+    rri_object *o = rri_object_of(r->all->objects, atomic_load(&r->address));
+    if (!o || atomic_load(&o->state) == RRI_CONSTRUCTING)
+        return rri_fail(RREF_ERR_PENDING, "the object is still under construction");
+    *self = o->self;
+    return RREF_OK;
+}
+
+bool rref_same_object(rref a, rref b)
+{
+    rri_reference *x = rri_reference_of(a), *y = rri_reference_of(b);
+    return x && y && x->all == y->all && x->owner >= 0 && x->owner == y->owner && x->creator == y->creator
+           && x->number == y->number;
+}
+
+uint64_t rref_hash(rref reference)
+{
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return 0;
+    uint64_t h = (uint64_t)(uint32_t)r->owner << 32 | (uint32_t)r->creator;
+    h = (h ^ r->number * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
+    h ^= h >> 29;
+    return h ? h : 1;
+}
+
+static int format(const rri_reference *r, char *buffer, size_t size)
+{
+    if (r->owner < 0) return snprintf(buffer, size, "(failed: %s)", r->error ? rref_error_name(r->error->code) : "?");
+    return snprintf(buffer, size, "%s@%d (%d.%" PRIu64 ")", r->klass ? r->klass->name : "?", r->owner, r->creator, r->number);
+}
+
+int rref_format(rref reference, char *buffer, size_t size)
+{
+    rri_reference *r = rri_reference_of(reference);
+    return r ? format(r, buffer, size) : RREF_ERR_HANDLE;
+}
+
+int rref_error_of(rref reference, rref_error *error)
+{
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    if (!error) return rri_fail(RREF_ERR_ARGUMENT, "NULL error");
+    if (creation_error(r) == RREF_OK) return rri_fail(RREF_ERR_STATE, "the reference carries no error");
+    *error = *rri_error_last();
+    return RREF_OK;
+}
+
+typedef struct report {
+    unsigned count;
+} report;
+
+static void report_one(void *item, void *arg)
+{
+    rri_reference *r = item;
+    report *to = arg;
+    char name[128];
+    if (r->owner < 0 || r->weight == 0) return;
+    format(r, name, sizeof name);
+    if (++to->count <= 10)
+        rri_log(RRI_LOG_WARN, "still held at the end: %s%s%s", name, r->site ? ", created at " : "", r->site ? r->site : "");
+}
+
+unsigned rri_references_report(rri_references *all)
+{
+    report r = { 0 };
+    rri_table_each(&all->table, report_one, &r);
+    if (r.count > 10) rri_log(RRI_LOG_WARN, "and %u more references", r.count - 10);
+    return r.count;
+}
+
+/* ---- calls through a reference */
+
+rref_method_ref rref_bind(rref reference, const char *method)
+{
+    rri_reference *r = rri_reference_of(reference);
+    int index = r && r->klass && method ? rri_method_find(r->klass, method) : -1;
+    if (r && index < 0)
+        rri_fail(RREF_ERR_NO_METHOD, "class %s has no method %s", r->klass ? r->klass->name : "?", method ? method : "NULL");
+    return (rref_method_ref){ reference, index < 0 ? UINT64_MAX : (uint64_t)index };
+}
+
+static int aim_at(rri_reference *r, uint64_t method, rri_target *target)
+{
+    int rc = creation_error(r);
+    if (rc) return rc;
+    if (!r->klass)
+        return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not registered on this rank", r->owner);
+    if (method >= r->klass->count) return rri_fail(RREF_ERR_NO_METHOD, "the method was not found when it was bound");
+    const rri_method *m = &r->klass->method[method];
+    *target = (rri_target){ r->owner, atomic_load_explicit(&r->address, memory_order_acquire), (uint16_t)method,
+                            &m->signature.in, &m->signature.out, r->klass->name, m->name };
+    return RREF_OK;
+}
+
+static int method_of(const rri_reference *r, const rref_value *values, size_t count, uint64_t *method)
+{
+    if (!count || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
+        return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
+    int rc = creation_error(r);
+    if (rc) return rc;
+    if (!r->klass)
+        return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not registered on this rank", r->owner);
+    const char *name = (const char *)(uintptr_t)values[0].bits;
+    int index = rri_method_find(r->klass, name);
+    if (index < 0) return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method %s", r->klass->name, name);
+    *method = (uint64_t)index;
+    return RREF_OK;
+}
+
+/* A failure found before sending: whose it is. */
+static int blame(rri_references *all, const rri_target *target, const char *site, int rc)
+{
+    rref_error *e = rri_error_last();
+    rri_error_origin(&all->calls->futures, e);
+    e->caller = all->calls->rank;
+    if (!e->where[0] && target->class_name)
+        snprintf(e->where, sizeof e->where, "%.60s.%.60s", target->class_name, target->method_name);
+    if (site && !e->site[0]) rri_error_copy(e->site, sizeof e->site, site);
+    return rc;
+}
+
+static int64_t default_deadline(const rri_calls *calls)
+{
+    int64_t ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
+    return ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
+}
+
+static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
+{
+    int rc = rri_progress_wait(calls->progress, &f->event, deadline);
+    if (rc == RREF_ERR_PENDING) {
+        rri_call_expire(calls, f);
+        rc = rri_progress_wait(calls->progress, &f->event, RRI_NEVER);
+    }
+    if (rc == RREF_OK) rc = rri_progress_wait(calls->progress, &f->sent, RRI_NEVER);
+    if (rc == RREF_OK) rc = f->outcome;
+    else if (rri_future_claim(f)) rri_future_error_last(f);
+    f->quiet = true;
+    if (rc && f->error) *rri_error_last() = *f->error;
+    rri_future_drop(f);
+    return rc;
+}
+
+static int sync(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site)
+{
+    rri_calls *calls = r->all->calls;
+    rri_target target = { 0 };
+    int64_t deadline = default_deadline(calls);
+    int rc = aim_at(r, method, &target), outcome;
+    if (!rc && rri_call_direct(calls, &target, values, count, &outcome))
+        return outcome ? blame(r->all, &target, site, outcome) : RREF_OK;
+    rri_future *f = rc ? NULL : rri_future_new(&calls->futures, target.out, site);
+    if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
+    if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_SYNC, site, f, deadline);
+    if (!rc) return finish_sync(calls, f, deadline);
+    if (f) {
+        f->quiet = true;
+        rref_error error = *rri_error_last();
+        rri_future_drop(f);
+        *rri_error_last() = error;
+    }
+    return blame(r->all, &target, site, rc);
+}
+
+static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count,
+                         const char *site)
+{
+    rri_calls *calls = r->all->calls;
+    rri_target target = { 0 };
+    int64_t deadline = default_deadline(calls);
+    int rc = before ? before : aim_at(r, method, &target);
+    rri_future *f = rri_future_new(&calls->futures, rc ? &no_results : target.out, site);
+    if (!f) return (rref_future){ 0 };
+    if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_ASYNC, site, f, deadline);
+    if (rc) {
+        blame(r->all, &target, site, rc);
+        if (rri_future_claim(f)) rri_future_error_last(f);
+    }
+    return (rref_future){ rri_future_handle(f) };
+}
+
+static int post(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site)
+{
+    rri_target target = { 0 };
+    int rc = aim_at(r, method, &target);
+    if (!rc) rc = rri_call_send(r->all->calls, &target, values, count, RRI_ONEWAY, site, NULL, RRI_NEVER);
+    return rc ? blame(r->all, &target, site, rc) : RREF_OK;
+}
+
+int rref_sync_v(rref target, const rref_value *values, size_t count, const char *site)
+{
+    uint64_t method;
+    rri_reference *r = rri_reference_of(target);
+    if (!r) return RREF_ERR_HANDLE;
+    int rc = method_of(r, values, count, &method);
+    return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : sync(r, method, values + 1, count - 1, site);
+}
+
+int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
+{
+    rri_reference *r = rri_reference_of(method.target);
+    return r ? sync(r, method.method, values, count, site) : RREF_ERR_HANDLE;
+}
+
+rref_future rref_async_v(rref target, const rref_value *values, size_t count, const char *site)
+{
+    uint64_t method = 0;
+    rri_reference *r = rri_reference_of(target);
+    if (!r) return (rref_future){ 0 };
+    int rc = method_of(r, values, count, &method);
+    return async(r, method, rc, rc ? NULL : values + 1, rc ? 0 : count - 1, site);
+}
+
+rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
+{
+    rri_reference *r = rri_reference_of(method.target);
+    return r ? async(r, method.method, RREF_OK, values, count, site) : (rref_future){ 0 };
+}
+
+int rref_post_v(rref target, const rref_value *values, size_t count, const char *site)
+{
+    uint64_t method;
+    rri_reference *r = rri_reference_of(target);
+    if (!r) return RREF_ERR_HANDLE;
+    int rc = method_of(r, values, count, &method);
+    return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : post(r, method, values + 1, count - 1, site);
+}
+
+int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
+{
+    rri_reference *r = rri_reference_of(method.target);
+    return r ? post(r, method.method, values, count, site) : RREF_ERR_HANDLE;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* References: handles to objects anywhere, with the weight that keeps them alive. */
+#ifndef RRI_REFERENCE_H
+#define RRI_REFERENCE_H
+
+#include "object.h"
+
+typedef struct rri_reference {
+    rri_slot slot;
+    struct rri_references *all;
+    atomic_uint refs;               /* a: counts of this handle */
+    int owner, creator;             /* i */
+    uint64_t number;                /* i */
+    _Atomic uint64_t address;       /* a: by identity, then by handle */
+    const rri_class *klass;         /* i: NULL: not known on this rank */
+    uint64_t class_id;              /* i */
+    rri_lock lock;
+    uint64_t weight;                /* under the lock; 0: uncounted (root objects) */
+    rri_future *creation;           /* i: on the creator, NULL elsewhere */
+    rref_error *error;              /* i: made with an error */
+    const char *site;               /* i: where it was created, or NULL */
+} rri_reference;
+
+typedef struct rri_references {
+    rri_table table;
+    rri_calls *calls;
+    rri_objects *objects;
+    rri_classes *classes;
+    const uint64_t *root_class;     /* i: class id of each rank's root object */
+    _Atomic uint64_t *roots;        /* a: handle of each rank's root reference, 0 until asked for; uncounted */
+    rref_context *context;
+    atomic_bool closing;
+} rri_references;
+
+void rri_references_open(rri_references *all, unsigned context);
+void rri_references_close(rri_references *all);
+
+/* How references travel, for values. */
+rri_ref_trade rri_reference_trade(rri_references *all);
+void rri_reference_drop(rref reference);
+/* rri_calls_up.created */
+void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle);
+
+rri_reference *rri_reference_of(rref reference);
+
+/* Report what is still held, at the end; returns how many. */
+unsigned rri_references_report(rri_references *all);
+
+/* The context's references, for the calls that start from a context. */
+rri_references *rri_context_references(rref_context *context);
+
+#endif
