@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Options: one table of name, default, range and help; values from rref_options, beaten by RREF_* variables. */
+#ifndef RRI_OPTIONS_H
+#define RRI_OPTIONS_H
+
+#include <rref.h>
+
+typedef enum rri_progress_mode { RRI_PROGRESS_ADAPTIVE, RRI_PROGRESS_APPLICATION } rri_progress_mode;
+
+typedef struct rri_settings {
+    int64_t progress;           /* RREF_PROGRESS: rri_progress_mode */
+    double timeout;             /* RREF_TIMEOUT: default deadline of calls, s (default: forever) */
+    double finalize_timeout;    /* RREF_FINALIZE_TIMEOUT, s (default: forever) */
+    double stall_limit;         /* RREF_STALL_LIMIT, s without a sign of life that fence and finalize bear (300) */
+    int64_t eager;              /* RREF_EAGER, bytes of data that ride in a message; 0: 4096 on one node, 65536 else */
+    int64_t spin;               /* RREF_SPIN, us a driver polls after an arrival; -1: 20, or 0 where cores are short */
+    int64_t ring;               /* RREF_RING, receives posted in advance (16) */
+    int64_t credits;            /* RREF_CREDITS, request messages in flight to a peer (64) */
+    int64_t coalesce;           /* RREF_COALESCE, us a call may wait in a buffer for company (20) */
+    int64_t queue_limit;        /* RREF_QUEUE_LIMIT, bytes queued to a peer by those who may not wait (64 MiB) */
+    int64_t park_limit;         /* RREF_PARK_LIMIT, bytes of requests parked at the owner (64 MiB) */
+    int64_t workers;            /* RREF_WORKERS, handlers that compute at a time; 0: cores of the rank, at least 2 */
+    int64_t max_blocked;        /* RREF_MAX_BLOCKED, handlers that may be blocked in the library (1000) */
+    int64_t stack;              /* RREF_STACK, KiB of stack of a library thread (256) */
+    char log[512];              /* RREF_LOG: error|warn|info|debug[:file], or "" */
+} rri_settings;
+
+/* Fill settings. given may be NULL. Errors through rri_fail: RREF_ERR_OPTION, naming the variable or field, the value
+ * and what is wanted: "RREF_RING=abc: a whole number from 4 to 1024 is wanted". An empty variable counts as unset.
+ * RREF_LOG is taken as it is: rri_log_open reads it. */
+int rri_settings_load(rri_settings *settings, const rref_options *given);
+
+/* Warn in the log of RREF_* variables that are no option, with the option probably meant. Not part of loading, since
+ * the log is opened with what was loaded; one rank is enough. Those that begin with RREF_TEST_ belong to the tests. */
+void rri_settings_warn(void);
+
+/* Visit every option: its variable, its value now and by default as text, what is allowed, and one line of help. All
+ * strings are the visitor's for the time of its call. NULL settings: the defaults. */
+typedef void (*rri_settings_visitor)(void *arg, const char *name, const char *value, const char *standard,
+                                     const char *allowed, const char *help);
+void rri_settings_visit(const rri_settings *settings, rri_settings_visitor visit, void *arg);
+
+#endif
