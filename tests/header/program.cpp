@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The C++ side of program.c: the same names, compiled (not run) under strict warnings by tests/lint/header.sh.
+#include <rref.h>       // brings mpi.h, without its retired C++ bindings
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+using vector = std::vector<double>;
+
+struct particle {
+    double position[3], speed[3];
+    std::uint64_t id;
+};
+
+int vector_create(rref_call *call, void **self)
+{
+    *self = new vector(static_cast<std::size_t>(rref_arg_u64(call, 0)));
+    return RREF_OK;
+}
+
+void vector_destroy(void *self) { delete static_cast<vector *>(self); }
+
+int vector_axpy(rref_call *call, void *self)
+{
+    vector &v = *static_cast<vector *>(self);
+    double a = rref_arg_f64(call, 0);
+    std::size_t n;
+    const double *x = rref_arg_f64s(call, 1, &n);
+    if (n != v.size()) return rref_fail(call, RREF_ERR_SHAPE, "%zu values, the vector has %zu", n, v.size());
+    for (std::size_t i = 0; i < n; i++) v[i] += a * x[i];
+    return RREF_OK;
+}
+
+int vector_size(rref_call *call, void *self) { return rref_return_u64(call, static_cast<vector *>(self)->size()); }
+
+int vector_several(rref_call *call, void *self)
+{
+    const vector &v = *static_cast<vector *>(self);
+    return rref_return(call, v.size(), 1.5, "text", rref_array(v.data(), v.size()));
+}
+
+const rref_method vector_methods[] = {
+    RREF_METHOD("axpy", "f64, f64[]", vector_axpy, 0),
+    RREF_METHOD("size", "-> u64", vector_size, RREF_INLINE),
+    RREF_METHOD("several", "-> u64, f64, str, f64[]", vector_several, RREF_WORKER),
+    RREF_METHODS_END
+};
+const rref_class vector_class = RREF_CLASS("vector", "u64", vector_create, vector_destroy, vector_methods);
+
+int numbers(rref r, rref_context *context)
+{
+    const int five = 5;
+    volatile int six = 6;
+    unsigned char uc = 1;
+    short s = -2;
+    long l = -3;
+    unsigned long long ull = 4;
+    float f = 0.5f;
+    char writable[] = "writable";
+    const char *text = "text";
+    int status = 0;
+
+    status |= rref_sync(r, "m0");
+    status |= rref_sync(r, "m2", five, static_cast<int>(six));
+    status |= rref_sync(r, "m6", uc, s, l, ull, f, r);
+    status |= rref_sync(r, "m8", writable, text, "literal", true, 'x', 1u, 2ul, 3ll);
+    status |= rref_sync(r, "m12", 1, 2.0, "3", r, true, 6.0f, 7u, 'c', rref_c128(1.0, 2.0), text, 11ll, five);
+    status |= rref_post(r, "m0");
+    status |= rref_post(r, "m12", 1, 2.0, "3", r, true, 6.0f, 7u, 'c', rref_c64(1.0f, 2.0f), text, 11ll, five);
+    status |= rref_future_release(rref_async(r, "m0"));
+    status |= rref_future_release(rref_async(r, "m12", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+    status |= rref_release(rref_create(context, 0, "k"));
+    status |= rref_release(rref_create(context, 0, "k", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+    return status;
+}
+
+int arrays(rref r)
+{
+    std::vector<double> x(8);
+    std::vector<std::int32_t> i(8);
+    std::vector<particle> cloud(7);
+    char text[80], raw[16] = {};
+    std::size_t count;
+    std::int64_t number;
+    int status = 0;
+
+    status |= rref_sync(r, "arrays", rref_array(x.data(), x.size()), rref_array(i.data(), i.size()),
+                        rref_bytes(raw, sizeof raw), rref_structs("particle", cloud.data(), cloud.size()));
+    status |= rref_sync(r, "out", rref_out(&number), rref_out(&r), rref_out_struct("particle", cloud.data()));
+    status |= rref_sync(r, "outs", rref_out_array(x.data(), x.size(), &count), rref_out_str(text, sizeof text),
+                        rref_out_bytes(raw, sizeof raw, nullptr), rref_out_structs(cloud.data(), cloud.size(), &count));
+    rref_future future = rref_async(r, "lent", rref_borrow(x.data(), x.size()));
+    status |= rref_wait(future, RREF_FOREVER);
+    status |= rref_get(future, rref_out(&number), rref_out_array(x.data(), x.size(), &count));
+    return status | rref_future_release(future);
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    int level;
+    const rref_class *classes[] = { &vector_class, nullptr };
+    rref_options options{};
+    rref_context *context;
+
+    options.classes = classes;
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
+    if (rref_init(MPI_COMM_WORLD, &options, &context)) MPI_Abort(MPI_COMM_WORLD, 1);
+    if (rref_rank(context) == 0) {
+        rref v = rref_create(context, 1, "vector", 8);
+        std::uint64_t size;
+        rref_method_ref bound = rref_bind(v, "size");
+        if (rref_sync(bound, rref_out(&size))) rref_perror(context, "size");
+        rref_future promise = rref_promise(context, "f64, str");
+        if (rref_set(promise, 1.5, "done")) rref_perror(context, "promise");
+        rref_future_release(promise);
+        numbers(v, context);
+        arrays(v);
+        rref_release(v);
+    }
+    rref_finalize(&context);
+    MPI_Finalize();
+    return 0;
+}

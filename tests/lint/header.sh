@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# rref.h alone, and programs that use all of its macros, compile without a warning wherever they should.
+. "$(dirname "$0")/lint.sh"
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Werror"
+
+# MPI's flags come from the wrapper, the compiler is the plain one.
+# shellcheck disable=SC2086
+flags=$($CC --showme:compile 2>/dev/null || $CC -compile_info 2>/dev/null | tr ' ' '\n' | grep '^-I' | tr '\n' ' ')
+flags="-I$srcdir/include $flags"
+
+# compile COMPILER STANDARD FILE. The file's suffix is its language; -Wstrict-prototypes and its like are C's only.
+compile() {
+    strict=
+    case $3 in *.c) strict="-Wstrict-prototypes -Wmissing-prototypes" ;; esac
+    # shellcheck disable=SC2086
+    $1 -std=$2 $warnings $strict $flags -c -o "$work/out.o" "$3"
+}
+
+# The program that the README opens with is one that works.
+awk '/^```$/ { inside = 0 } inside { print } /^```c$/ { inside = 1 }' "$srcdir/README" > "$work/readme.c"
+must "README has a program, and a short one" test "$(wc -l < "$work/readme.c")" -gt 20 -a "$(wc -l < "$work/readme.c")" -lt 50
+
+printf '#include <rref.h>\nextern int not_empty;\n' > "$work/alone.c"
+cp "$work/alone.c" "$work/alone.cpp"
+for pair in gcc:c11 clang:c11 gcc:c17 clang:c17 g++:c++17 g++:c++20 clang++:c++17 clang++:c++20; do
+    compiler=${pair%%:*} standard=${pair#*:}
+    command -v "$compiler" > /dev/null || { skip "no $compiler"; continue; }
+    case $standard in c++*) suffix=cpp ;; *) suffix=c ;; esac
+    must "rref.h alone, $compiler $standard" compile "$compiler" "$standard" "$work/alone.$suffix"
+    [ "$suffix" = cpp ] || must "README's program, $compiler $standard" compile "$compiler" "$standard" "$work/readme.c"
+    must "program.$suffix, $compiler $standard" compile "$compiler" "$standard" "$srcdir/tests/header/program.$suffix"
+done
+
+# One argument too many must be refused, by name, whatever the call.
+thirteen="1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"
+for call in 'rref_sync(r, "m", %s)' 'rref_async(r, "m", %s)' 'rref_post(r, "m", %s)' 'rref_create(c, 0, "k", %s)'; do
+    for pair in gcc:c11:c clang:c11:c g++:c++17:cpp clang++:c++17:cpp; do
+        compiler=${pair%%:*} rest=${pair#*:}
+        command -v "$compiler" > /dev/null || continue
+        standard=${rest%:*} file=$work/thirteen.${rest#*:}
+        {
+            echo '#include <rref.h>'
+            echo 'void f(rref_context *c, rref r);'
+            # shellcheck disable=SC2059
+            printf "void f(rref_context *c, rref r) { (void)c; (void)r; (void)$call; }\\n" "$thirteen"
+        } > "$file"
+        case $standard in c++*) words="calls take at most 12 arguments" ;; *) words=rref_calls_take_at_most_12_arguments ;; esac
+        if compile "$compiler" "$standard" "$file" > "$work/text" 2>&1; then bad "13 arguments, $compiler $call: compiled"
+        elif grep -q "$words" "$work/text"; then ok "13 arguments, $compiler $call"
+        else bad "13 arguments, $compiler $call: does not say why"; head -n 5 "$work/text"; fi
+    done
+done
+finish

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Tests. To add one, write its source and add one line to one of the first lists.
+
+# tests/unit/NAME.c: no MPI; linked with the library's internal names.
+UNIT_TESTS = \
+	tests/unit/class \
+	tests/unit/clock \
+	tests/unit/doorbell \
+	tests/unit/error \
+	tests/unit/fit \
+	tests/unit/info \
+	tests/unit/log \
+	tests/unit/machine \
+	tests/unit/options \
+	tests/unit/payload \
+	tests/unit/place \
+	tests/unit/pool \
+	tests/unit/signature \
+	tests/unit/table \
+	tests/unit/value
+
+# tests/mpi/NAME.c: the public interface only. NAME-N is NAME on N ranks.
+MPI_TESTS = \
+	tests/mpi/calls \
+	tests/mpi/contexts \
+	tests/mpi/frame \
+	tests/mpi/futures \
+	tests/mpi/objects
+
+# Scripts that keep the rules of the house; they print their own result lines, by tests/lint/lint.sh.
+LINT_TESTS = \
+	tests/lint/contracts.sh \
+	tests/lint/files.sh \
+	tests/lint/floors.sh \
+	tests/lint/header.sh \
+	tests/lint/listed.sh \
+	tests/lint/symbols.sh \
+	tests/lint/version.sh
+
+# Scripts that run what is built: examples and tools.
+EXAMPLE_TESTS = \
+	tests/hello.sh \
+	tests/kmer.sh \
+	tests/rref-info.sh
+
+# ---- what is done with them ------------------------------------------------------------------------------------------
+MPI_TESTS_1 = $(MPI_TESTS:=-1)
+MPI_TESTS_2 = $(MPI_TESTS:=-2)
+MPI_TESTS_3 = $(MPI_TESTS:=-3)
+MPI_TESTS_4 = $(MPI_TESTS:=-4)
+MPI_TESTS_8 = $(MPI_TESTS:=-8)
+RANKED_TESTS = $(MPI_TESTS_1) $(MPI_TESTS_2) $(MPI_TESTS_3) $(MPI_TESTS_4) $(MPI_TESTS_8)
+
+if HAVE_CUNIT
+check_LTLIBRARIES += libcheck.la
+check_PROGRAMS += $(UNIT_TESTS) $(MPI_TESTS)
+TESTS += $(UNIT_TESTS) $(RANKED_TESTS)
+endif
+if SANITIZED
+check_PROGRAMS += tests/sanitizers/planted
+TESTS += tests/sanitizers/planted.sh
+else
+TESTS += $(LINT_TESTS)
+endif
+TESTS += $(EXAMPLE_TESTS)
+
+libcheck_la_SOURCES = tests/check.c tests/check.h tests/check_mpi.c
+libcheck_la_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS)
+libcheck_la_LIBADD = $(CUNIT_LIBS)
+tests_sanitizers_planted_LDADD =
+
+# Calls between ranks of one process: its own link stands in front of the library's.
+tests_unit_machine_SOURCES = tests/unit/machine.c tests/unit/fake_link.c tests/unit/fake_link.h
+
+# Programs without an _LDADD of their own, that is the tests, are linked with this. What LIBRARY is depends on the kind of
+# test; so does what must be built first.
+LDADD = libcheck.la $(LIBRARY)
+$(UNIT_TESTS): LIBRARY = librri.la
+$(UNIT_TESTS): librri.la
+$(MPI_TESTS): LIBRARY = librref.la
+$(MPI_TESTS): librref.la
+
+# tests/mpi/NAME-N: a script of one line that can also be run by hand; its name says all.
+$(RANKED_TESTS): $(MPI_TESTS)
+	$(AM_V_GEN)printf '#!/bin/sh\nexec %s/tests/run.sh -c "$$0"\n' '$(abs_srcdir)' > $@ && chmod +x $@
+CLEANFILES += $(RANKED_TESTS)
+
+# Every test is started by run.sh. Automake's TEST_EXTENSIONS is for scripts alone: it would give NAME.2 and NAME.4 one log.
+TEST_EXTENSIONS = .sh
+LOG_COMPILER = $(srcdir)/tests/run.sh
+AM_LOG_FLAGS = -c
+SH_LOG_COMPILER = $(LOG_COMPILER)
+AM_SH_LOG_FLAGS = $(AM_LOG_FLAGS)
+AM_TESTS_ENVIRONMENT = \
+	srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; CC='$(CC)'; CXX='$(CXX)'; NM='$(NM)'; SANITIZER='$(SANITIZER)'; \
+	export srcdir builddir CC CXX NM SANITIZER;
+
+# Parts of `make check`, for quickstart: make check TESTS="$(make -s print-unit)" and so on.
+print-unit:
+	@echo $(UNIT_TESTS)
+print-lint:
+	@echo $(LINT_TESTS)
+print-sanitizer:
+	@echo tests/sanitizers/planted.sh
+print-examples:
+	@echo $(EXAMPLE_TESTS)
+print-1 print-2 print-3 print-4 print-8:
+	@echo $(MPI_TESTS:=-$(@:print-%=%))
+.PHONY: print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
+
+# All rank counts under all sanitizers too; quickstart knows the builds.
+check-all:
+	cd $(srcdir) && ./quickstart check-all
+.PHONY: check-all
+
+EXTRA_DIST += \
+	$(LINT_TESTS) \
+	$(EXAMPLE_TESTS) \
+	tests/data.sh \
+	tests/header/program.c \
+	tests/header/program.cpp \
+	tests/install.sh \
+	tests/lint/floors \
+	tests/lint/lint.sh \
+	tests/run.sh \
+	tests/sanitizers/leak.supp \
+	tests/sanitizers/planted.sh

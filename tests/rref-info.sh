@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The tool rref-info: what it prints on 1, 2, 4 and 8 ranks, alone, and its exit status when something is wrong.
+: "${srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
+. "$srcdir/tests/lint/lint.sh"
+
+run=$srcdir/tests/run.sh
+info=$builddir/tools/rref-info
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+for name in $(env | sed -n 's/^\(RREF_[A-Z_]*\)=.*/\1/p' | grep -v '^RREF_TEST_' | grep -v '^RREF_MPIRUN_FLAGS$'); do
+    unset "$name"
+done
+
+# call RANKS ARGUMENTS...: run it; output in out and err, exit status in $status. 0 ranks: without mpirun.
+call() {
+    ranks=$1
+    shift
+    "$run" -n "$ranks" "$info" "$@" > "$work/out" 2> "$work/err"
+    status=$?
+}
+
+# expect WHAT STATUS FILE PATTERN...: a case: the exit status, and each pattern on some line of the file.
+expect() {
+    what=$1 wanted=$2 file=$work/$3 lost=
+    shift 3
+    for pattern; do grep -q -e "$pattern" "$file" || lost="$lost '$pattern'"; done
+    if [ "$status" -eq "$wanted" ] && [ -z "$lost" ]; then
+        ok "$what"
+    else
+        bad "$what: exit status $status${lost:+; not found:$lost}"
+        head -n 40 "$work/out" "$work/err" | sed 's/^/         /'
+    fi
+}
+
+# Each rank has one line; its name, node, host and place are there.
+ranks_listed() {
+    [ "$(grep -c '^ *[0-9][0-9]*  rank[0-9]*  *0  .* of [0-9]* (.*PU' "$work/out")" -eq "$1" ]
+}
+
+for n in 1 2 4 8; do
+    call $n
+    expect "on $n ranks" 0 out '^RRef for MPI [0-9]' '^  MPI  *.*(MPI [34]\.[0-9])$' '^  hwloc  *[0-9]' \
+        '^  thread level  MPI_THREAD_MULTIPLE$' "^  ranks  *$n on 1 node\$" '^  RREF_RING  *16  *16  *4 to 1024 '
+    must "on $n ranks: each is listed once" ranks_listed $n
+    none "on $n ranks: nothing on stderr" "$(cat "$work/err")"
+done
+
+call 0
+expect "without mpirun" 0 out '^  ranks  *1 on 1 node$'
+call 0 --options
+expect "--options" 0 out '^RRef for MPI [0-9]' '^  RREF_RING  *16 ' '^  RREF_LOG  *warn '
+call 0 --version
+expect "--version" 0 out '^rref-info [0-9]'
+call 0 --help
+expect "--help" 0 out '^Usage: rref-info'
+
+RREF_RING=32
+export RREF_RING
+call 2
+expect "an option that is set" 0 out '^  RREF_RING \*  *32  *16 ' '^  \* not the default'
+RREF_RING=abc
+call 2
+expect "a bad value" 1 err 'RREF_RING=abc: a whole number from 4 to 1024 is wanted'
+none "a bad value: said once" "$(grep -c RREF_RING=abc "$work/err" | grep -v '^1$')"
+call 0 --options
+expect "--options with a bad value" 0 out 'RREF_RING=abc: a whole number from 4 to 1024 is wanted'
+unset RREF_RING
+
+call 2 --bogus
+expect "a bad argument" 2 err 'unexpected argument --bogus'
+none "a bad argument: said once" "$(grep -c -e --bogus "$work/err" | grep -v '^1$')"
+call 0 --version more
+expect "an argument too many" 2 err 'unexpected argument more'
+"$run" -n 0 "$info" --version > /dev/full 2> "$work/err"
+status=$?
+expect "a full disk" 1 err 'standard output'
+
+finish

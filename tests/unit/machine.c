@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Calls from send to answer between ranks of one process, on a link that the test makes up (fake_link.h). */
+#include "call.h"
+
+#include "check.h"
+#include "error.h"
+#include "fake_link.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RANKS = 3, ROOM = 8192, EAGER = 1024, OBJECT = 16, MANY = 40, LONG = 5000 };
+enum { NEXT, FAIL, NOTE, REVERSE, METHODS };
+
+typedef struct rank {
+    rri_flow *flow;
+    rri_timers timers;
+    rri_progress *progress;
+    rri_calls calls;
+    rri_actor actor;
+    unsigned unanswered;
+    rref_error last;
+} rank;
+
+static rri_link *link_of[RANKS];
+static rank ranks[RANKS];
+static rri_signature signature[METHODS];
+static uint64_t noted[2 * MANY];
+static unsigned notes;
+
+/* ---- the object that every rank has */
+
+static int next(rref_call *call, void *self)
+{
+    (void)self;
+    return rref_return_u64(call, rref_arg_u64(call, 0) + 1);
+}
+
+static int fail(rref_call *call, void *self)
+{
+    (void)self;
+    return rref_fail(call, RREF_ERR_USER, "no %d", 5);
+}
+
+static int note(rref_call *call, void *self)
+{
+    (void)self;
+    noted[notes++ % (2 * MANY)] = rref_arg_u64(call, 0);
+    return RREF_OK;
+}
+
+static int reverse(rref_call *call, void *self)
+{
+    size_t n;
+    const uint64_t *x = rref_arg_u64s(call, 0, &n);
+    uint64_t *y = malloc(n * sizeof *y);
+    (void)self;
+    for (size_t i = 0; i < n; i++) y[i] = x[n - 1 - i];
+    return rref_return_owned(call, y, n, free);
+}
+
+static const rref_handler handler[METHODS] = { next, fail, note, reverse };
+static const char *const text[METHODS] = { "u64 -> u64", "u64 -> u64", "u64", "u64[] -> u64[]" };
+
+static int run(rref_call *call) { return call->handler(call, call->self); }
+
+static int find(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call)
+{
+    static const rri_types none;
+    (void)buffer;
+    call->in = call->out = &none;
+    if (record->object != OBJECT) return rri_fail(RREF_ERR_NO_OBJECT, "no such object");
+    if (record->method >= METHODS) return rri_fail(RREF_ERR_NO_METHOD, "no such method");
+    call->actor = &((rank *)up)->actor;
+    call->run = run;
+    call->handler = handler[record->method];
+    call->in = &signature[record->method].in;
+    call->out = &signature[record->method].out;
+    call->class_name = "thing";
+    call->method_name = "method";
+    return RREF_OK;
+}
+
+static void on_record(void *up, int peer, const rri_record *record)
+{
+    (void)up;
+    (void)peer;
+    (void)record;
+}
+
+static void on_created(void *up, rri_future *future, uint64_t handle)
+{
+    (void)up;
+    (void)future;
+    (void)handle;
+}
+
+static void on_unanswered(void *up, const rref_error *error)
+{
+    rank *r = up;
+    r->unanswered++;
+    r->last = *error;
+}
+
+/* ---- ranks */
+
+static void open_rank(int i, const rri_flow_config *config)
+{
+    rank *r = &ranks[i];
+    rri_calls *c = &r->calls;
+    const rri_progress_config driven = { .application = true, .workers = 1, .max_blocked = 1, .bell_reaches_all = true };
+    memset(r, 0, sizeof *r);
+    rri_timers_init(&r->timers);
+    CU_ASSERT_EQUAL_FATAL(rri_flow_open(link_of[i], config, &r->flow), RREF_OK);
+    CU_ASSERT_EQUAL_FATAL(rri_link_start(link_of[i], rri_flow_pool(r->flow), 1), RREF_OK);
+    CU_ASSERT_EQUAL_FATAL(rri_transfers_open(link_of[i], r->flow, (unsigned)i + 1, &c->transfers), RREF_OK);
+    CU_ASSERT_EQUAL_FATAL(rri_progress_open(link_of[i], r->flow, &r->timers, &driven, rri_call_dispatch, c, &r->progress),
+                          RREF_OK);
+    c->link = link_of[i];
+    c->flow = r->flow;
+    c->progress = r->progress;
+    c->eager = EAGER;
+    c->rank = i;
+    c->site = calloc(RRI_SITES, sizeof *c->site);
+    c->up = (rri_calls_up){ .find = find, .release = on_record, .control = on_record, .created = on_created,
+                            .unanswered = on_unanswered, .up = r };
+    c->futures.progress = r->progress;
+    c->futures.timers = &r->timers;
+    c->futures.unread = on_unanswered;
+    c->futures.up = r;
+    c->futures.rank = i;
+    CU_ASSERT_EQUAL_FATAL(rri_futures_open(&c->futures, (unsigned)i + 1), RREF_OK);
+}
+
+static void open_ranks(unsigned credits, size_t batch, size_t queue_limit)
+{
+    const rri_flow_config config = { batch, ROOM, credits, queue_limit, 1 << 20, true };
+    for (int m = 0; m < METHODS; m++) CU_ASSERT_EQUAL_FATAL(rri_signature_parse(text[m], &signature[m]), RREF_OK);
+    notes = 0;
+    fake_open(link_of, RANKS);
+    for (int i = 0; i < RANKS; i++) open_rank(i, &config);
+}
+
+static void pump(void)
+{
+    for (int round = 0, quiet = 0; round < 10000 && quiet < 3; round++) {
+        int news = 0;
+        for (int i = 0; i < RANKS; i++) news += rri_progress_poll(ranks[i].progress);
+        quiet = news ? 0 : quiet + 1;
+    }
+}
+
+/* Nothing may be left over: calls, futures, moving data, buffers. */
+static void close_ranks(void)
+{
+    pump();
+    for (int i = 0; i < RANKS; i++) {
+        rank *r = &ranks[i];
+        CU_ASSERT_EQUAL(atomic_load(&r->calls.running), 0);
+        CU_ASSERT_EQUAL(atomic_load(&r->calls.futures.table.live), 0);
+        CU_ASSERT(!rri_link_busy(link_of[i]));
+        CU_ASSERT(!rri_flow_waiting(r->flow));
+        CU_ASSERT_EQUAL(atomic_load(&rri_flow_pool(r->flow)->live), 0);
+    }
+    fake_close(link_of, RANKS);
+    for (int i = 0; i < RANKS; i++) {
+        rank *r = &ranks[i];
+        rri_futures_close(&r->calls.futures);
+        rri_calls_close(&r->calls);
+        rri_progress_close(r->progress);
+        rri_transfers_close(r->calls.transfers);
+        rri_timers_free(&r->timers);
+        rri_link_close(link_of[i], false);
+        rri_flow_close(r->flow);
+    }
+    for (int m = 0; m < METHODS; m++) rri_signature_free(&signature[m]);
+}
+
+static rref_value u64(uint64_t x) { return (rref_value){ RREF_VALUE_SCALAR, RREF_U64, 8, 1, x, 0 }; }
+
+static rref_value u64s(const uint64_t *x, size_t n)
+{
+    return (rref_value){ RREF_VALUE_ARRAY, RREF_U64, 8, n, (uint64_t)(uintptr_t)x, 0 };
+}
+
+static rri_target target(int peer, uint16_t method, uint64_t address)
+{
+    return (rri_target){ peer, address, method, &signature[method].in, &signature[method].out, "thing", "method" };
+}
+
+/* An asynchronous call of rank 0. */
+static rri_future *call(int peer, uint16_t method, uint64_t address, rref_value value)
+{
+    rri_calls *c = &ranks[0].calls;
+    rri_target to = target(peer, method, address);
+    rri_future *f = rri_future_new(&c->futures, to.out, "here:1");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(rri_call_send(c, &to, &value, 1, RRI_ASYNC, "here:1", f, RRI_NEVER), RREF_OK);
+    return f;
+}
+
+static int post(int peer, uint16_t method, uint64_t x)
+{
+    rri_target to = target(peer, method, OBJECT);
+    rref_value value = u64(x);
+    return rri_call_send(&ranks[0].calls, &to, &value, 1, RRI_ONEWAY, "here:2", NULL, RRI_NEVER);
+}
+
+static void expect_error(rri_future *f, int code, int from, const char *words)
+{
+    CU_ASSERT_FATAL(rri_event_done(&f->event));
+    CU_ASSERT_EQUAL(f->outcome, code);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f->error);
+    CU_ASSERT_EQUAL(f->error->code, code);
+    CU_ASSERT_EQUAL(f->error->rank, from);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->error->text, words));
+    f->quiet = true;
+    rri_future_drop(f);
+}
+
+/* ---- calls and answers */
+
+static void answers(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    for (int peer = 0; peer < RANKS; peer++) {
+        rri_future *f = call(peer, NEXT, OBJECT, u64(41));
+        CU_ASSERT(!rri_event_done(&f->event));
+        pump();
+        CU_ASSERT_FATAL(rri_event_done(&f->event));
+        CU_ASSERT_EQUAL(f->outcome, RREF_OK);
+        CU_ASSERT_EQUAL(*(uint64_t *)f->payload, 42);
+        rri_future_drop(f);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.in), 1);
+    CU_ASSERT_EQUAL(atomic_load(&ranks[0].calls.out), RANKS);
+    close_ranks();
+}
+
+static void failures(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    rri_future *f = call(1, FAIL, OBJECT, u64(0)), *g = call(2, NEXT, OBJECT + 1, u64(0));
+    pump();
+    CU_ASSERT_STRING_EQUAL(f->error->where, "thing.method");
+    CU_ASSERT_STRING_EQUAL(f->error->site, "here:1");
+    CU_ASSERT_EQUAL(f->error->caller, 0);
+    expect_error(f, RREF_ERR_USER, 1, "no 5");
+    expect_error(g, RREF_ERR_NO_OBJECT, 2, "no such object");
+    CU_ASSERT_EQUAL(post(1, FAIL, 0), RREF_OK);
+    pump();
+    CU_ASSERT_EQUAL(ranks[0].unanswered, 1);
+    CU_ASSERT_EQUAL(ranks[0].last.code, RREF_ERR_USER);
+    CU_ASSERT_STRING_EQUAL(ranks[0].last.site, "here:2");
+    close_ranks();
+}
+
+static void late_answer(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    rri_future *f = call(1, NEXT, OBJECT, u64(1));
+    rri_call_expire(&ranks[0].calls, f);
+    CU_ASSERT(rri_event_done(&f->event));
+    pump();
+    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.in), 1);
+    CU_ASSERT_PTR_NULL(f->payload);
+    expect_error(f, RREF_ERR_TIMEOUT, 0, "the call was sent");
+    close_ranks();
+}
+
+/* ---- credits */
+
+static void credits(void)
+{
+    open_ranks(2, 64, 1 << 20);             /* one record a message */
+    unsigned event = atomic_load(rri_lane_event(ranks[0].flow, 1));
+    for (unsigned i = 0; i < MANY; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
+    CU_ASSERT_EQUAL(fake_queued(link_of[1]), 2);
+    CU_ASSERT(rri_lane_full(ranks[0].flow, 1));
+    CU_ASSERT_EQUAL(post(2, NOTE, MANY), RREF_OK);  /* another lane is not held up */
+    CU_ASSERT_EQUAL(fake_queued(link_of[2]), 1);
+    rri_progress_poll(ranks[2].progress);
+    CU_ASSERT_EQUAL(noted[0], MANY);
+    notes = 0;
+    pump();
+    CU_ASSERT_EQUAL(notes, MANY);
+    for (unsigned i = 0; i < MANY; i++) CU_ASSERT_EQUAL(noted[i], i);
+    CU_ASSERT(!rri_lane_full(ranks[0].flow, 1));
+    CU_ASSERT_NOT_EQUAL(atomic_load(rri_lane_event(ranks[0].flow, 1)), event);
+    close_ranks();
+}
+
+static void company(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < 10; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
+    CU_ASSERT_EQUAL(fake_queued(link_of[1]), 1);    /* the first; the others wait for company */
+    rri_flow_flush(ranks[0].flow, false);           /* which is not for requests, and does not forget them */
+    CU_ASSERT_EQUAL(fake_queued(link_of[1]), 1);
+    rri_flow_flush(ranks[0].flow, true);
+    pump();
+    CU_ASSERT_EQUAL(notes, 10);
+    close_ranks();
+}
+
+static void queue_limit(void)
+{
+    int rc = RREF_OK;
+    unsigned sent = 0;
+    open_ranks(1, 64, 10 * 64);
+    while (sent < 2 * MANY && (rc = post(1, NOTE, sent)) == RREF_OK) sent++;
+    CU_ASSERT_EQUAL(rc, RREF_ERR_WOULD_BLOCK);
+    CU_ASSERT(sent >= 10 && sent <= 15);
+    pump();
+    CU_ASSERT_EQUAL(notes, sent);
+    CU_ASSERT_EQUAL(post(1, NOTE, 0), RREF_OK);
+    close_ranks();
+}
+
+/* ---- bulk data */
+
+static void bulk(void)
+{
+    static uint64_t x[LONG];
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < LONG; i++) x[i] = i;
+    rri_future *f = call(1, REVERSE, OBJECT, u64s(x, LONG));
+    memset(x, 0, sizeof x);                 /* copied */
+    pump();
+    CU_ASSERT_FATAL(rri_event_done(&f->event) && f->outcome == RREF_OK);
+    size_t n;
+    const uint64_t *y = rri_payload_data(f->types, 0, f->payload, f->landing, &n);
+    CU_ASSERT_EQUAL_FATAL(n, LONG);
+    for (unsigned i = 0; i < LONG; i++) CU_ASSERT_EQUAL(y[i], LONG - 1 - i);
+    rri_future_drop(f);
+    close_ranks();
+}
+
+/* The grant finds its offer withdrawn: the receiver is told, and takes its receive back. */
+static void withdrawn(void)
+{
+    static uint64_t x[LONG];
+    uint64_t out, in;
+    open_ranks(8, 1024, 1 << 20);
+    rri_future *f = call(1, REVERSE, OBJECT, u64s(x, LONG));
+    rri_progress_poll(ranks[1].progress);           /* grants */
+    CU_ASSERT(rri_link_busy(link_of[1]));
+    rri_call_expire(&ranks[0].calls, f);
+    pump();
+    CU_ASSERT(!rri_link_busy(link_of[1]));
+    rri_transfers_counts(ranks[0].calls.transfers, &out, &in);
+    CU_ASSERT_EQUAL(out, 0);
+    expect_error(f, RREF_ERR_TIMEOUT, 0, "was not sent");
+    close_ranks();
+}
+
+/* ---- what does not belong there */
+
+typedef struct forged {
+    rri_message message;
+    rri_record record;
+} forged;
+
+static forged forge(rri_record_kind kind)
+{
+    return (forged){ { .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .bytes = sizeof(forged) },
+                     { .bytes = sizeof(rri_record), .kind = (uint8_t)kind } };
+}
+
+static void bad_messages(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    forged good = forge(RRI_CALL), magic = good, version = good, bytes = good;
+    magic.message.magic++;
+    version.message.version++;
+    bytes.message.bytes += 16;
+    fake_put(link_of[1], 0, &good, 8);
+    fake_put(link_of[1], 0, &good, 0);
+    fake_put(link_of[1], 0, &magic, sizeof magic);
+    fake_put(link_of[1], 0, &version, sizeof version);
+    fake_put(link_of[1], 0, &bytes, sizeof bytes);
+    fake_put(link_of[1], 0, &good, sizeof good - 16);
+    for (int i = 0; i < 20; i++) pump();
+    CU_ASSERT_EQUAL(rri_flow_refused(ranks[1].flow), 6);
+    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.served), 0);
+    close_ranks();
+}
+
+static void bad_records(void)
+{
+    static const uint32_t sizes[] = { 0, 16, 24, 40, 48, 4096 };
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        forged f = forge(RRI_CALL);
+        f.record.bytes = sizes[i];
+        fake_put(link_of[1], 0, &f, sizeof f);
+    }
+    pump();
+    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.served), 0);
+    forged kind = forge(RRI_KINDS + 3), answer = forge(RRI_RESULT), grant = forge(RRI_GRANT);
+    answer.record.call = UINT64_C(0x2010000000000001);
+    grant.record.call = UINT64_C(0x4010000000000001);
+    fake_put(link_of[1], 0, &kind, sizeof kind);
+    fake_put(link_of[1], 0, &answer, sizeof answer);
+    fake_put(link_of[1], 0, &grant, sizeof grant);
+    pump();
+    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.refused), 2);
+    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.served), 3);
+    rri_future *f = call(1, NEXT, OBJECT, u64(1));  /* and life goes on */
+    pump();
+    CU_ASSERT(rri_event_done(&f->event) && f->outcome == RREF_OK);
+    rri_future_drop(f);
+    close_ranks();
+}
+
+/* A request without its argument is answered. */
+static void short_request(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    rri_future *f = rri_future_new(&ranks[0].calls.futures, &signature[NEXT].out, NULL);
+    forged r = forge(RRI_CALL);
+    rri_future_keep(f);
+    r.record.object = OBJECT;
+    r.record.call = rri_future_handle(f);
+    fake_put(link_of[1], 0, &r, sizeof r);
+    pump();
+    expect_error(f, RREF_ERR_PROTOCOL, 1, "");
+    close_ranks();
+}
+
+int main(int argc, char **argv)
+{
+    static const check_case cases[] = {
+        { "answers", answers }, { "failures", failures }, { "late answer", late_answer }, { "credits", credits },
+        { "company", company }, { "queue limit", queue_limit }, { "bulk", bulk }, { "withdrawn", withdrawn },
+        { "bad messages", bad_messages }, { "bad records", bad_records }, { "short request", short_request }, CHECK_END
+    };
+    rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
+    int status = check_main(argc, argv, "machine", cases);
+    rri_log_close();
+    return status;
+}
