@@ -446,13 +446,12 @@ static void destroy_objects(rref_context *ctx)
     while (rri_objects_alive(&ctx->objects) > 0) rri_progress_wait(ctx->progress, &never, rri_now() + 1000000);
 }
 
-/* Nobody sends any more, but what was sent last may still sit in MPI. */
-static void last_sends(rref_context *ctx)
+/* Credits may still wait to be sent, and what was sent last may still sit in MPI. */
+static void last_messages(rref_context *ctx)
 {
     rri_flow_flush(ctx->flow, true);
     rri_flow_drain(ctx->flow);
-    while (rri_link_busy(ctx->link)) rri_link_advance(ctx->link);
-    agree(ctx, RREF_OK);
+    if (rri_link_drain(ctx->link)) rri_log(RRI_LOG_ERROR, "the last messages: %s", rri_error_last()->text);
 }
 
 static int end(rref_context *ctx)
@@ -470,7 +469,7 @@ static int end(rref_context *ctx)
     if (held) rri_log(RRI_LOG_INFO, "%u references were written off", held);
     destroy_objects(ctx);
     rri_progress_stop(ctx->progress, false);
-    last_sends(ctx);
+    last_messages(ctx);
     int rc = ctx->failed_oneway ? RREF_ERR_ONEWAY : RREF_OK;
     if (rc) {
         *rri_error_last() = ctx->first_oneway;

@@ -214,10 +214,10 @@ void rri_link_send(rri_link *link, rri_buffer *buffer)
     MPI_Request request;
     int done = 0, peer = buffer->peer;
     int rc = MPI_Isend(buffer->data, (int)buffer->bytes, MPI_BYTE, peer, TAG, link->lane, &request);
+    if (rc == MPI_SUCCESS) announce(link, peer);
     if (rc == MPI_SUCCESS) rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     if (rc != MPI_SUCCESS || done) rri_buffer_drop(buffer);
     else keep_send(link, buffer, request);
-    announce(link, peer);
 }
 
 bool rri_link_recycle(rri_link *link, rri_buffer *buffer)
@@ -227,12 +227,19 @@ bool rri_link_recycle(rri_link *link, rri_buffer *buffer)
     return true;
 }
 
+static void count_received(rri_link *link)
+{
+    uint64_t n = atomic_load_explicit(&link->received, memory_order_relaxed);
+    atomic_store_explicit(&link->received, n + 1, memory_order_relaxed);
+}
+
 rri_buffer *rri_link_receive(rri_link *link)
 {
     slot *s = &link->ring[link->oldest];
     int done = 0, bytes = 0;
     MPI_Status status;
     if (MPI_Test(&s->request, &done, &status) != MPI_SUCCESS) {
+        count_received(link);
         post(link, s);          /* a message that does not fit is lost; the ring goes on */
         return NULL;
     }
@@ -246,14 +253,41 @@ rri_buffer *rri_link_receive(rri_link *link)
     s->buffer = fresh;
     post(link, s);
     link->oldest = (link->oldest + 1) % link->slots;
-    atomic_store_explicit(&link->received, atomic_load_explicit(&link->received, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    count_received(link);
     int local = link->local[buffer->peer];
     if (local >= 0) {
         atomic_store(&link->handled, atomic_load_explicit(&link->handled, memory_order_relaxed) + 1);
         rri_doorbell_handled(link->bell, local);
     }
     return buffer;
+}
+
+static void take_and_drop(rri_link *link)
+{
+    rri_buffer *buffer = rri_link_receive(link);
+    if (buffer) rri_buffer_drop(buffer);
+    rri_link_advance(link);
+}
+
+/*
+ * A barrier would not do: messages of different peers come by different ways, and one that is left would meet a
+ * communicator already freed. So the ranks say how much they sent, and each receives until it has as much. Receiving goes
+ * on meanwhile, since a sender may need it to end its part.
+ */
+int rri_link_drain(rri_link *link)
+{
+    uint64_t expected = 0;
+    int done = 0;
+    MPI_Request request;
+    while (rri_link_busy(link)) take_and_drop(link);
+    int rc = MPI_Ireduce_scatter_block(link->sent, &expected, 1, MPI_UINT64_T, MPI_SUM, link->lane, &request);
+    while (rc == MPI_SUCCESS && !done) {
+        take_and_drop(link);
+        rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    }
+    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Ireduce_scatter_block");
+    while (atomic_load_explicit(&link->received, memory_order_relaxed) != expected) take_and_drop(link);
+    return RREF_OK;
 }
 
 static int pieces_of(const size_t bytes[], unsigned segments)
