@@ -16,7 +16,6 @@ typedef struct rri_settings {
     int64_t spin;               /* RREF_SPIN, us a driver polls after an arrival; -1: 20, or 0 where cores are short */
     int64_t ring;               /* RREF_RING, receives posted in advance (16) */
     int64_t credits;            /* RREF_CREDITS, request messages in flight to a peer (64) */
-    int64_t coalesce;           /* RREF_COALESCE, us a call may wait in a buffer for company (20) */
     int64_t queue_limit;        /* RREF_QUEUE_LIMIT, bytes queued to a peer by those who may not wait (64 MiB) */
     int64_t park_limit;         /* RREF_PARK_LIMIT, bytes of requests parked at the owner (64 MiB) */
     int64_t workers;            /* RREF_WORKERS, handlers that compute at a time; 0: cores of the rank, at least 2 */

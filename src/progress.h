@@ -48,7 +48,6 @@ typedef struct rri_progress_config {
     bool application;       /* no library thread: application threads drive, in waits and rri_progress_poll */
     bool funneled;          /* ... and only the one that called MPI_Init */
     int64_t spin;           /* ns */
-    int64_t coalesce;       /* ns */
     unsigned workers;       /* jobs that compute at a time */
     unsigned max_blocked;
     size_t stack;

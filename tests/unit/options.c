@@ -90,7 +90,6 @@ static void defaults(void)
     CU_ASSERT_EQUAL(s.spin, -1);
     CU_ASSERT_EQUAL(s.ring, 16);
     CU_ASSERT_EQUAL(s.credits, 64);
-    CU_ASSERT_EQUAL(s.coalesce, 20);
     CU_ASSERT_EQUAL(s.queue_limit, 64 << 20);
     CU_ASSERT_EQUAL(s.park_limit, 64 << 20);
     CU_ASSERT_EQUAL(s.workers, 0);
