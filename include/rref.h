@@ -233,7 +233,7 @@ typedef struct rref_options {
  *  not parse); PROTOCOL (ranks of different builds or limits; names the rank); MPI; SYSTEM; NO_MEMORY. All ranks fail
  *  alike.
  *  Thread: the one that may call MPI.  Blocks: until all ranks are there.  Progress: none.
- *  Owns: the context is ended by rref_finalize.  Since: 0.1 */
+ *  Owns: the context is ended by rref_finalize, or, if that is forgotten, by MPI_Finalize.  Since: 0.1 */
 int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context);
 
 /** rref_init for a Fortran communicator.

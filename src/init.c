@@ -26,6 +26,7 @@ typedef struct hello {
 } hello;
 
 struct rref_context {
+    struct rref_context *next;          /* among the live, under their lock */
     unsigned number;                    /* i: in handles */
     rri_settings settings;              /* i: in force */
     rri_settings loaded;                /* i: as given */
@@ -53,6 +54,8 @@ struct rref_context {
     bool logs;                          /* holds the log open */
 };
 
+static rri_lock live_lock;
+static rref_context *live;              /* contexts not finalized, oldest first: the same order on all their ranks */
 static rri_lock numbers_lock;
 static bool number_used[CONTEXTS + 1];
 static unsigned last_number;
@@ -377,6 +380,55 @@ static int agree(rref_context *ctx, int rc)
     return rc ? rc : gathered;
 }
 
+/* ---- contexts that are forgotten: MPI_Finalize deletes the attributes of MPI_COMM_SELF first, while all of MPI works */
+
+static void enlist(rref_context *ctx)
+{
+    rri_lock_take(&live_lock);
+    rref_context **at = &live;
+    while (*at) at = &(*at)->next;
+    *at = ctx;
+    rri_lock_give(&live_lock);
+}
+
+static void strike(rref_context *ctx)
+{
+    rri_lock_take(&live_lock);
+    rref_context **at = &live;
+    while (*at && *at != ctx) at = &(*at)->next;
+    if (*at) *at = ctx->next;
+    rri_lock_give(&live_lock);
+}
+
+static int end(rref_context *ctx);
+
+static int end_forgotten(MPI_Comm comm, int key, void *value, void *extra)
+{
+    (void)comm, (void)key, (void)value, (void)extra;
+    for (rref_context *ctx; (ctx = live);) {
+        rri_log(RRI_LOG_WARN, "MPI_Finalize before rref_finalize: the context is ended now");
+        strike(ctx);
+        if (end(ctx)) rri_log(RRI_LOG_ERROR, "the end of a forgotten context: %s", rri_error_last()->text);
+    }
+    return MPI_SUCCESS;
+}
+
+/* Once for a process: called by the threads that may call MPI, one rref_init after another. */
+static int watch_for_mpi_finalize(void)
+{
+    static bool watching;
+    int key;
+    if (watching) return RREF_OK;
+    if (MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, end_forgotten, &key, NULL) != MPI_SUCCESS ||
+        MPI_Comm_set_attr(MPI_COMM_SELF, key, NULL) != MPI_SUCCESS)
+        return rri_fail(RREF_ERR_MPI, "no attribute on MPI_COMM_SELF");
+    watching = true;
+    MPI_Comm_free_keyval(&key);         /* the attribute keeps it */
+    return RREF_OK;
+}
+
+/* ---- start */
+
 static int name_init(int rc)
 {
     if (rc) rri_error_copy(rri_error_last()->where, RREF_WHERE_MAX, "rref_init");
@@ -397,8 +449,9 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
     if (rc == RREF_OK) rc = rri_link_open(comm, &ctx->link);
     if (rc == RREF_OK) rc = meet(ctx, options);
     if (rc == RREF_OK) {
+        int watched = watch_for_mpi_finalize();
         settle_settings(ctx);
-        rc = open_floors(ctx);
+        rc = watched ? watched : open_floors(ctx);
         if (rc == RREF_OK) rc = open_objects(ctx, options);
         if (rc == RREF_OK) rc = rri_progress_start(ctx->progress);
         rc = agree(ctx, rc);
@@ -410,6 +463,7 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
         *rri_error_last() = error;
         return name_init(rc);
     }
+    enlist(ctx);
     *context = ctx;
     return RREF_OK;
 }
@@ -487,6 +541,7 @@ int rref_finalize(rref_context **context)
     rref_context *ctx = *context;
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
         return rri_fail(RREF_ERR_STATE, "rref_finalize from a handler or callback");
+    strike(ctx);
     int rc = end(ctx);
     *context = NULL;
     return rc;

@@ -716,6 +716,18 @@ static void large_arrays(void)
     OK(rref_sync(there, "range", 200000, rref_out_array(back, 200000, &n)));
     CU_ASSERT_EQUAL(n, 200000);
     CU_ASSERT_EQUAL(back[199999], 199999);
+
+    /* results the handler gave away, of all sizes around those at which data moves by grant */
+    for (size_t size = 400; size <= 17000; size += 230) {
+        OK(rref_sync(there, "range", size, rref_out_array(back, size, &n)));
+        CU_ASSERT_EQUAL(n, size);
+        CU_ASSERT_EQUAL(back[size - 1], (double)(size - 1));
+        f = rref_async(there, "range", size + 1);
+        GIVES(rref_wait(f, check_patience(60)), RREF_OK);
+        OK(rref_get(f, rref_out_array(back, size + 1, &n)));
+        CU_ASSERT_EQUAL(back[size], (double)size);
+        OK(rref_future_release(f));
+    }
     end();
     free(there_and);
     free(back);

@@ -14,6 +14,7 @@
 #define GIVES CHECK_GIVES
 
 static atomic_int tiny, destroyed;
+static int left, before_the_end;        /* objects in contexts that MPI_Finalize has to end; destroyed before it */
 
 static int add(rref_call *c, void *self)
 {
@@ -386,6 +387,21 @@ static void bad_input(void)
     OK(rref_finalize(&ctx));
 }
 
+/* Never finalized here: MPI_Finalize has to end them, after which main looks at what was destroyed. */
+static void forgotten(void)
+{
+    for (int i = 0; i < 2; i++) {
+        rref_context *ctx = start(MPI_COMM_WORLD, &usual);
+        if (!ctx) return;
+        rref r = rref_create(ctx, (rref_rank(ctx) + 1) % rref_size(ctx), "thing");
+        OK(rref_sync(r, "tiny"));
+        OK(rref_post(r, "tiny"));
+        left++;
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    before_the_end = atomic_load(&destroyed);
+}
+
 static const check_case cases[] = {
     { "ends_right_after_the_start", ends_right_after_the_start },
     { "fortran_communicator", fortran_communicator },
@@ -400,6 +416,7 @@ static const check_case cases[] = {
     { "registration", registration },
     { "application_driven", application_driven },
     { "bad_input", bad_input },
+    { "forgotten", forgotten },
     CHECK_END
 };
 
@@ -413,6 +430,8 @@ static int refused(void)
 int main(int argc, char **argv)
 {
     int before = refused(), status = check_mpi_main(argc, argv, "contexts", cases), after = refused();
+    int ended = atomic_load(&destroyed) == before_the_end + left;
     if (!before || !after) fprintf(stderr, "contexts: rref_init outside of MPI's life was not refused\n");
-    return before && after ? status : 1;
+    if (!ended) fprintf(stderr, "contexts: MPI_Finalize left contexts behind\n");
+    return before && after && ended ? status : 1;
 }
