@@ -718,14 +718,14 @@ static void large_arrays(void)
     CU_ASSERT_EQUAL(back[199999], 199999);
 
     /* results the handler gave away, of all sizes around those at which data moves by grant */
-    for (size_t size = 400; size <= 17000; size += 230) {
-        OK(rref_sync(there, "range", size, rref_out_array(back, size, &n)));
-        CU_ASSERT_EQUAL(n, size);
-        CU_ASSERT_EQUAL(back[size - 1], (double)(size - 1));
-        f = rref_async(there, "range", size + 1);
+    for (size_t wanted = 400; wanted <= 17000; wanted += 230) {
+        OK(rref_sync(there, "range", wanted, rref_out_array(back, wanted, &n)));
+        CU_ASSERT_EQUAL(n, wanted);
+        CU_ASSERT_EQUAL(back[wanted - 1], (double)(wanted - 1));
+        f = rref_async(there, "range", wanted + 1);
         GIVES(rref_wait(f, check_patience(60)), RREF_OK);
-        OK(rref_get(f, rref_out_array(back, size + 1, &n)));
-        CU_ASSERT_EQUAL(back[size], (double)size);
+        OK(rref_get(f, rref_out_array(back, wanted + 1, &n)));
+        CU_ASSERT_EQUAL(back[wanted], (double)wanted);
         OK(rref_future_release(f));
     }
     end();
