@@ -56,7 +56,7 @@ extern "C" {
 /** Outcome of a function or a call. Handlers may also return any negative value of their own from RREF_ERR_USER down. */
 typedef enum rref_status {
     RREF_OK = 0,
-    RREF_PENDING = 1,               /**< reserved for handlers that answer later; refused in this release */
+    RREF_PENDING = 1,               /**< of a handler: the answer comes later (rref_defer) */
     RREF_ERR_ARGUMENT = -1,         /**< an argument is NULL, out of range or malformed */
     RREF_ERR_HANDLE = -2,           /**< a handle that is invalid, stale or released */
     RREF_ERR_STATE = -3,            /**< not possible in the present state (MPI not initialised, second finalize, ...) */
@@ -117,6 +117,8 @@ typedef struct rref_call rref_call;         /**< what a handler sees of the call
 typedef struct rref { uint64_t bits; } rref;
 /** A result to come. Same layout. */
 typedef struct rref_future { uint64_t bits; } rref_future;
+/** An answer that a handler owes. Same layout. */
+typedef struct rref_deferred { uint64_t bits; } rref_deferred;
 /** A method found once, for hot loops; borrows its reference and needs no release. */
 typedef struct rref_method_ref { rref target; uint64_t method; } rref_method_ref;
 
@@ -600,6 +602,32 @@ int rref_return_owned(rref_call *call, void *buffer, size_t count, void (*releas
  *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the object.  Since: 0.1 */
 int rref_return_borrowed(rref_call *call, const void *buffer, size_t count);
 
+/* ---- answers that come later --------------------------------------------------------------------------------------- */
+
+/** Let the answer come later: the handler then returns RREF_PENDING, its object is free for the next call, and its
+ *  arguments are gone. Any thread completes the answer, once. A handler that fails after all fails the call. A call with
+ *  a deadline is given up when that has passed; without one, finalize waits for the answer.
+ *  Errors: a zero handle where nothing can be deferred: STATE (constructors, destructors, continuations), COMPLETED (a
+ *  second time), NO_MEMORY.
+ *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the handle ends with its completion.  Since: 0.1 */
+rref_deferred rref_defer(rref_call *call);
+
+/** The function under rref_complete: answer with the method's results.
+ *  Errors: COMPLETED (answered already, or given up); SIGNATURE, RANGE (and it can be answered again).
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: values are copied.  Since: 0.1 */
+int rref_complete_v(rref_deferred deferred, const rref_value *values, size_t count);
+
+/** Answer with an error: the call fails with it.
+ *  @param code  negative.
+ *  Errors: COMPLETED; ARGUMENT.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the text is copied.  Since: 0.1 */
+int rref_complete_error(rref_deferred deferred, int code, const char *format, ...) RREF_PRINTF_(3, 4);
+
+/** Answer with what another future completes with, values or error; arrays of references cannot be passed on.
+ *  Errors: COMPLETED; HANDLE; SIGNATURE (the future's values are not the method's results).
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the future stays the caller's to release.  Since: 0.1 */
+int rref_complete_with(rref_deferred deferred, rref_future future);
+
 /* ---- errors and information ------------------------------------------------------------------------------------- */
 
 /** The calling thread's last error in a context (NULL: of any, also of rref_init).
@@ -891,9 +919,10 @@ static inline rref_value rref_of_c64_(float _Complex x)
 #define rref_async(...) RREF_CALL_(async, __VA_ARGS__)
 #define rref_post(...) RREF_CALL_(post, __VA_ARGS__)
 #define rref_create(context, rank, ...) rref_create_v((context), (rank), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
-/* rref_get(future, outputs...)  rref_set(promise, values...)  rref_return(call, values...) */
+/* rref_get(future, outputs...)  rref_set(promise, values...)  rref_complete(deferred, values...)  rref_return(call, values...) */
 #define rref_get(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_get_v, __VA_ARGS__)
 #define rref_set(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_set_v, __VA_ARGS__)
+#define rref_complete(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_complete_v, __VA_ARGS__)
 #define rref_return(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_return_v, __VA_ARGS__)
 #define RREF_PLAIN_1(fn, t) fn((t), RREF_LIST_0())
 #define RREF_PLAIN_2(fn, t, v1) fn((t), RREF_LIST_1(v1))
@@ -1009,6 +1038,11 @@ template <class... A> inline int set(rref_future promise, const A &...args)
     RREF_LIST_(args);
     return rref_set_v(promise, list, sizeof...(args));
 }
+template <class... A> inline int complete(rref_deferred deferred, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_complete_v(deferred, list, sizeof...(args));
+}
 template <class... A> inline int give(rref_call *call, const A &...args)
 {
     RREF_LIST_(args);
@@ -1028,6 +1062,7 @@ template <class... A> inline int give(rref_call *call, const A &...args)
 #define rref_create(...) rref_cxx::create(RREF_SITE_, __VA_ARGS__)
 #define rref_get(...) rref_cxx::get(__VA_ARGS__)
 #define rref_set(...) rref_cxx::set(__VA_ARGS__)
+#define rref_complete(...) rref_cxx::complete(__VA_ARGS__)
 #define rref_return(...) rref_cxx::give(__VA_ARGS__)
 
 #endif /* C or C++ */

@@ -213,11 +213,36 @@ static int run_direct(rref_call *c, const rref_value *outputs, size_t count)
     int outcome = rri_exec_run(c);
     rri_progress_inline(was);
     if (c->failed) outcome = c->failed;
+    if (c->deferred) {
+        rri_exec_answer(c, outcome);
+        return RREF_PENDING;
+    }
     if (outcome > 0) return rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome", outcome);
     if (outcome == RREF_OK) return direct_results(c, outputs, count);
     if (c->error) *rri_error_last() = *c->error;
     else rri_fail(outcome, "%s", outcome > RREF_ERR_USER ? rref_strerror(outcome) : "failed");
     return outcome;
+}
+
+/* The answer of a direct call that was deferred: the caller waits as for any other rank, its object free meanwhile. */
+static int await_deferred(rref_call *c, const rref_value *outputs, size_t count)
+{
+    rri_calls *calls = c->calls;
+    rri_future *f = c->deferred;
+    const rri_ref_taker *all = &calls->futures.trade.part;
+    int64_t ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
+    int rc = rri_progress_wait(calls->progress, &f->event, ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns));
+    if (rc == RREF_ERR_PENDING && rri_future_claim(f)) {
+        rri_fail(RREF_ERR_TIMEOUT, "the deferred answer did not come in time");
+        rri_future_error_last(f);
+    }
+    if (rc == RREF_ERR_PENDING) rc = rri_progress_wait(calls->progress, &f->event, RRI_NEVER);
+    if (rc) return rri_fail(rc, "waiting for a deferred answer");
+    atomic_store(&f->read, true);
+    if (f->outcome == RREF_OK)
+        return count ? rri_outputs_write(c->out, f->payload, f->landing, outputs, count, all) : RREF_OK;
+    if (f->error) *rri_error_last() = *f->error;
+    return f->outcome;
 }
 
 /* Pack the arguments where the handler reads them. */
@@ -246,11 +271,13 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
     if (mine) {
         rri_actor *actor = c->actor;
         c->peer = calls->rank;
+        c->direct = true;
         atomic_fetch_add_explicit(&calls->direct, 1, memory_order_relaxed);
         *outcome = check(calls, target, values, count, RRI_SYNC, &inputs, &p);
         if (*outcome == RREF_OK) *outcome = direct_arguments(c, values, inputs);
         if (*outcome == RREF_OK) *outcome = run_direct(c, values + inputs, count - inputs);
         if (exclusive) rri_exec_leave(actor);
+        if (c->deferred) *outcome = await_deferred(c, values + inputs, count - inputs);
     }
     rri_exec_free(c);
     return mine;
@@ -491,6 +518,7 @@ void rri_exec_free(rref_call *c)
     for (size_t i = 0; i < c->taken_count; i++) calls->up.drop_ref(c->taken[i]);
     free(c->taken);
     free(c->error);
+    if (c->deferred) rri_future_drop(c->deferred);
     give_landing(c);
     for (unsigned i = 0; c->untidy && i < RRI_TYPES_MAX; i++) free(c->copies[i]);
     for (unsigned i = 0; i < c->owned_count; i++) c->owned_free[i](c->owned[i]);
@@ -570,10 +598,24 @@ static int answer_value(rref_call *c)
     return rc;
 }
 
+/* The promise answers; if the handler failed after all, and nobody has completed it, it fails the same way. */
+static void end_deferring(rref_call *c, int outcome)
+{
+    if (outcome == RREF_PENDING) return;
+    if (outcome >= 0) outcome = rri_fail(RREF_ERR_STATE, "the handler deferred its answer and returned %d", outcome);
+    else if (c->error) *rri_error_last() = *c->error;
+    else rri_fail(outcome, "%s", outcome > RREF_ERR_USER ? rref_strerror(outcome) : "failed");
+    if (rri_future_claim(c->deferred)) rri_future_error_last(c->deferred);
+}
+
 void rri_exec_answer(rref_call *c, int outcome)
 {
     if (c->failed) outcome = c->failed;
-    if (outcome > 0) outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome", outcome);
+    if (c->deferred) {
+        end_deferring(c, outcome);
+        return;
+    }
+    if (outcome > 0) outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome without rref_defer", outcome);
     if (outcome == RREF_OK && !c->oneway) outcome = answer_value(c);
     else if (outcome < 0 && !c->error) rri_fail(outcome, "%s", outcome > RREF_ERR_USER ? rref_strerror(outcome) : "failed");
     if (outcome < 0) answer_error(c, c->error ? c->error : rri_error_last());

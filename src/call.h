@@ -51,6 +51,7 @@ struct rref_call {
     bool oneway, creation, ready;
     bool untidy;                        /* views or copies are to be freed */
     bool kept;                          /* holds a count of its buffer */
+    bool direct;                        /* runs in the caller's thread, which takes its results */
     bool local;                         /* nobody waits for an answer (destructors, continuations) */
     int64_t deadline;
     rri_buffer *buffer;
@@ -70,6 +71,7 @@ struct rref_call {
     void (*owned_free[RRI_OWNED_MAX])(void *);
     unsigned owned_count;
     bool holds_object;                  /* a result lies in the object's memory */
+    rri_future *deferred;               /* promise of an answer that comes later, with a count */
     rri_future *child;                  /* of a continuation: where the values go */
 };
 

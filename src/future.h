@@ -90,6 +90,10 @@ void rri_future_error(rri_future *future, const rref_error *error);
 /* The thread's last error, with this rank as its origin where none is said. */
 void rri_future_error_last(rri_future *future);
 
+/* The values of a future that is DONE, in place; references among them are taken, to be released by the caller. Both arrays
+ * have room for RRI_TYPES_MAX. */
+int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count);
+
 void rri_future_react(rri_future *future, rri_reaction *reaction);
 int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *));
 

@@ -47,6 +47,7 @@ RRI_SOURCES = \
 	src/class.c \
 	src/class.h \
 	src/promise.c \
+	src/deferred.c \
 	src/object.c \
 	src/object.h \
 	src/fence.c \

@@ -95,36 +95,53 @@ typedef struct follow {
     rri_future *to;
 } follow;
 
+/* A result as a value; a reference is taken into *ref. */
+static int read_value(rri_future *from, unsigned i, rref_value *value, rref *ref)
+{
+    const rri_type *t = &from->types->type[i];
+    size_t count = 1;
+    const char *at = t->variable ? rri_payload_data(from->types, i, from->payload, from->landing, &count)
+                                 : (const char *)from->payload + t->slot;
+    uint64_t words[2] = { 0, 0 };
+    if (t->element == RREF_REF && t->array)
+        return rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed from future to future");
+    if (t->element == RREF_REF) {
+        int rc = from->all->trade.part.take(from->all->trade.part.up, at, ref);
+        if (rc == RREF_OK) *value = rref_of_ref(*ref);
+        return rc;
+    }
+    if (t->variable) {
+        *value = (rref_value){ t->element == RREF_STR ? RREF_VALUE_SCALAR : RREF_VALUE_ARRAY, t->element, t->size, count,
+                               (uint64_t)(uintptr_t)at, (uint64_t)(uintptr_t)t->name };
+        return RREF_OK;
+    }
+    memcpy(words, at, t->element == RREF_C128 ? 16 : 8);
+    *value = (rref_value){ RREF_VALUE_SCALAR, t->element, t->size, 1, words[0], words[1] };
+    if (t->element == RREF_C64) {
+        value->bits = words[0] & 0xffffffffu;
+        value->extra = words[0] >> 32;
+    }
+    return RREF_OK;
+}
+
+int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count)
+{
+    int rc = RREF_OK;
+    *count = 0;
+    for (unsigned i = 0; i < from->types->count && rc == RREF_OK; i++) {
+        rc = read_value(from, i, &values[i], &taken[*count]);
+        if (rc == RREF_OK && from->types->type[i].element == RREF_REF) ++*count;
+    }
+    return rc;
+}
+
 static void pass_value(rri_future *from, rri_future *to)
 {
     rref_value values[RRI_TYPES_MAX];
     rref refs[RRI_TYPES_MAX];
-    unsigned taken = 0, n = from->types->count;
-    int rc = RREF_OK;
-    for (unsigned i = 0; i < n && rc == RREF_OK; i++) {
-        const rri_type *t = &from->types->type[i];
-        size_t count = 1;
-        const char *at = t->variable ? rri_payload_data(from->types, i, from->payload, from->landing, &count)
-                                     : (const char *)from->payload + t->slot;
-        uint64_t words[2] = { 0, 0 };
-        if (t->element == RREF_REF && t->array) {
-            rc = rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed from future to future");
-        } else if (t->element == RREF_REF) {
-            rc = from->all->trade.part.take(from->all->trade.part.up, at, &refs[taken]);
-            if (rc == RREF_OK) values[i] = rref_of_ref(refs[taken++]);
-        } else if (t->variable) {
-            values[i] = (rref_value){ t->element == RREF_STR ? RREF_VALUE_SCALAR : RREF_VALUE_ARRAY, t->element, t->size,
-                                      count, (uint64_t)(uintptr_t)at, (uint64_t)(uintptr_t)t->name };
-        } else {
-            memcpy(words, at, t->element == RREF_C128 ? 16 : 8);
-            values[i] = (rref_value){ RREF_VALUE_SCALAR, t->element, t->size, 1, words[0], words[1] };
-            if (t->element == RREF_C64) {
-                values[i].bits = words[0] & 0xffffffffu;
-                values[i].extra = words[0] >> 32;
-            }
-        }
-    }
-    if (rc == RREF_OK) rc = give_values(to, values, n);
+    unsigned taken;
+    int rc = rri_future_values(from, values, refs, &taken);
+    if (rc == RREF_OK) rc = give_values(to, values, from->types->count);
     for (unsigned i = 0; i < taken; i++) rri_reference_drop(refs[i]);
     if (rc && rc != RREF_ERR_COMPLETED && rri_future_claim(to)) rri_future_error_last(to);
 }

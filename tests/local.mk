@@ -23,6 +23,7 @@ UNIT_TESTS = \
 MPI_TESTS = \
 	tests/mpi/calls \
 	tests/mpi/contexts \
+	tests/mpi/deferred \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/objects
