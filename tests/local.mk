@@ -28,6 +28,10 @@ MPI_TESTS = \
 	tests/mpi/futures \
 	tests/mpi/objects
 
+# The same, but for check-all alone: they need 6 GiB of memory, or minutes.
+LARGE_TESTS = \
+	tests/mpi/large
+
 # Scripts that keep the rules of the house; they print their own result lines, by tests/lint/lint.sh.
 LINT_TESTS = \
 	tests/lint/contracts.sh \
@@ -50,11 +54,12 @@ MPI_TESTS_2 = $(MPI_TESTS:=-2)
 MPI_TESTS_3 = $(MPI_TESTS:=-3)
 MPI_TESTS_4 = $(MPI_TESTS:=-4)
 MPI_TESTS_8 = $(MPI_TESTS:=-8)
+RANKED_LARGE = $(LARGE_TESTS:=-2)
 RANKED_TESTS = $(MPI_TESTS_1) $(MPI_TESTS_2) $(MPI_TESTS_3) $(MPI_TESTS_4) $(MPI_TESTS_8)
 
 if HAVE_CUNIT
 check_LTLIBRARIES += libcheck.la
-check_PROGRAMS += $(UNIT_TESTS) $(MPI_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
 TESTS += $(UNIT_TESTS) $(RANKED_TESTS)
 endif
 if SANITIZED
@@ -78,13 +83,13 @@ tests_unit_machine_SOURCES = tests/unit/machine.c tests/unit/fake_link.c tests/u
 LDADD = libcheck.la $(LIBRARY)
 $(UNIT_TESTS): LIBRARY = librri.la
 $(UNIT_TESTS): librri.la
-$(MPI_TESTS): LIBRARY = librref.la
-$(MPI_TESTS): librref.la
+$(MPI_TESTS) $(LARGE_TESTS): LIBRARY = librref.la
+$(MPI_TESTS) $(LARGE_TESTS): librref.la
 
 # tests/mpi/NAME-N: a script of one line that can also be run by hand; its name says all.
-$(RANKED_TESTS): $(MPI_TESTS)
+$(RANKED_TESTS) $(RANKED_LARGE): $(MPI_TESTS) $(LARGE_TESTS)
 	$(AM_V_GEN)printf '#!/bin/sh\nexec %s/tests/run.sh -c "$$0"\n' '$(abs_srcdir)' > $@ && chmod +x $@
-CLEANFILES += $(RANKED_TESTS)
+CLEANFILES += $(RANKED_TESTS) $(RANKED_LARGE)
 
 # Every test is started by run.sh. Automake's TEST_EXTENSIONS is for scripts alone: it would give NAME.2 and NAME.4 one log.
 TEST_EXTENSIONS = .sh
@@ -105,9 +110,11 @@ print-sanitizer:
 	@echo tests/sanitizers/planted.sh
 print-examples:
 	@echo $(EXAMPLE_TESTS)
+print-large:
+	@echo $(RANKED_LARGE)
 print-1 print-2 print-3 print-4 print-8:
 	@echo $(MPI_TESTS:=-$(@:print-%=%))
-.PHONY: print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
+.PHONY: print-large print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
 
 # All rank counts under all sanitizers too; quickstart knows the builds.
 check-all:
