@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANDING_KEPT ((size_t)256 << 20)     /* bytes of the landing area that is kept */
-
 /* ---- the caller's side */
 
 /* One-way calls leave no future behind; their site travels as a number. */
@@ -482,35 +480,6 @@ rref_call *rri_call_new(rri_calls *calls)
     return c;
 }
 
-static void take_landing(rref_call *c, size_t bytes)
-{
-    rri_calls *calls = c->calls;
-    rri_lock_take(&calls->lock);
-    if (calls->landing && calls->landing_bytes >= bytes && calls->landing_bytes / 4 <= bytes) {
-        c->landing = calls->landing;
-        c->landing_bytes = calls->landing_bytes;
-        calls->landing = NULL;
-    }
-    rri_lock_give(&calls->lock);
-    if (c->landing) return;
-    c->landing_bytes = (bytes + 63) & ~(size_t)63;
-    c->landing = aligned_alloc(64, c->landing_bytes);
-}
-
-static void give_landing(rref_call *c)
-{
-    rri_calls *calls = c->calls;
-    void *old = c->landing;
-    if (old && c->landing_bytes && c->landing_bytes <= LANDING_KEPT) {
-        rri_lock_take(&calls->lock);
-        old = calls->landing;
-        calls->landing = c->landing;
-        calls->landing_bytes = c->landing_bytes;
-        rri_lock_give(&calls->lock);
-    }
-    free(old);
-}
-
 void rri_exec_free(rref_call *c)
 {
     rri_calls *calls = c->calls;
@@ -519,7 +488,8 @@ void rri_exec_free(rref_call *c)
     free(c->taken);
     free(c->error);
     if (c->deferred) rri_future_drop(c->deferred);
-    give_landing(c);
+    if (c->landing_bytes) rri_landing_give(&calls->landings, c->landing, c->landing_bytes);
+    else free(c->landing);
     for (unsigned i = 0; c->untidy && i < RRI_TYPES_MAX; i++) free(c->copies[i]);
     for (unsigned i = 0; i < c->owned_count; i++) c->owned_free[i](c->owned[i]);
     if (c->kept) rri_buffer_drop(c->buffer);
@@ -615,7 +585,8 @@ void rri_exec_answer(rref_call *c, int outcome)
         end_deferring(c, outcome);
         return;
     }
-    if (outcome > 0) outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome without rref_defer", outcome);
+    if (outcome > 0)
+        outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome without rref_defer", outcome);
     if (outcome == RREF_OK && !c->oneway) outcome = answer_value(c);
     else if (outcome < 0 && !c->error) rri_fail(outcome, "%s", outcome > RREF_ERR_USER ? rref_strerror(outcome) : "failed");
     if (outcome < 0) answer_error(c, c->error ? c->error : rri_error_last());
@@ -660,7 +631,8 @@ static int take_arguments(rref_call *c, const rri_record *r)
     if (rc) c->payload = NULL;
     if (rc == RREF_OK && (p.segments > 0) != bulk) rc = rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
     if (rc || !bulk) return rc;
-    take_landing(c, p.bulk);
+    c->landing_bytes = p.bulk;
+    c->landing = rri_landing_take(&c->calls->landings, &c->landing_bytes);
     if (!c->landing) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", p.bulk);
     unsigned n = rri_payload_segments(c->in, c->payload, c->landing, segments);
     c->ready = false;
@@ -760,6 +732,6 @@ rri_verdict rri_call_dispatch(void *up, const rri_record *record, rri_buffer *bu
 void rri_calls_close(rri_calls *calls)
 {
     for (rref_call *c; (c = calls->free); free(c)) calls->free = c->next;
-    free(calls->landing);
+    rri_landings_close(&calls->landings);
     free(calls->site);
 }

@@ -9,6 +9,7 @@
 #define RRI_CALL_H
 
 #include "future.h"
+#include "landing.h"
 #include "transfer.h"
 
 typedef struct rri_calls rri_calls;
@@ -58,7 +59,7 @@ struct rref_call {
     const void *payload;
     size_t bytes;
     void *landing;                      /* bulk arguments */
-    size_t landing_bytes;               /* of it, when it may be kept for the next call */
+    size_t landing_bytes;               /* of it, when it goes back to the landings; else it is malloc'ed */
     rref *taken;                        /* references among the arguments, released after the handler */
     size_t taken_count, taken_room;
     unsigned result_count;
@@ -101,8 +102,7 @@ struct rri_calls {
     int rank;
     rri_lock lock;
     rref_call *free;                    /* calls kept for reuse */
-    void *landing;                      /* under the lock: a landing area kept warm, since fresh pages cost more */
-    size_t landing_bytes;               /* than the data (a factor of 2 for 64 MiB) */
+    rri_landings landings;
     const char **site;                  /* call sites of one-way calls, by number */
     unsigned sites;
     _Atomic uint64_t out, in, direct, served, refused, oneway_failures;     /* a: served counts records */

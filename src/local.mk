@@ -34,6 +34,8 @@ RRI_SOURCES = \
 	src/transfer.c \
 	src/transfer.h \
 	src/wire.h \
+	src/landing.c \
+	src/landing.h \
 	src/call.c \
 	src/call.h \
 	src/handler.c \

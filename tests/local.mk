@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	tests/unit/error \
 	tests/unit/fit \
 	tests/unit/info \
+	tests/unit/landing \
 	tests/unit/log \
 	tests/unit/machine \
 	tests/unit/options \

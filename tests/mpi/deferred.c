@@ -290,7 +290,8 @@ static void from_a_thread(void)
             uint64_t said = 0;
             double *x = calloc(wanted + 1, sizeof *x);
             if (!x) return;
-            OK(rref_sync(own ? rref_root(ctx, rank) : there, "by_thread", wanted, rref_out_array(x, wanted, &n), rref_out(&said)));
+            rref to = own ? rref_root(ctx, rank) : there;
+            OK(rref_sync(to, "by_thread", wanted, rref_out_array(x, wanted, &n), rref_out(&said)));
             CU_ASSERT_EQUAL(n, wanted);
             CU_ASSERT_EQUAL(said, wanted);
             CU_ASSERT_EQUAL(x[wanted ? wanted - 1 : 0], wanted ? (double)(wanted - 1) : 0);

@@ -12,7 +12,8 @@ enum { EDGE = 1000 };
 static const size_t many = ((size_t)1 << 28) + EDGE;     /* doubles: 2 GiB and a bit */
 
 /* Values at the ends and around the places where 32 bits would overflow. */
-static const size_t places[] = { 0, 1, EDGE, (size_t)1 << 27, ((size_t)1 << 28) - 1, (size_t)1 << 28, ((size_t)1 << 28) + EDGE - 1 };
+static const size_t places[] = { 0, 1, EDGE, (size_t)1 << 27, ((size_t)1 << 28) - 1, (size_t)1 << 28,
+                                 ((size_t)1 << 28) + EDGE - 1 };
 enum { PLACES = sizeof places / sizeof *places };
 
 static double *make(double factor)

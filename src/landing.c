@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the landing areas between calls. Locking key: l under lock. */
+#include "landing.h"
+
+#include <stdlib.h>
+
+#define KEPT_MAX ((size_t)256 << 20)    /* bytes kept in all areas together */
+
+/* An area much larger than the data is left for larger data. */
+static bool fits(size_t area, size_t bytes) { return area >= bytes && area / 4 <= bytes; }
+
+static void *remove_area(rri_landings *all, unsigned i)
+{
+    void *at = all->area[i].at;
+    all->kept -= all->area[i].bytes;
+    all->count--;
+    for (; i < all->count; i++) all->area[i] = all->area[i + 1];
+    return at;
+}
+
+void *rri_landing_take(rri_landings *all, size_t *bytes)
+{
+    void *at = NULL;
+    rri_lock_take(&all->lock);
+    for (unsigned i = 0; i < all->count && !at; i++) {
+        if (!fits(all->area[i].bytes, *bytes)) continue;
+        *bytes = all->area[i].bytes;
+        at = remove_area(all, i);
+    }
+    rri_lock_give(&all->lock);
+    if (at) return at;
+    *bytes = (*bytes + 63) & ~(size_t)63;
+    return aligned_alloc(64, *bytes);
+}
+
+void rri_landing_give(rri_landings *all, void *at, size_t bytes)
+{
+    void *old[RRI_LANDINGS];
+    unsigned n = 0;
+    if (!at || bytes > KEPT_MAX) {
+        free(at);
+        return;
+    }
+    rri_lock_take(&all->lock);
+    while (all->count == RRI_LANDINGS || all->kept + bytes > KEPT_MAX) old[n++] = remove_area(all, all->count - 1);
+    for (unsigned i = all->count++; i > 0; i--) all->area[i] = all->area[i - 1];
+    all->area[0].at = at;
+    all->area[0].bytes = bytes;
+    all->kept += bytes;
+    rri_lock_give(&all->lock);
+    while (n) free(old[--n]);
+}
+
+void rri_landings_close(rri_landings *all)
+{
+    while (all->count) free(remove_area(all, all->count - 1));
+}
