@@ -46,6 +46,7 @@ RRI_SOURCES = \
 	src/exec.h \
 	src/reference.c \
 	src/reference.h \
+	src/proxy.c \
 	src/class.c \
 	src/class.h \
 	src/promise.c \

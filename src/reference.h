@@ -43,6 +43,9 @@ void rri_reference_created(rri_references *all, rri_future *future, uint64_t han
 
 rri_reference *rri_reference_of(rref reference);
 
+/* Why a reference cannot be called: it was made with an error, or the construction failed. RREF_OK while pending. */
+int rri_reference_error(const rri_reference *reference);
+
 /* Report what is still held, at the end; returns how many. */
 unsigned rri_references_report(rri_references *all);
 
