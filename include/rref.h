@@ -395,6 +395,32 @@ rref_future rref_async_v(rref target, const rref_value *values, size_t count, co
  *  Errors, Thread, Blocks, Progress, Owns: as rref_async_v.  Since: 0.1 */
 rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
 
+/** A proxy: a reference with a way to call it and a time limit for each call. A value; borrows its reference. rref_invoke
+ *  calls through it. The plain forms are proxies with the context's default timeout. */
+typedef struct rref_sync_proxy { rref target; double timeout; } rref_sync_proxy;
+/** The same for calls that give a future. */
+typedef struct rref_async_proxy { rref target; double timeout; } rref_async_proxy;
+
+/** A proxy whose calls wait for their answer.
+ *  @param timeout  seconds for the whole call, nested calls included: >= 0, RREF_FOREVER or RREF_DEFAULT_TIMEOUT.
+ *  Errors: none here; a bad timeout or reference fails the calls.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing; needs no release.  Since: 0.1 */
+rref_sync_proxy rref_rpc_sync(rref target, double timeout);
+
+/** A proxy whose calls give a future.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_rpc_sync.  Since: 0.1 */
+rref_async_proxy rref_rpc_async(rref target, double timeout);
+
+/** The function under rref_invoke of a sync proxy.
+ *  Errors: as rref_sync_v; ARGUMENT for a bad timeout.
+ *  Thread, Blocks, Progress, Owns: as rref_sync_v.  Since: 0.1 */
+int rref_invoke_sync_v(rref_sync_proxy proxy, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_invoke of an async proxy.
+ *  Errors: as rref_async_v; ARGUMENT, in the future, for a bad timeout.
+ *  Thread, Blocks, Progress, Owns: as rref_async_v.  Since: 0.1 */
+rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values, size_t count, const char *site);
+
 /** The function under rref_post: one-way; nothing comes back unless the call fails, which goes to the error handler and
  *  makes rref_finalize return RREF_ERR_ONEWAY.
  *  Errors: what is found before sending, as rref_sync_v; SIGNATURE also for outputs and borrowed arrays.
@@ -915,7 +941,10 @@ static inline rref_value rref_of_c64_(float _Complex x)
 #define RREF_PICK_async(t) _Generic((t), rref: rref_async_v, rref_method_ref: rref_async_m)
 #define RREF_PICK_post(t) _Generic((t), rref: rref_post_v, rref_method_ref: rref_post_m)
 
+#define RREF_PICK_invoke(t) _Generic((t), rref_sync_proxy: rref_invoke_sync_v, rref_async_proxy: rref_invoke_async_v, \
+                                          rref_method_ref: rref_sync_m)
 #define rref_sync(...) RREF_CALL_(sync, __VA_ARGS__)
+#define rref_invoke(...) RREF_CALL_(invoke, __VA_ARGS__)
 #define rref_async(...) RREF_CALL_(async, __VA_ARGS__)
 #define rref_post(...) RREF_CALL_(post, __VA_ARGS__)
 #define rref_create(context, rank, ...) rref_create_v((context), (rank), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
@@ -1013,6 +1042,21 @@ template <class T, class... A> inline int sync(const char *site, T target, const
     RREF_LIST_(args);
     return sync_(target, list, sizeof...(args), site);
 }
+inline int invoke_(rref_sync_proxy t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_invoke_sync_v(t, v, n, site);
+}
+inline int invoke_(rref_method_ref t, const rref_value *v, size_t n, const char *site) { return rref_sync_m(t, v, n, site); }
+inline rref_future invoke_(rref_async_proxy t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_invoke_async_v(t, v, n, site);
+}
+template <class T, class... A>
+inline auto invoke(const char *site, T target, const A &...args) -> decltype(invoke_(target, nullptr, 0, site))
+{
+    RREF_LIST_(args);
+    return invoke_(target, list, sizeof...(args), site);
+}
 template <class T, class... A> inline rref_future async(const char *site, T target, const A &...args)
 {
     RREF_LIST_(args);
@@ -1057,6 +1101,7 @@ template <class... A> inline int give(rref_call *call, const A &...args)
 #define rref_out(p) rref_cxx::out(p)
 #define rref_out_array(p, capacity, count) rref_cxx::out_array((p), (capacity), (count))
 #define rref_sync(...) rref_cxx::sync(RREF_SITE_, __VA_ARGS__)
+#define rref_invoke(...) rref_cxx::invoke(RREF_SITE_, __VA_ARGS__)
 #define rref_async(...) rref_cxx::async(RREF_SITE_, __VA_ARGS__)
 #define rref_post(...) rref_cxx::post(RREF_SITE_, __VA_ARGS__)
 #define rref_create(...) rref_cxx::create(RREF_SITE_, __VA_ARGS__)

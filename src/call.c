@@ -228,8 +228,7 @@ static int await_deferred(rref_call *c, const rref_value *outputs, size_t count)
     rri_calls *calls = c->calls;
     rri_future *f = c->deferred;
     const rri_ref_taker *all = &calls->futures.trade.part;
-    int64_t ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
-    int rc = rri_progress_wait(calls->progress, &f->event, ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns));
+    int rc = rri_progress_wait(calls->progress, &f->event, c->deadline);
     if (rc == RREF_ERR_PENDING && rri_future_claim(f)) {
         rri_fail(RREF_ERR_TIMEOUT, "the deferred answer did not come in time");
         rri_future_error_last(f);
@@ -256,7 +255,8 @@ static int direct_arguments(rref_call *c, const rref_value *values, size_t input
     return rc;
 }
 
-bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int *outcome)
+bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int64_t deadline,
+                     int *outcome)
 {
     size_t inputs;
     rri_packing p;
@@ -270,6 +270,7 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
         rri_actor *actor = c->actor;
         c->peer = calls->rank;
         c->direct = true;
+        c->deadline = deadline;
         atomic_fetch_add_explicit(&calls->direct, 1, memory_order_relaxed);
         *outcome = check(calls, target, values, count, RRI_SYNC, &inputs, &p);
         if (*outcome == RREF_OK) *outcome = direct_arguments(c, values, inputs);

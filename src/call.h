@@ -117,7 +117,8 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
                   const char *site, rri_future *future, int64_t deadline);
 /* A sync call to a free object of the own rank, in the calling thread; false when it must go by the lane: the object is
  * occupied, earlier calls are still on their way, or the method is a worker's. */
-bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int *outcome);
+bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int64_t deadline,
+                     int *outcome);
 /* A creation: draws the number n under the lane. */
 int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const rref_value *values, size_t count,
                     const char *site, rri_future *future, uint64_t *number);

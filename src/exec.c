@@ -29,13 +29,23 @@ static bool expired(const rref_call *c)
     return c->deadline != RRI_NEVER && rri_now() > c->deadline;
 }
 
+static _Thread_local struct { bool limited; int64_t deadline; } self;   /* of the call whose method this thread runs */
+
+int64_t rri_exec_deadline(void) { return self.limited ? self.deadline : RRI_NEVER; }
+
 int rri_exec_run(rref_call *c)
 {
     if (c->failed) return c->failed;
     if (expired(c)) return rri_fail(RREF_ERR_TIMEOUT, "the call's time was over before it could start");
+    bool was_limited = self.limited;
+    int64_t was = self.deadline;
+    self.limited = c->deadline != RRI_NEVER;
+    self.deadline = c->deadline;
     rri_progress_depth(1);
     int outcome = c->run(c);
     rri_progress_depth(-1);
+    self.limited = was_limited;
+    self.deadline = was;
     return outcome;
 }
 

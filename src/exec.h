@@ -14,6 +14,8 @@ void rri_exec_left(rref_call *call);
 void rri_exec_free(rref_call *call);
 /* User code of a call, or why it may not run. */
 int rri_exec_run(rref_call *call);
+/* When the time of the call whose method the calling thread runs is over: that of the calls it makes, too. */
+int64_t rri_exec_deadline(void);
 /* Answer a call whose user code has returned `outcome`. */
 void rri_exec_answer(rref_call *call, int outcome);
 

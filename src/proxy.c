@@ -57,10 +57,15 @@ static int blame(rri_references *all, const rri_target *target, const char *site
     return rc;
 }
 
-static int64_t default_deadline(const rri_calls *calls)
+/* When a call's time is over: its own limit, or the context's, but not after that of the call it is made for. */
+static int deadline_of(const rri_calls *calls, double timeout, int64_t *deadline)
 {
-    int64_t ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
-    return ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
+    int64_t ns = RRI_NEVER, outer = rri_exec_deadline();
+    if (timeout == RREF_DEFAULT_TIMEOUT) ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
+    else if (!rri_seconds(timeout, &ns)) return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
+    *deadline = ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
+    if (outer < *deadline) *deadline = outer;
+    return RREF_OK;
 }
 
 static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
@@ -79,13 +84,14 @@ static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
     return rc;
 }
 
-static int sync(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site)
+static int sync(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site, double timeout)
 {
     rri_calls *calls = r->all->calls;
     rri_target target = { 0 };
-    int64_t deadline = default_deadline(calls);
+    int64_t deadline;
     int rc = aim_at(r, method, &target), outcome;
-    if (!rc && rri_call_direct(calls, &target, values, count, &outcome))
+    if (!rc) rc = deadline_of(calls, timeout, &deadline);
+    if (!rc && rri_call_direct(calls, &target, values, count, deadline, &outcome))
         return outcome ? blame(r->all, &target, site, outcome) : RREF_OK;
     rri_future *f = rc ? NULL : rri_future_new(&calls->futures, target.out, site);
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
@@ -101,12 +107,13 @@ static int sync(rri_reference *r, uint64_t method, const rref_value *values, siz
 }
 
 static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count,
-                         const char *site)
+                         const char *site, double timeout)
 {
     rri_calls *calls = r->all->calls;
     rri_target target = { 0 };
-    int64_t deadline = default_deadline(calls);
+    int64_t deadline;
     int rc = before ? before : aim_at(r, method, &target);
+    if (!rc) rc = deadline_of(calls, timeout, &deadline);
     rri_future *f = rri_future_new(&calls->futures, rc ? &no_results : target.out, site);
     if (!f) return (rref_future){ 0 };
     if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_ASYNC, site, f, deadline);
@@ -125,34 +132,57 @@ static int post(rri_reference *r, uint64_t method, const rref_value *values, siz
     return rc ? blame(r->all, &target, site, rc) : RREF_OK;
 }
 
-int rref_sync_v(rref target, const rref_value *values, size_t count, const char *site)
+static int sync_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
 {
     uint64_t method;
     rri_reference *r = rri_reference_of(target);
     if (!r) return RREF_ERR_HANDLE;
     int rc = method_of(r, values, count, &method);
-    return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : sync(r, method, values + 1, count - 1, site);
+    return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : sync(r, method, values + 1, count - 1, site, timeout);
 }
 
-int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
-{
-    rri_reference *r = rri_reference_of(method.target);
-    return r ? sync(r, method.method, values, count, site) : RREF_ERR_HANDLE;
-}
-
-rref_future rref_async_v(rref target, const rref_value *values, size_t count, const char *site)
+static rref_future async_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
 {
     uint64_t method = 0;
     rri_reference *r = rri_reference_of(target);
     if (!r) return (rref_future){ 0 };
     int rc = method_of(r, values, count, &method);
-    return async(r, method, rc, rc ? NULL : values + 1, rc ? 0 : count - 1, site);
+    return async(r, method, rc, rc ? NULL : values + 1, rc ? 0 : count - 1, site, timeout);
+}
+
+int rref_sync_v(rref target, const rref_value *values, size_t count, const char *site)
+{
+    return sync_by_name(target, values, count, site, RREF_DEFAULT_TIMEOUT);
+}
+
+rref_future rref_async_v(rref target, const rref_value *values, size_t count, const char *site)
+{
+    return async_by_name(target, values, count, site, RREF_DEFAULT_TIMEOUT);
+}
+
+int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
+{
+    rri_reference *r = rri_reference_of(method.target);
+    return r ? sync(r, method.method, values, count, site, RREF_DEFAULT_TIMEOUT) : RREF_ERR_HANDLE;
 }
 
 rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
     rri_reference *r = rri_reference_of(method.target);
-    return r ? async(r, method.method, RREF_OK, values, count, site) : (rref_future){ 0 };
+    return r ? async(r, method.method, RREF_OK, values, count, site, RREF_DEFAULT_TIMEOUT) : (rref_future){ 0 };
+}
+
+rref_sync_proxy rref_rpc_sync(rref target, double timeout) { return (rref_sync_proxy){ target, timeout }; }
+rref_async_proxy rref_rpc_async(rref target, double timeout) { return (rref_async_proxy){ target, timeout }; }
+
+int rref_invoke_sync_v(rref_sync_proxy proxy, const rref_value *values, size_t count, const char *site)
+{
+    return sync_by_name(proxy.target, values, count, site, proxy.timeout);
+}
+
+rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values, size_t count, const char *site)
+{
+    return async_by_name(proxy.target, values, count, site, proxy.timeout);
 }
 
 int rref_post_v(rref target, const rref_value *values, size_t count, const char *site)

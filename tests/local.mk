@@ -27,7 +27,8 @@ MPI_TESTS = \
 	tests/mpi/deferred \
 	tests/mpi/frame \
 	tests/mpi/futures \
-	tests/mpi/objects
+	tests/mpi/objects \
+	tests/mpi/proxies
 
 # The same, but for check-all alone: they need 6 GiB of memory, or minutes.
 LARGE_TESTS = \
@@ -47,6 +48,7 @@ LINT_TESTS = \
 EXAMPLE_TESTS = \
 	tests/hello.sh \
 	tests/kmer.sh \
+	tests/parameters.sh \
 	tests/rref-info.sh
 
 # ---- what is done with them ------------------------------------------------------------------------------------------

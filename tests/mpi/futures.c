@@ -599,6 +599,7 @@ static void large_arrays_of_late_calls(void)
     OK(rref_set_timeout(ctx, 0.03));
     GIVES(rref_sync(keeper, "keep", rref_array(p, LARGE)), RREF_ERR_TIMEOUT);
     fill(p, -1);
+    OK(rref_set_timeout(ctx, RREF_FOREVER));
     open_next();
     OK(rref_wait(held, RREF_FOREVER));
     OK(rref_future_release(held));
