@@ -113,7 +113,8 @@ static void free_role(rri_progress *p)
 bool rri_progress_is_driver(const rri_progress *p) { return self.driving == p; }
 bool rri_progress_hurry(const rri_progress *p)
 {
-    return self.driving != p || !p->batch || p->at == p->batch->bytes;
+    if (self.driving != p || self.offered) return true;     /* offered: the batch may be another thread's by now */
+    return !p->batch || p->at == p->batch->bytes;
 }
 
 bool rri_progress_is_library(void) { return self.crew != NULL; }
