@@ -111,6 +111,9 @@ struct rri_calls {
 
 typedef enum rri_mode { RRI_SYNC, RRI_ASYNC, RRI_ONEWAY } rri_mode;
 
+/* Check a call's values: how many are inputs, and what packing them takes. */
+int rri_call_check(const rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
+                   size_t *inputs, rri_packing *packing);
 /* Send a call. values: inputs, then outputs. The future (NULL for one-way) is pending and gets a count for the call in flight.
  * On an error nothing was sent. */
 int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
@@ -121,10 +124,14 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
                      int *outcome);
 /* A creation: draws the number n under the lane. */
 int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const rref_value *values, size_t count,
-                    const char *site, rri_future *future, uint64_t *number);
+                    rri_future *future, uint64_t *number);
 /* A record without a body in the request lane (releases). */
 int rri_call_note(rri_calls *calls, int peer, rri_record_kind kind, uint64_t object, uint64_t extra);
 
+/* Wait for a call, or give it up at its deadline: its future is complete then, unless the context ended. */
+int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline);
+/* A future's timer has fired: give the call up. */
+void rri_call_due(rri_timer *timer);
 /* The deadline of a call has passed: complete it with TIMEOUT, take back what was not granted. */
 void rri_call_expire(rri_calls *calls, rri_future *future);
 

@@ -15,7 +15,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct answer {
     rri_reaction reaction;
@@ -54,18 +53,6 @@ static void run_answer(rri_reaction *reaction, rri_future *f)
     rri_exec_left(c);
 }
 
-/* Nobody waits any longer: the answer is not owed any more. */
-static void due(rri_timer *timer)
-{
-    rri_future *f = (rri_future *)(void *)((char *)timer - offsetof(rri_future, timer));
-    if (rri_future_claim(f)) {
-        rref_error e;
-        rri_error_fill(&e, RREF_ERR_TIMEOUT, "the deferred answer did not come in time");
-        rri_future_error(f, &e);
-    }
-    rri_future_drop(f);
-}
-
 /* A call that holds what an answer needs of the one that runs now. */
 static rref_call *answering_half(rref_call *call)
 {
@@ -94,7 +81,7 @@ static int promise_answer(rref_call *call, rri_future *f)
     }
     *a = (answer){ { NULL, run_answer, true }, half };
     rri_future_react(f, &a->reaction);
-    rri_future_deadline(f, call->deadline, due);        /* without memory for a timer it is owed until it comes */
+    rri_future_deadline(f, call->deadline, rri_call_due);        /* without memory for a timer it is owed until it comes */
     return RREF_OK;
 }
 

@@ -129,6 +129,13 @@ int rri_fail(int code, const char *format, ...)
     return code;
 }
 
+int rri_fail_as(int code, const rref_error *error)
+{
+    if (!error) return rri_fail(code, "%s", code > RREF_ERR_USER ? rref_strerror(code) : "failed");
+    last = *error;
+    return error->code;
+}
+
 /* ---- the printed form ---------------------------------------------------------------------------------------- */
 
 /* Text that goes into a buffer as far as it fits, and is counted in full. */

@@ -10,6 +10,9 @@
 int rri_fail(int code, const char *format, ...) RREF_PRINTF_(2, 3);
 int rri_fail_list(int code, const char *format, va_list list);
 
+/* Make an error given the thread's, or what its code says by itself when there is none (NULL). Returns the code. */
+int rri_fail_as(int code, const rref_error *error);
+
 /* The thread's error, to be completed or copied. */
 rref_error *rri_error_last(void);
 

@@ -264,9 +264,7 @@ static int outcome(rri_future *f)
 {
     atomic_store_explicit(&f->read, true, memory_order_relaxed);
     if (f->outcome == RREF_OK) return RREF_OK;
-    if (f->error) *rri_error_last() = *f->error;
-    else rri_fail(f->outcome, "the error's text was lost for want of memory");
-    return f->outcome;
+    return rri_fail_as(f->outcome, f->error);
 }
 
 int rref_test(rref_future future)

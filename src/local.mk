@@ -25,6 +25,8 @@ RRI_SOURCES = \
 	src/place.h \
 	src/progress.c \
 	src/progress.h \
+	src/host.c \
+	src/host.h \
 	src/link.c \
 	src/link.h \
 	src/doorbell.c \
@@ -38,6 +40,10 @@ RRI_SOURCES = \
 	src/landing.h \
 	src/call.c \
 	src/call.h \
+	src/answer.c \
+	src/answer.h \
+	src/direct.c \
+	src/serve.c \
 	src/handler.c \
 	src/handler.h \
 	src/future.c \
@@ -55,8 +61,12 @@ RRI_SOURCES = \
 	src/object.h \
 	src/fence.c \
 	src/fence.h \
+	src/context.c \
+	src/context.h \
 	src/init.c \
-	src/init.h \
+	src/finalize.c \
+	src/finalize.h \
+	src/unread.c \
 	src/options.c \
 	src/options.h \
 	src/info.c \

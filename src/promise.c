@@ -156,8 +156,7 @@ static void pass_on(rri_future *from, rri_future *to)
     } else if (from->outcome == RREF_OK) {
         pass_value(from, to);
     } else if (rri_future_claim(to)) {
-        if (from->error) *rri_error_last() = *from->error;
-        else rri_fail(from->outcome, "failed");
+        rri_fail_as(from->outcome, from->error);
         rri_future_error_last(to);
     }
 }
@@ -218,8 +217,7 @@ static void settle(rri_future *child, rref_call *call, int outcome)
         outcome = rri_fail(RREF_ERR_SIGNATURE, "the function gave %u of %u values", call->result_count, call->out->count);
     if (outcome > 0) outcome = rri_fail(RREF_ERR_STATE, "the function returned %d, which is no outcome", outcome);
     if (outcome == RREF_OK) outcome = give_values(child, call->results, call->result_count);
-    else if (call->error) *rri_error_last() = *call->error;
-    else rri_fail(outcome, "%s", rref_strerror(outcome));
+    else rri_fail_as(outcome, call->error);
     if (outcome && rri_future_claim(child)) rri_future_error_last(child);
 }
 

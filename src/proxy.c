@@ -70,14 +70,9 @@ static int deadline_of(const rri_calls *calls, double timeout, int64_t *deadline
 
 static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
 {
-    int rc = rri_progress_wait(calls->progress, &f->event, deadline);
-    if (rc == RREF_ERR_PENDING) {
-        rri_call_expire(calls, f);
-        rc = rri_progress_wait(calls->progress, &f->event, RRI_NEVER);
-    }
+    int rc = rri_call_wait(calls, f, deadline);
     if (rc == RREF_OK) rc = rri_progress_wait(calls->progress, &f->sent, RRI_NEVER);
     if (rc == RREF_OK) rc = f->outcome;
-    else if (rri_future_claim(f)) rri_future_error_last(f);
     f->quiet = true;
     if (rc && f->error) *rri_error_last() = *f->error;
     rri_future_drop(f);

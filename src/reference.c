@@ -103,9 +103,7 @@ int rri_reference_error(const rri_reference *r)
 {
     int rc = own_error(r);
     if (rc || !r->creation || !rri_event_done(&r->creation->event) || r->creation->outcome == RREF_OK) return rc;
-    if (r->creation->error) *rri_error_last() = *r->creation->error;
-    else rri_fail(r->creation->outcome, "the construction failed");
-    return r->creation->outcome;
+    return rri_fail_as(r->creation->outcome, r->creation->error);
 }
 
 /* Root references are uncounted: one handle a rank, made when first asked for; retain and release leave it alone. */
@@ -283,7 +281,7 @@ static rref create(rri_references *all, int rank, const rri_class *k, const rref
     f->tag = handle_of(r).bits;
     r->creation = f;
     r->site = site;
-    int rc = rri_call_create(calls, &target, k->id, values, count, site, f, &number);
+    int rc = rri_call_create(calls, &target, k->id, values, count, f, &number);
     if (rc) {
         r->weight = 0;
         end(r);

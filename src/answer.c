@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns what comes back for a call: its results, or why there are none, on their way into the future. */
+#include "answer.h"
+#include "error.h"
+
+#include <stdlib.h>
+
+typedef struct arriving {
+    rri_calls *calls;
+    rri_future *future;
+    rri_buffer *buffer;
+    const void *payload;
+    size_t bytes;
+    void *landing;
+    int peer;
+} arriving;
+
+static void settle(arriving *a, bool whole)
+{
+    rri_future *f = a->future;
+    if (whole) {
+        rri_future_value(f, a->payload, a->bytes, a->landing);
+    } else {
+        rref_error error;
+        rri_error_fill(&error, RREF_ERR_PROTOCOL, "the result of rank %d could not be received", a->peer);
+        free(a->landing);
+        rri_future_error(f, &error);
+    }
+    rri_future_drop(f);
+}
+
+/* What came beside the message is checked like the rest. */
+static bool good_segments(const arriving *a)
+{
+    rri_segment segments[RRI_TYPES_MAX];
+    const rri_future *f = a->future;
+    if (a->landing) rri_payload_segments(f->types, a->payload, a->landing, segments);
+    else rri_outputs_segments(f->types, a->payload, f->outputs, NULL, segments);
+    return rri_segments_check(f->types, a->payload, segments) == RREF_OK;
+}
+
+static void result_landed(void *arg, bool whole)
+{
+    arriving *a = arg;
+    settle(a, whole && good_segments(a));
+    rri_buffer_drop(a->buffer);
+    free(a);
+}
+
+static void receive_bulk(arriving *a, const rri_bulk_note *note, const rri_packing *p)
+{
+    rri_segment segments[RRI_TYPES_MAX];
+    rri_future *f = a->future;
+    arriving *heap = malloc(sizeof *heap);
+    bool direct = f->outputs && rri_outputs_fit(f->types, a->payload, f->outputs);
+    a->landing = direct ? NULL : aligned_alloc(64, (p->bulk + 63) & ~(size_t)63);
+    int rc = RREF_ERR_NO_MEMORY;
+    if (heap && (direct || a->landing)) {
+        *heap = *a;
+        unsigned n = direct ? rri_outputs_segments(f->types, a->payload, f->outputs, NULL, segments)
+                            : rri_payload_segments(f->types, a->payload, a->landing, segments);
+        rri_buffer_keep(a->buffer);
+        rc = rri_transfer_accept(a->calls->transfers, a->peer, note->transfer, segments, n, result_landed, heap);
+        if (rc) rri_buffer_drop(a->buffer);
+    }
+    if (rc == RREF_OK) return;
+    free(heap);
+    rri_transfer_refuse(a->calls->transfers, a->peer, note->transfer);
+    settle(a, false);
+}
+
+void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
+{
+    rri_packing p;
+    rri_future *f = rri_future_of_call(&calls->futures, r->call);
+    bool bulk = r->flags & RRI_FLAG_BULK;
+    size_t head = sizeof *r + (bulk ? sizeof(rri_bulk_note) : 0);
+    if (!f || r->bytes < head) {
+        atomic_fetch_add(&calls->refused, 1);
+        return;
+    }
+    arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer };
+    const rri_bulk_note *note = (const void *)(r + 1);
+    bool good = rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
+    if (r->object) calls->up.created(calls->up.up, f, r->object);
+    if (!rri_future_claim(f)) {             /* late: nobody wants it */
+        if (bulk) rri_transfer_refuse(calls->transfers, a.peer, note->transfer);
+        if (good) rri_payload_refs(f->types, a.payload, calls->futures.trade.drop, calls->futures.trade.codec.up);
+        rri_future_drop(f);
+    } else if (!good) {
+        settle(&a, false);
+    } else if (bulk) {
+        receive_bulk(&a, note, &p);
+    } else {
+        settle(&a, true);
+    }
+}
+
+static bool read_failure(const rri_record *r, rref_error *error)
+{
+    const rri_failure *f = (const void *)(r + 1);
+    if (r->bytes < sizeof *r + sizeof *f) return false;
+    uint64_t strings = (uint64_t)f->host + f->where + f->text;
+    if (!f->host || !f->where || !f->text || r->bytes < sizeof *r + sizeof *f + strings || f->code >= 0) return false;
+    const char *host = (const char *)(f + 1), *where = host + f->host, *text = where + f->where;
+    if (host[f->host - 1] || where[f->where - 1] || text[f->text - 1]) return false;
+    rri_error_fill(error, f->code, "%s", text);
+    error->rank = f->rank;
+    error->hops = f->hops;
+    rri_error_copy(error->host, sizeof error->host, host);
+    rri_error_copy(error->where, sizeof error->where, where);
+    return true;
+}
+
+void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
+{
+    rref_error error;
+    if (!read_failure(r, &error)) {
+        rri_error_fill(&error, RREF_ERR_PROTOCOL, "rank %d answered with an error that cannot be read", buffer->peer);
+        atomic_fetch_add(&calls->refused, 1);
+    }
+    if (r->flags & RRI_FLAG_ONEWAY) {
+        error.caller = calls->rank;
+        const char *site = r->call && r->call <= RRI_SITES ? calls->site[r->call - 1] : NULL;
+        if (site) rri_error_copy(error.site, sizeof error.site, site);
+        atomic_fetch_add(&calls->oneway_failures, 1);
+        calls->up.unanswered(calls->up.up, &error);
+        return;
+    }
+    rri_future *f = rri_future_of_call(&calls->futures, r->call);
+    if (!f) return;
+    if (f->sending) rri_transfer_withdraw(calls->transfers, f->sending);
+    if (rri_future_claim(f)) rri_future_error(f, &error);
+    rri_future_drop(f);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Questions to a context: who is there, what has it counted, what went wrong last. */
+#include "context.h"
+#include "error.h"
+#include "host.h"
+#include "info.h"
+#include "place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int rref_rank(const rref_context *context) { return context ? rri_link_rank(context->link) : -1; }
+int rref_size(const rref_context *context) { return context ? rri_link_size(context->link) : -1; }
+
+int rref_rank_of(rref_context *context, const char *name)
+{
+    if (!context || !name) return rri_fail(RREF_ERR_ARGUMENT, "NULL context or name");
+    for (int i = 0; i < rri_link_size(context->link); i++)
+        if (!strcmp(context->names[i], name)) return i;
+    return rri_fail(RREF_ERR_DESTINATION, "no worker is named %s", name);
+}
+
+const char *rref_name_of(rref_context *context, int rank)
+{
+    return context && rank >= 0 && rank < rri_link_size(context->link) ? context->names[rank] : NULL;
+}
+
+int rref_progress(rref_context *context)
+{
+    if (!context) return rri_fail(RREF_ERR_ARGUMENT, "NULL context");
+    int rc = rri_progress_poll(context->progress);
+    return rc < 0 ? rri_fail(rc, "this thread may not call MPI") : RREF_OK;
+}
+
+int rref_set_timeout(rref_context *context, double seconds)
+{
+    int64_t ns;
+    if (!context) return rri_fail(RREF_ERR_ARGUMENT, "NULL context");
+    if (!rri_seconds(seconds, &ns)) return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", seconds);
+    atomic_store(&context->calls.futures.timeout, ns);
+    return RREF_OK;
+}
+
+int rref_register(rref_context *context, const rref_class *klass)
+{
+    if (!context || !klass) return rri_fail(RREF_ERR_ARGUMENT, "NULL context or class");
+    return rri_class_add(&context->classes, klass, NULL);
+}
+
+int rref_stats(rref_context *context, rref_statistics *s)
+{
+    if (!context || !s) return rri_fail(RREF_ERR_ARGUMENT, "NULL context or statistics");
+    rri_calls *c = &context->calls;
+    *s = (rref_statistics){ .objects = rri_objects_alive(&context->objects),
+                            .references = atomic_load(&context->references.table.live),
+                            .futures = atomic_load(&c->futures.table.live), .calls_out = atomic_load(&c->out),
+                            .calls_in = atomic_load(&c->in), .calls_direct = atomic_load(&c->direct),
+                            .refused = atomic_load(&c->refused) + rri_flow_refused(context->flow),
+                            .oneway_failures = atomic_load(&c->oneway_failures) };
+    rri_link_counts(context->link, &s->messages_out, &s->messages_in);
+    rri_transfers_counts(c->transfers, &s->bulk_out, &s->bulk_in);
+    rri_progress_counts(context->progress, &s->wakeups, &s->threads);
+    return RREF_OK;
+}
+
+int rref_last_error(const rref_context *context, rref_error *error)
+{
+    (void)context;
+    if (!error) return RREF_ERR_ARGUMENT;
+    if (rri_error_last()->code == RREF_OK) return RREF_ERR_STATE;
+    *error = *rri_error_last();
+    return RREF_OK;
+}
+
+void rref_perror(const rref_context *context, const char *prefix)
+{
+    char text[RREF_TEXT_MAX + 512];
+    (void)context;
+    rref_error_format(rri_error_last(), text, sizeof text);
+    fprintf(stderr, "%s%s%s\n", prefix ? prefix : "", prefix ? ": " : "", text);
+}
+
+const char *rref_version(void)
+{
+    return RREF_STR2_(RREF_VERSION_MAJOR) "." RREF_STR2_(RREF_VERSION_MINOR) "." RREF_STR2_(RREF_VERSION_PATCH);
+}
+
+static void describe_self(const rref_context *ctx, rri_info_rank *me)
+{
+    me->rank = rri_link_rank(ctx->link);
+    memcpy(me->name, ctx->names[me->rank], sizeof me->name);
+    gethostname(me->host, sizeof me->host - 1);
+    rri_place_format(me->place, sizeof me->place);
+    while (me->node < me->rank && !rri_link_neighbour(ctx->link, me->node)) me->node++;
+    bool library = ctx->settings.progress != RRI_PROGRESS_APPLICATION;
+    if (library && rri_place_width() == 1)
+        snprintf(me->note, sizeof me->note, "one core for the application and the progress thread");
+}
+
+/* Nodes come as the lowest rank on each; number them from 0. */
+static int number_nodes(rri_info_rank *all, int size)
+{
+    int nodes = 0;
+    for (int i = 0; i < size; i++) {
+        int first = all[i].node;
+        all[i].node = first == i ? nodes++ : all[first].node;
+    }
+    return nodes;
+}
+
+int rref_info(rref_context *ctx, char **text)
+{
+    if (!text) return rri_fail(RREF_ERR_ARGUMENT, "NULL text");
+    if (!ctx) return (*text = rri_info_format(NULL)) ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for the text");
+    int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link);
+    rri_info_rank mine = { 0 }, *all = calloc((size_t)size, sizeof *all);
+    if (!all) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
+    describe_self(ctx, &mine);
+    int rc = rri_link_gather(ctx->link, &mine, all, sizeof mine);
+    rri_info_facts facts = {
+        .size = size, .nodes = number_nodes(all, size), .mpi_library = rri_host_library(), .mpi_standard = rri_host_standard(),
+        .thread_level = rri_host_level_name(ctx->level), .doorbell = "shared memory", .eager = ctx->settings.eager,
+        .progress = ctx->settings.progress == RRI_PROGRESS_APPLICATION ? "application" : "library thread",
+        .spin = ctx->settings.spin, .workers = ctx->settings.workers, .settings = &ctx->loaded, .ranks = all
+    };
+    char *made = rc || rank ? NULL : rri_info_format(&facts);
+    free(all);
+    if (!rc && !rank && !made) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for the text");
+    if (!rc) *text = made;
+    return rc;
+}

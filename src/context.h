@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The context: all floors of one communicator. */
+#ifndef RRI_CONTEXT_H
+#define RRI_CONTEXT_H
+
+#include "fence.h"
+#include "options.h"
+#include "reference.h"
+
+enum { RRI_REPORTED = 64, RRI_WORKER_NAME = 64 };
+
+struct rref_context {
+    struct rref_context *next;          /* among the live, under their lock */
+    unsigned number;                    /* i: in handles */
+    rri_settings settings;              /* i: in force */
+    rri_settings loaded;                /* i: as given */
+    rref_error_handler on_error;        /* i */
+    void *on_error_arg;
+    int level;                          /* i: MPI's thread level */
+    bool short_of_cores;                /* i */
+    rri_link *link;
+    rri_flow *flow;
+    rri_timers timers;
+    rri_progress *progress;
+    rri_calls calls;
+    rri_classes classes;
+    rref_class root_class;              /* i: made of options.functions */
+    rri_objects objects;
+    rri_references references;
+    rri_fence fence;
+    char (*names)[RRI_WORKER_NAME];         /* i: of each rank */
+    uint64_t *root_classes;             /* i */
+    rri_lock lock;
+    uint64_t reported[RRI_REPORTED];        /* failures printed already */
+    unsigned reports;
+    rref_error first_oneway;            /* the first failure nobody waited for */
+    bool failed_oneway;
+    bool logs;                          /* holds the log open */
+};
+
+/* What was opened is closed, in any state of the start; frees the context. abandon: communicators are left to MPI. */
+void rri_context_close(rref_context *context, bool abandon);
+
+/* A failure that nobody waits for: to the error handler, or printed once; finalize tells of the first. For rri_futures.unread
+ * and rri_calls_up.unanswered. */
+void rri_context_unread(void *context, const rref_error *error);
+
+/* Nanoseconds of a setting; RRI_NEVER for none. */
+int64_t rri_context_ns(double seconds);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The host: the MPI library that this one lives in. What it is, whether it can be used, and its end. */
+#ifndef RRI_HOST_H
+#define RRI_HOST_H
+
+#include <rref.h>
+
+/* Whether a context can be opened over comm now; gives the thread level. Errors: STATE, ARGUMENT. */
+int rri_host_usable(MPI_Comm comm, int *level);
+
+/* Have a function called at the beginning of MPI_Finalize, while all of MPI works. Once for a process: called by the threads
+ * that may call MPI, one rref_init after another; later calls change nothing. */
+int rri_host_at_finalize(void (*function)(void));
+
+/* Constant strings: the library's version in one line, the standard's, and the name of a thread level. */
+const char *rri_host_library(void);
+const char *rri_host_standard(void);
+const char *rri_host_level_name(int level);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the owner's side of calls: from a record to a call that may run, and from its outcome to the answer. No lock is held
+ * while user code runs. */
+#include "answer.h"
+#include "error.h"
+#include "exec.h"
+#include "handler.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+rref_call *rri_call_new(rri_calls *calls)
+{
+    rri_lock_take(&calls->lock);
+    rref_call *c = calls->free;
+    if (c) calls->free = c->next;
+    rri_lock_give(&calls->lock);
+    if (!c) c = malloc(sizeof *c);
+    if (!c) return NULL;
+    memset(c, 0, offsetof(rref_call, results));
+    memset(c->copies, 0, sizeof *c - offsetof(rref_call, copies));
+    c->calls = calls;
+    c->deadline = RRI_NEVER;
+    c->ready = true;
+    atomic_store_explicit(&c->parts, 1, memory_order_relaxed);
+    atomic_fetch_add(&calls->running, 1);
+    return c;
+}
+
+void rri_exec_free(rref_call *c)
+{
+    rri_calls *calls = c->calls;
+    rri_handler_done(c);
+    for (size_t i = 0; i < c->taken_count; i++) calls->up.drop_ref(c->taken[i]);
+    free(c->taken);
+    free(c->error);
+    if (c->deferred) rri_future_drop(c->deferred);
+    if (c->landing_bytes) rri_landing_give(&calls->landings, c->landing, c->landing_bytes);
+    else free(c->landing);
+    for (unsigned i = 0; c->untidy && i < RRI_TYPES_MAX; i++) free(c->copies[i]);
+    for (unsigned i = 0; i < c->owned_count; i++) c->owned_free[i](c->owned[i]);
+    if (c->kept) rri_buffer_drop(c->buffer);
+    rri_lock_take(&calls->lock);
+    c->next = calls->free;
+    calls->free = c;
+    rri_lock_give(&calls->lock);
+    atomic_fetch_sub(&calls->running, 1);
+}
+
+static void send_failure(rri_calls *calls, int peer, uint64_t call, uint8_t flags, const rref_error *e)
+{
+    rri_failure f = { .code = e->code, .rank = e->rank, .hops = e->hops, .host = (uint16_t)(strlen(e->host) + 1),
+                      .where = (uint16_t)(strlen(e->where) + 1), .text = (uint32_t)strlen(e->text) + 1 };
+    size_t strings = (size_t)f.host + f.where + f.text;
+    rri_record *r = rri_lane_begin(calls->flow, peer, RRI_ANSWERS, rri_round16(sizeof *r + sizeof f + strings));
+    if (!r) {
+        rri_log(RRI_LOG_ERROR, "no memory to answer rank %d: %s", peer, e->text);
+        return;
+    }
+    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_FAILURE, .flags = flags, .call = call };
+    char *at = (char *)(r + 1);
+    memcpy(at, &f, sizeof f);
+    memcpy(at += sizeof f, e->host, f.host);
+    memcpy(at += f.host, e->where, f.where);
+    memcpy(at += f.where, e->text, f.text);
+    rri_lane_end(calls->flow, peer, RRI_ANSWERS, rri_progress_hurry(calls->progress));
+}
+
+static void answer_error(rref_call *c, const rref_error *given)
+{
+    rri_calls *calls = c->calls;
+    rref_error e = *given;
+    rri_error_origin(&calls->futures, &e);
+    if (!e.where[0])
+        snprintf(e.where, sizeof e.where, "%.60s.%.60s", c->class_name ? c->class_name : "?",
+                 c->method_name ? c->method_name : "?");
+    uint8_t flags = (uint8_t)((c->oneway ? RRI_FLAG_ONEWAY : 0) | (c->creation ? RRI_FLAG_CREATION : 0));
+    send_failure(calls, c->peer, c->id, flags, &e);
+}
+
+/* A result that lies in bulk keeps its call alive until it has left. */
+static void result_left(void *arg)
+{
+    rri_exec_left(arg);
+}
+
+static int answer_value(rref_call *c)
+{
+    rri_calls *calls = c->calls;
+    rri_packing p;
+    rri_segment segments[RRI_TYPES_MAX];
+    if (c->result_count < c->out->count)
+        return rri_fail(RREF_ERR_SIGNATURE, "the handler returned %u of %u results", c->result_count, c->out->count);
+    int rc = rri_values_check(c->out, c->results, c->result_count, calls->eager, &p);
+    if (rc) return rc;
+    size_t note = p.segments ? sizeof(rri_bulk_note) : 0, bytes = rri_round16(sizeof(rri_record) + note + p.bytes);
+    rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, bytes);
+    if (!r) return rri_error_last()->code;
+    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created };
+    rc = rri_values_pack(c->out, c->results, &p, (char *)(r + 1) + note, segments, &calls->futures.trade.codec);
+    if (rc == RREF_OK && p.segments) {
+        atomic_fetch_add(&c->parts, 1);
+        if (!c->kept && c->buffer) rri_buffer_keep(c->buffer);
+        c->kept = c->buffer != NULL;
+        uint64_t offer = rri_transfer_offer(calls->transfers, c->peer, segments, p.segments, result_left, c);
+        if (!offer) {
+            rc = RREF_ERR_NO_MEMORY;
+            atomic_fetch_sub(&c->parts, 1);
+        }
+        r->flags = RRI_FLAG_BULK;
+        *(rri_bulk_note *)(void *)(r + 1) = (rri_bulk_note){ offer, p.bulk };
+    }
+    if (rc) rri_lane_undo(calls->flow, c->peer, RRI_ANSWERS, bytes);
+    else rri_lane_end(calls->flow, c->peer, RRI_ANSWERS, rri_progress_hurry(calls->progress));
+    return rc;
+}
+
+/* The promise answers; if the handler failed after all, and nobody has completed it, it fails the same way. */
+static void end_deferring(rref_call *c, int outcome)
+{
+    if (outcome == RREF_PENDING) return;
+    if (outcome >= 0) outcome = rri_fail(RREF_ERR_STATE, "the handler deferred its answer and returned %d", outcome);
+    else rri_fail_as(outcome, c->error);
+    if (rri_future_claim(c->deferred)) rri_future_error_last(c->deferred);
+}
+
+void rri_exec_answer(rref_call *c, int outcome)
+{
+    if (c->failed) outcome = c->failed;
+    if (c->deferred) {
+        end_deferring(c, outcome);
+        return;
+    }
+    if (outcome > 0)
+        outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome without rref_defer", outcome);
+    if (outcome == RREF_OK && !c->oneway) outcome = answer_value(c);
+    else if (outcome < 0) rri_fail_as(outcome, c->error);
+    if (outcome < 0) answer_error(c, rri_error_last());
+}
+
+/* The call fails before its method has run. */
+static void fail_early(rref_call *c, int code, const char *why)
+{
+    c->failed = code;
+    c->error = calloc(1, sizeof *c->error);
+    if (c->error) rri_error_fill(c->error, code, "%s", why);
+}
+
+static void arguments_landed(void *arg, bool whole)
+{
+    rref_call *c = arg;
+    rri_segment segments[RRI_TYPES_MAX];
+    if (!whole) {
+        fail_early(c, RREF_ERR_CANCELLED, "the caller withdrew the call's data");
+    } else {
+        rri_payload_segments(c->in, c->payload, c->landing, segments);
+        if (rri_segments_check(c->in, c->payload, segments))
+            fail_early(c, RREF_ERR_PROTOCOL, "the call's data cannot be decoded");
+    }
+    rri_exec_ready(c);
+}
+
+/* Take the arguments: in place, or start the transfer of what lies beside the message. */
+static int take_arguments(rref_call *c, const rri_record *r)
+{
+    rri_packing p;
+    rri_segment segments[RRI_TYPES_MAX];
+    bool bulk = r->flags & RRI_FLAG_BULK;
+    size_t head = sizeof *r + (bulk ? sizeof(rri_bulk_note) : 0);
+    const rri_bulk_note *note = (const void *)(r + 1);
+    if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
+    if (r->kind == RRI_CREATE) head += rri_round16(sizeof(uint64_t) + r->method);
+    if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
+    c->payload = (const char *)r + head;
+    c->bytes = r->bytes - head;
+    int rc = rri_payload_check(c->in, c->payload, c->bytes, &p);
+    if (rc) c->payload = NULL;
+    if (rc == RREF_OK && (p.segments > 0) != bulk) rc = rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
+    if (rc || !bulk) return rc;
+    c->landing_bytes = p.bulk;
+    c->landing = rri_landing_take(&c->calls->landings, &c->landing_bytes);
+    if (!c->landing) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", p.bulk);
+    unsigned n = rri_payload_segments(c->in, c->payload, c->landing, segments);
+    c->ready = false;
+    return rri_transfer_accept(c->calls->transfers, c->peer, note->transfer, segments, n, arguments_landed, c);
+}
+
+static void refuse(rref_call *c, const rri_record *r)
+{
+    if (r->flags & RRI_FLAG_BULK) {
+        const rri_bulk_note *note = (const void *)(r + 1);
+        rri_transfer_refuse(c->calls->transfers, c->peer, note->transfer);
+    }
+    answer_error(c, rri_error_last());
+    if (c->ended) c->ended(c, rri_error_last()->code);
+    rri_exec_free(c);
+}
+
+static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *buffer, bool here)
+{
+    rref_call *c = rri_call_new(calls);
+    if (!c) {
+        rri_log(RRI_LOG_ERROR, "no memory for a call of rank %d", buffer->peer);
+        return RRI_DONE;
+    }
+    c->peer = buffer->peer;
+    c->id = r->call;
+    c->oneway = r->flags & RRI_FLAG_ONEWAY;
+    c->creation = r->kind == RRI_CREATE;
+    if (r->kind == RRI_CALL && r->extra) c->deadline = rri_after(rri_now(), (int64_t)r->extra);
+    int rc = calls->up.find(calls->up.up, r, buffer, c);
+    if (rc == RRI_PARK) {
+        rri_exec_free(c);
+        return RRI_DONE;
+    }
+    if (rc == RREF_OK && here && !(c->flags & RREF_INLINE) && !rri_progress_may_run(calls->progress) && !c->creation) {
+        rri_exec_free(c);
+        return RRI_PASS;
+    }
+    atomic_fetch_add_explicit(&calls->in, 1, memory_order_relaxed);
+    c->buffer = buffer;
+    if (rc == RREF_OK) rc = take_arguments(c, r);
+    if (rc) {
+        refuse(c, r);
+        return RRI_DONE;
+    }
+    return rri_exec_enter(c, here && rri_progress_may_run(calls->progress));
+}
+
+void rri_call_enter(rref_call *call)
+{
+    rri_exec_enter(call, false);
+}
+
+void rri_call_end(rref_call *call) { rri_exec_free(call); }
+
+void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
+{
+    request(calls, record, buffer, false);
+}
+
+/* The driver is the only one to write; others read. */
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_release);
+}
+
+/* Count a record as seen before it is served: serving may give the role away. */
+static rri_verdict serve(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
+{
+    count(&calls->served);
+    rri_verdict v = request(calls, record, buffer, true);
+    if (v == RRI_PASS) atomic_fetch_sub(&calls->served, 1);
+    return v;
+}
+
+rri_verdict rri_call_dispatch(void *up, const rri_record *record, rri_buffer *buffer)
+{
+    rri_calls *calls = up;
+    if (record->kind == RRI_CREATE || record->kind == RRI_CALL) return serve(calls, record, buffer);
+    switch (record->kind) {
+    case RRI_RELEASE: calls->up.release(calls->up.up, buffer->peer, record); break;
+    case RRI_RESULT: rri_answer_result(calls, record, buffer); break;
+    case RRI_FAILURE: rri_answer_failure(calls, record, buffer); break;
+    case RRI_GRANT: rri_transfer_granted(calls->transfers, buffer->peer, record); break;
+    case RRI_WITHDRAWN: rri_transfer_withdrawn(calls->transfers, buffer->peer, record); break;
+    case RRI_PROBE:
+    case RRI_REPORT:
+    case RRI_LEAVE: calls->up.control(calls->up.up, buffer->peer, record); break;
+    default:
+        atomic_fetch_add(&calls->refused, 1);
+        rri_log(RRI_LOG_ERROR, "a record of kind %u from rank %d was refused", record->kind, buffer->peer);
+    }
+    count(&calls->served);
+    return RRI_DONE;
+}
+
+void rri_calls_close(rri_calls *calls)
+{
+    for (rref_call *c; (c = calls->free); free(c)) calls->free = c->next;
+    rri_landings_close(&calls->landings);
+    free(calls->site);
+}

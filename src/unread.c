@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Failures that nobody waits for: one-way calls, futures released unread. */
+#include "context.h"
+#include "error.h"
+#include "log.h"
+
+static uint64_t mark_of(const rref_error *e)
+{
+    uint64_t h = (uint64_t)(uint32_t)e->code;
+    for (const char *p = e->where; *p; p++) h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+/* Each (class.method, code) once. */
+static bool is_new(rref_context *ctx, const rref_error *e)
+{
+    uint64_t mark = mark_of(e);
+    rri_lock_take(&ctx->lock);
+    bool fresh = ctx->reports < RRI_REPORTED;
+    for (unsigned i = 0; i < ctx->reports; i++) fresh = fresh && ctx->reported[i] != mark;
+    if (fresh) ctx->reported[ctx->reports++] = mark;
+    rri_lock_give(&ctx->lock);
+    return fresh;
+}
+
+void rri_context_unread(void *up, const rref_error *e)
+{
+    char text[RREF_TEXT_MAX + 512];
+    rref_context *ctx = up;
+    if (ctx->on_error) {
+        ctx->on_error(e, ctx->on_error_arg);
+    } else if (is_new(ctx, e)) {
+        rref_error_format(e, text, sizeof text);
+        rri_log(RRI_LOG_ERROR, "nobody waited for this failure: %s", text);
+    }
+    rri_lock_take(&ctx->lock);
+    if (!ctx->failed_oneway) ctx->first_oneway = *e;
+    ctx->failed_oneway = true;
+    rri_lock_give(&ctx->lock);
+}
