@@ -10,6 +10,7 @@
  *   result   int functions return RREF_OK (0) or a negative rref_status; outputs are written only on success. The
  *            details of the last failure of the calling thread are read with rref_last_error.
  *   handles  rref and rref_future are 64-bit values checked on every use: a stale one is an error, never an alias.
+ *   fork     in a forked child every call fails with RREF_ERR_FORKED (or a zero handle); the parent goes on.
  *   times    are seconds in a double: >= 0, RREF_FOREVER, or RREF_DEFAULT_TIMEOUT (the context's default, read when
  *            the call is made). Other negative values and NaN are refused with RREF_ERR_ARGUMENT.
  *   memory   is host memory.
@@ -80,7 +81,7 @@ typedef enum rref_status {
     RREF_ERR_WOULD_BLOCK = -21,     /**< would have to wait where waiting is not allowed; queue limit reached */
     RREF_ERR_THREAD = -22,          /**< called by a thread that may not, under the MPI thread level in force */
     RREF_ERR_FINALIZED = -23,       /**< the context is shut down, or is shutting down */
-    RREF_ERR_FORKED = -24,          /**< reserved: called in a forked child */
+    RREF_ERR_FORKED = -24,          /**< called in a forked child: the rank is its parent */
     RREF_ERR_MPI = -25,             /**< an MPI function failed; the text says which and why */
     RREF_ERR_SYSTEM = -26,          /**< an operating system call failed; the text says which and why */
     RREF_ERR_PROTOCOL = -27,        /**< a message that cannot be decoded, or ranks that do not fit together */
@@ -656,7 +657,8 @@ int rref_complete_with(rref_deferred deferred, rref_future future);
 
 /* ---- errors and information ------------------------------------------------------------------------------------- */
 
-/** The calling thread's last error in a context (NULL: of any, also of rref_init).
+/** The calling thread's last error. There is one for a thread: a later failure in another context replaces it.
+ *  @param context  where it arose, or NULL; for the reader's sake.
  *  Errors: STATE if it has none.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: *error is the caller's.  Since: 0.1 */
 int rref_last_error(const rref_context *context, rref_error *error);

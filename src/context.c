@@ -2,6 +2,7 @@
 /* Questions to a context: who is there, what has it counted, what went wrong last. */
 #include "context.h"
 #include "error.h"
+#include "fork.h"
 #include "host.h"
 #include "info.h"
 #include "place.h"
@@ -11,12 +12,20 @@
 #include <string.h>
 #include <unistd.h>
 
+/* For questions that need more than the context's memory. */
+static bool usable(const rref_context *context, const void *argument)
+{
+    if (rri_forked()) return false;
+    if (!context || !argument) rri_fail(RREF_ERR_ARGUMENT, context ? "NULL argument" : "NULL context");
+    return context && argument;
+}
+
 int rref_rank(const rref_context *context) { return context ? rri_link_rank(context->link) : -1; }
 int rref_size(const rref_context *context) { return context ? rri_link_size(context->link) : -1; }
 
 int rref_rank_of(rref_context *context, const char *name)
 {
-    if (!context || !name) return rri_fail(RREF_ERR_ARGUMENT, "NULL context or name");
+    if (!usable(context, name)) return rri_error_last()->code;
     for (int i = 0; i < rri_link_size(context->link); i++)
         if (!strcmp(context->names[i], name)) return i;
     return rri_fail(RREF_ERR_DESTINATION, "no worker is named %s", name);
@@ -29,7 +38,7 @@ const char *rref_name_of(rref_context *context, int rank)
 
 int rref_progress(rref_context *context)
 {
-    if (!context) return rri_fail(RREF_ERR_ARGUMENT, "NULL context");
+    if (!usable(context, context)) return rri_error_last()->code;
     int rc = rri_progress_poll(context->progress);
     return rc < 0 ? rri_fail(rc, "this thread may not call MPI") : RREF_OK;
 }
@@ -37,7 +46,7 @@ int rref_progress(rref_context *context)
 int rref_set_timeout(rref_context *context, double seconds)
 {
     int64_t ns;
-    if (!context) return rri_fail(RREF_ERR_ARGUMENT, "NULL context");
+    if (!usable(context, context)) return rri_error_last()->code;
     if (!rri_seconds(seconds, &ns)) return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", seconds);
     atomic_store(&context->calls.futures.timeout, ns);
     return RREF_OK;
@@ -45,13 +54,13 @@ int rref_set_timeout(rref_context *context, double seconds)
 
 int rref_register(rref_context *context, const rref_class *klass)
 {
-    if (!context || !klass) return rri_fail(RREF_ERR_ARGUMENT, "NULL context or class");
+    if (!usable(context, klass)) return rri_error_last()->code;
     return rri_class_add(&context->classes, klass, NULL);
 }
 
 int rref_stats(rref_context *context, rref_statistics *s)
 {
-    if (!context || !s) return rri_fail(RREF_ERR_ARGUMENT, "NULL context or statistics");
+    if (!usable(context, s)) return rri_error_last()->code;
     rri_calls *c = &context->calls;
     *s = (rref_statistics){ .objects = rri_objects_alive(&context->objects),
                             .references = atomic_load(&context->references.table.live),
@@ -113,6 +122,7 @@ static int number_nodes(rri_info_rank *all, int size)
 int rref_info(rref_context *ctx, char **text)
 {
     if (!text) return rri_fail(RREF_ERR_ARGUMENT, "NULL text");
+    if (rri_forked()) return RREF_ERR_FORKED;
     if (!ctx) return (*text = rri_info_format(NULL)) ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for the text");
     int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link);
     rri_info_rank mine = { 0 }, *all = calloc((size_t)size, sizeof *all);

@@ -2,6 +2,7 @@
 /* Owns the end of contexts: of their own accord, or when MPI_Finalize comes before. */
 #include "finalize.h"
 #include "error.h"
+#include "fork.h"
 #include "host.h"
 #include "log.h"
 
@@ -103,6 +104,7 @@ int rri_finalize_watch(void) { return rri_host_at_finalize(end_forgotten); }
 
 int rref_finalize(rref_context **context)
 {
+    if (rri_forked()) return RREF_ERR_FORKED;
     if (!context || !*context) return rri_fail(RREF_ERR_STATE, "no context, or finalized already");
     rref_context *ctx = *context;
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)

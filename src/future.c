@@ -3,6 +3,7 @@
  * read by anybody. */
 #include "future.h"
 #include "error.h"
+#include "fork.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -66,9 +67,11 @@ rri_future *rri_future_of_call(rri_futures *all, uint64_t handle)
 
 rri_future *rri_future_of(uint64_t handle)
 {
+    if (rri_forked()) return NULL;
     rri_futures *all = rri_handle_kind_of(handle) == RRI_KIND_FUTURE ? atomic_load(&contexts[rri_handle_context(handle)])
                                                                       : NULL;
     rri_future *f = all ? rri_table_find(&all->table, handle) : NULL;
+    if (f && !atomic_load_explicit(&f->held, memory_order_acquire)) f = NULL;   /* the library still needs it, nobody else */
     if (!f) rri_fail(RREF_ERR_HANDLE, handle ? "not a future, or released already" : "a zero future");
     return f;
 }
@@ -110,6 +113,20 @@ void rri_future_drop(rri_future *future)
     if (future->payload) rri_payload_refs(future->types, future->payload, all->trade.drop, all->trade.codec.up);
     clear(future, NULL);
     rri_table_remove(&all->table, future);
+}
+
+/* User code is given a future that its holders may have released. */
+uint64_t rri_future_lend(rri_future *future)
+{
+    rri_future_keep(future);
+    atomic_fetch_add(&future->held, 1);
+    return rri_future_handle(future);
+}
+
+void rri_future_take_back(rri_future *future)
+{
+    atomic_fetch_sub(&future->held, 1);
+    rri_future_drop(future);
 }
 
 /* ---- completion */
@@ -270,7 +287,7 @@ static int outcome(rri_future *f)
 int rref_test(rref_future future)
 {
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     if (!rri_event_done(&f->event)) return rri_fail(RREF_ERR_PENDING, "the future is not complete");
     return outcome(f);
 }
@@ -288,7 +305,7 @@ int rref_wait(rref_future future, double timeout)
 {
     int64_t deadline;
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     if (rri_event_done(&f->event)) return outcome(f);
     int rc = deadline_of(timeout, &deadline);
     if (rc) return rc;
@@ -318,7 +335,7 @@ int rref_wait_sent(rref_future future, double timeout)
 {
     int64_t deadline;
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     int rc = deadline_of(timeout, &deadline);
     return rc ? rc : rri_progress_wait(f->all->progress, &f->sent, deadline);
 }
@@ -326,7 +343,7 @@ int rref_wait_sent(rref_future future, double timeout)
 int rref_get_v(rref_future future, const rref_value *outputs, size_t count)
 {
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     int rc = rref_test(future);
     if (rc == RREF_OK) rc = rri_outputs_check(f->types, outputs, count);
     if (rc || !count) return rc;
@@ -340,7 +357,7 @@ int rref_get_v(rref_future future, const rref_value *outputs, size_t count)
 int rref_future_error(rref_future future, rref_error *error)
 {
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     if (!error) return rri_fail(RREF_ERR_ARGUMENT, "NULL error");
     if (!rri_event_done(&f->event)) return rri_fail(RREF_ERR_PENDING, "the future is not complete");
     if (outcome(f) == RREF_OK) return rri_fail(RREF_ERR_STATE, "the future did not fail");
@@ -351,7 +368,7 @@ int rref_future_error(rref_future future, rref_error *error)
 int rref_future_retain(rref_future future)
 {
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     rri_future_keep(f);
     atomic_fetch_add(&f->held, 1);
     return RREF_OK;
@@ -360,7 +377,7 @@ int rref_future_retain(rref_future future)
 int rref_future_release(rref_future future)
 {
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     unsigned held = atomic_load(&f->held);
     while (held && !atomic_compare_exchange_weak(&f->held, &held, held - 1)) {}
     if (!held) return rri_fail(RREF_ERR_HANDLE, "a future that was released already");
@@ -373,7 +390,7 @@ int rref_cancel(rref_future future)
 {
     rref_error error;
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     if (!rri_future_claim(f)) return rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
     rri_error_fill(&error, RREF_ERR_CANCELLED, "given up by the caller");
     rri_future_error(f, &error);
@@ -389,13 +406,14 @@ typedef struct notice {
 static void notify(rri_reaction *reaction, rri_future *f)
 {
     notice *n = (notice *)(void *)reaction;
-    n->callback((rref_future){ rri_future_handle(f) }, n->arg);
+    n->callback((rref_future){ rri_future_lend(f) }, n->arg);
+    rri_future_take_back(f);
 }
 
 int rref_on_complete(rref_future future, rref_callback callback, void *arg, unsigned flags)
 {
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     if (!callback) return rri_fail(RREF_ERR_ARGUMENT, "NULL callback");
     notice *n = malloc(sizeof *n);
     if (!n) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a callback");

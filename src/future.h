@@ -79,6 +79,8 @@ uint64_t rri_future_handle(const rri_future *future);
 /* The future of a handle, or NULL with RREF_ERR_HANDLE / FINALIZED in rri_fail. */
 rri_future *rri_future_of(uint64_t handle);
 rri_future *rri_future_of_call(rri_futures *all, uint64_t handle);
+uint64_t rri_future_lend(rri_future *future);
+void rri_future_take_back(rri_future *future);
 void rri_future_keep(rri_future *future);
 void rri_future_drop(rri_future *future);
 

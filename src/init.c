@@ -2,6 +2,7 @@
 /* The start of a context: ranks meet, and the floors are put together. */
 #include "error.h"
 #include "finalize.h"
+#include "fork.h"
 #include "host.h"
 #include "log.h"
 #include "place.h"
@@ -79,6 +80,7 @@ static void release(void *up, int peer, const rri_record *record)
 
 rri_references *rri_context_references(rref_context *context)
 {
+    if (rri_forked()) return NULL;
     if (!context) rri_fail(RREF_ERR_ARGUMENT, "NULL context");
     return context ? &context->references : NULL;
 }
@@ -308,7 +310,8 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
 {
     int level = 0;
     if (!context) return name_init(rri_fail(RREF_ERR_ARGUMENT, "NULL context"));
-    int rc = rri_host_usable(comm, &level);
+    int rc = rri_forked() ? RREF_ERR_FORKED : rri_host_usable(comm, &level);
+    if (rc == RREF_OK) rc = rri_fork_watch();
     rref_context *ctx = rc ? NULL : calloc(1, sizeof *ctx);
     if (!rc && !ctx) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a context");
     if (rc) return name_init(rc);

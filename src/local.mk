@@ -19,6 +19,8 @@ RRI_SOURCES = \
 	src/sync.h \
 	src/error.c \
 	src/error.h \
+	src/fork.c \
+	src/fork.h \
 	src/log.c \
 	src/log.h \
 	src/place.c \

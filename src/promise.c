@@ -43,7 +43,7 @@ rref_future rref_promise(rref_context *context, const char *signature)
 static rri_future *promise_of(rref_future handle, int *rc)
 {
     rri_future *f = rri_future_of(handle.bits);
-    *rc = f ? RREF_OK : RREF_ERR_HANDLE;
+    *rc = f ? RREF_OK : rri_error_last()->code;
     if (f && !f->promise) *rc = rri_fail(RREF_ERR_NOT_PROMISE, "the future belongs to a call or another future");
     else if (f && rri_event_done(&f->event)) *rc = rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
     return *rc ? NULL : f;
@@ -191,7 +191,7 @@ int rref_link(rref_future from, rref_future promise)
 {
     int rc;
     rri_future *f = rri_future_of(from.bits);
-    if (!f) return RREF_ERR_HANDLE;
+    if (!f) return rri_error_last()->code;
     rri_future *to = promise_of(promise, &rc);
     if (!to) return rc;
     if (!same_types(f->types, to->types)) return rri_fail(RREF_ERR_SIGNATURE, "the two futures have different values");
@@ -234,7 +234,8 @@ static void run_then(rri_reaction *reaction, rri_future *parent)
         call->in = &no_types;
         call->out = a->child->types;
         call->peer = calls->rank;
-        settle(a->child, call, a->function(call, handle_of(parent), a->arg));
+        settle(a->child, call, a->function(call, (rref_future){ rri_future_lend(parent) }, a->arg));
+        rri_future_take_back(parent);
         rri_call_end(call);
     }
     rri_future_drop(a->child);
@@ -264,7 +265,8 @@ rref_future rref_then(rref_future parent, const char *signature, rref_continuati
 static void run_chain(rri_reaction *reaction, rri_future *parent)
 {
     after *a = (after *)(void *)reaction;
-    rref_future next = a->chain(handle_of(parent), a->arg);
+    rref_future next = a->chain((rref_future){ rri_future_lend(parent) }, a->arg);
+    rri_future_take_back(parent);
     rri_future *f = rri_future_of(next.bits);
     atomic_store(&parent->read, true);
     a->child->types = f ? f->types : &no_types;

@@ -131,7 +131,7 @@ static int sync_by_name(rref target, const rref_value *values, size_t count, con
 {
     uint64_t method;
     rri_reference *r = rri_reference_of(target);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     int rc = method_of(r, values, count, &method);
     return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : sync(r, method, values + 1, count - 1, site, timeout);
 }
@@ -158,7 +158,7 @@ rref_future rref_async_v(rref target, const rref_value *values, size_t count, co
 int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
     rri_reference *r = rri_reference_of(method.target);
-    return r ? sync(r, method.method, values, count, site, RREF_DEFAULT_TIMEOUT) : RREF_ERR_HANDLE;
+    return r ? sync(r, method.method, values, count, site, RREF_DEFAULT_TIMEOUT) : rri_error_last()->code;
 }
 
 rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
@@ -184,7 +184,7 @@ int rref_post_v(rref target, const rref_value *values, size_t count, const char 
 {
     uint64_t method;
     rri_reference *r = rri_reference_of(target);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     int rc = method_of(r, values, count, &method);
     return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : post(r, method, values + 1, count - 1, site);
 }
@@ -192,5 +192,5 @@ int rref_post_v(rref target, const rref_value *values, size_t count, const char 
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
     rri_reference *r = rri_reference_of(method.target);
-    return r ? post(r, method.method, values, count, site) : RREF_ERR_HANDLE;
+    return r ? post(r, method.method, values, count, site) : rri_error_last()->code;
 }

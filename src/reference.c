@@ -5,6 +5,7 @@
  */
 #include "reference.h"
 #include "error.h"
+#include "fork.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -46,6 +47,7 @@ void rri_references_close(rri_references *all)
 rri_reference *rri_reference_of(rref reference)
 {
     uint64_t bits = reference.bits;
+    if (rri_forked()) return NULL;
     rri_references *all = rri_handle_kind_of(bits) == RRI_KIND_REF ? atomic_load(&contexts[rri_handle_context(bits)]) : NULL;
     rri_reference *r = all ? rri_table_find(&all->table, bits) : NULL;
     if (!r) rri_fail(RREF_ERR_HANDLE, bits ? "not a reference, or released already" : "a zero reference");
@@ -128,7 +130,7 @@ static int put(void *up, rref reference, void *to)
 {
     rri_references *all = up;
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     if (r->all != all) return rri_fail(RREF_ERR_HANDLE, "a reference of another context");
     int rc = rri_reference_error(r);
     if (rc) return rc;
@@ -320,7 +322,7 @@ rref rref_wrap(rref_context *context, const char *class_name, void *self)
 int rref_retain(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     atomic_fetch_add(&r->refs, 1);
     return RREF_OK;
 }
@@ -328,7 +330,7 @@ int rref_retain(rref reference)
 int rref_release(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     if (!is_root(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
     return RREF_OK;
 }
@@ -336,7 +338,7 @@ int rref_release(rref reference)
 int rref_owner(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     int rc = own_error(r);
     return rc ? rc : r->owner;
 }
@@ -350,7 +352,7 @@ bool rref_is_owner(rref reference)
 int rref_confirmed(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     int rc = rri_reference_error(r);
     if (rc) return rc;
     if (r->creation && !rri_event_done(&r->creation->event))
@@ -362,7 +364,7 @@ int rref_local_value(rref reference, void **self)
 {
     char name[128];
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     if (!self) return rri_fail(RREF_ERR_ARGUMENT, "NULL self");
     int rc = rri_reference_error(r);
     if (rc) return rc;
@@ -403,13 +405,13 @@ static int format(const rri_reference *r, char *buffer, size_t size)
 int rref_format(rref reference, char *buffer, size_t size)
 {
     rri_reference *r = rri_reference_of(reference);
-    return r ? format(r, buffer, size) : RREF_ERR_HANDLE;
+    return r ? format(r, buffer, size) : rri_error_last()->code;
 }
 
 int rref_error_of(rref reference, rref_error *error)
 {
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     if (!error) return rri_fail(RREF_ERR_ARGUMENT, "NULL error");
     if (rri_reference_error(r) == RREF_OK) return rri_fail(RREF_ERR_STATE, "the reference carries no error");
     *error = *rri_error_last();

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "check.h"
 
 #define OK CHECK_OK
@@ -387,6 +389,40 @@ static void bad_input(void)
     OK(rref_finalize(&ctx));
 }
 
+/* In the child: how many of the calls do not say that it is one. */
+static int calls_in_child(rref_context *ctx, rref root, rref_future future)
+{
+    rref_context *other = NULL;
+    rref_statistics s;
+    int64_t sum;
+    int gave[] = { rref_sync(root, "add", 1, 2, rref_out(&sum)), rref_post(root, "tiny"), rref_release(root), rref_owner(root),
+                   rref_wait(future, 0), rref_future_release(future), rref_stats(ctx, &s), rref_progress(ctx),
+                   rref_rank_of(ctx, "rank0"), rref_finalize(&ctx), rref_init(MPI_COMM_SELF, NULL, &other) };
+    int wrong = rref_create(ctx, 0, "thing").bits || rref_root(ctx, 0).bits || rref_done(future) || !ctx || other;
+    for (size_t i = 0; i < sizeof gave / sizeof *gave; i++) wrong += gave[i] != RREF_ERR_FORKED;
+    return wrong;
+}
+
+static void forked(void)
+{
+    int64_t sum = 0;
+    int status = -1;
+    rref_context *ctx = start(MPI_COMM_WORLD, &usual);
+    if (!ctx) return;
+    rref root = next_root(ctx);
+    rref_future f = rref_async(root, "add", 1, 2);
+    pid_t child = fork();
+    if (child == 0) _exit(calls_in_child(ctx, root, f));
+    CU_ASSERT_TRUE(child > 0);
+    if (child > 0) CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT_EQUAL(status, 0);
+    OK(rref_wait(f, RREF_FOREVER));
+    OK(rref_future_release(f));
+    OK(rref_sync(root, "add", 3, 4, rref_out(&sum)));
+    CU_ASSERT_EQUAL(sum, 7);
+    OK(rref_finalize(&ctx));
+}
+
 /* Never finalized here: MPI_Finalize has to end them, after which main looks at what was destroyed. */
 static void forgotten(void)
 {
@@ -416,6 +452,7 @@ static const check_case cases[] = {
     { "registration", registration },
     { "application_driven", application_driven },
     { "bad_input", bad_input },
+    { "forked", forked },
     { "forgotten", forgotten },
     CHECK_END
 };

@@ -201,6 +201,9 @@ static void releases_of_pending_ones(void)
         rref_future f = rref_async(there, "add", i, 1);
         OK(rref_future_release(f));
         GIVES(rref_future_release(f), RREF_ERR_HANDLE);
+        GIVES(rref_test(f), RREF_ERR_HANDLE);
+        GIVES(rref_wait(f, 0), RREF_ERR_HANDLE);
+        CU_ASSERT_FALSE(rref_done(f));
     }
     OK(rref_sync(there, "add", 1, 2));
     end();
