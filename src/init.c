@@ -206,8 +206,8 @@ static int open_floors(rref_context *ctx)
     rri_flow_config flow = { batch, eager + 8192, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct };
     rri_progress_config progress = {
         .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,
-        .workers = (unsigned)s->workers, .max_blocked = (unsigned)s->max_blocked,
-        .stack = (size_t)s->stack * 1024, .bell_reaches_all = rri_link_local_size(ctx->link) == rri_link_size(ctx->link)
+        .crew = { (unsigned)s->workers, (unsigned)s->max_blocked, (size_t)s->stack * 1024, application },
+        .bell_reaches_all = rri_link_local_size(ctx->link) == rri_link_size(ctx->link)
     };
     rri_calls *calls = &ctx->calls;
     rri_timers_init(&ctx->timers);

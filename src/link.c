@@ -35,6 +35,7 @@ struct rri_link {
     atomic_uint *announced;     /* p: messages announced, by local number */
     atomic_uint handled;        /* written by the driver: same-node messages received */
     atomic_uint kicks;          /* a: own rings of the doorbell */
+    atomic_uint drift;          /* a: announced beyond what was handled, by senders that ended or stopped in between */
     rri_lock lock;
     pending *sends;             /* l */
     rri_moving *moving;         /* l: newly started; the driver moves them to `moved` */
@@ -429,11 +430,15 @@ bool rri_link_moving(const rri_link *link)
     return atomic_load_explicit(&link->movers, memory_order_relaxed) != 0;
 }
 
-bool rri_link_expects(const rri_link *link)
+static unsigned outstanding(const rri_link *link)
 {
     unsigned seen = atomic_load(&link->handled) + atomic_load(&link->kicks);
-    return rri_doorbell_announced(link->bell) != seen;
+    return rri_doorbell_announced(link->bell) - seen;
 }
+
+bool rri_link_expects(const rri_link *link) { return outstanding(link) != atomic_load(&link->drift); }
+bool rri_link_adrift(const rri_link *link) { return atomic_load(&link->drift) != 0; }
+void rri_link_rebase(rri_link *link) { atomic_store(&link->drift, outstanding(link)); }
 
 bool rri_link_unsettled(const rri_link *link)
 {

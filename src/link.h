@@ -70,6 +70,10 @@ bool rri_link_moving(const rri_link *link);
  * (MPI may still keep them back in this process). */
 bool rri_link_expects(const rri_link *link);
 bool rri_link_unsettled(const rri_link *link);
+/* Take what is announced now and does not come for granted: a sender may have stopped between its send and its ring. While the
+ * counts are adrift a sleep must be bounded. */
+void rri_link_rebase(rri_link *link);
+bool rri_link_adrift(const rri_link *link);
 
 /* Wake this rank's own sleeper. Any thread. */
 void rri_link_kick(rri_link *link);

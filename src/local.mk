@@ -25,6 +25,8 @@ RRI_SOURCES = \
 	src/log.h \
 	src/place.c \
 	src/place.h \
+	src/crew.c \
+	src/crew.h \
 	src/progress.c \
 	src/progress.h \
 	src/host.c \

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Owns the role, the library's threads, and the message being dispatched.
- * Locking key: i constant, d driver only (handed over with the role), c the crew's lock, a atomic.
+ * Owns the role, and the message being dispatched.
+ * Locking key: i constant, d driver only (handed over with the role), a atomic.
  * The role word: FREE, HELD, or TAKEABLE with the number k of the handler the driver is in.
  */
 #include "progress.h"
+#include "crew.h"
 #include "error.h"
 #include "log.h"
 
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000 };
+enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
+       DRIFT_NS = 1000000 };
 
 struct rri_progress {
     rri_link *link;                 /* i */
@@ -33,15 +35,8 @@ struct rri_progress {
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
 
-    _Alignas(64) rri_lock lock;     /* the crew's */
-    rri_job *jobs, *jobs_last;      /* c */
-    unsigned threads, blocked, idle, running;   /* c */
-    unsigned roused;                /* c: idle threads called that have not come yet */
-    unsigned made, room;            /* c: threads ever made */
-    pthread_t *thread;              /* c */
-    atomic_uint crew;               /* a: changes when an idle thread has a reason to look */
-    atomic_uint watching;           /* a: 1 while a thread watches */
-    atomic_uint stop;               /* a */
+    rri_member *handling;           /* d: who runs handler number `handlers` */
+    _Alignas(64) rri_crew crew;
     _Atomic uint64_t wakeups;       /* a */
 };
 
@@ -49,11 +44,9 @@ enum { NOBODY, ASKING, GRANTED };
 
 /* What a thread is, for whichever context it works. */
 static _Thread_local struct {
-    rri_progress *crew;             /* library thread of this one */
     rri_progress *driving;          /* holds the role of this one (TAKEABLE counts until it is lost) */
     uint64_t offered;               /* the TAKEABLE word it left, or 0 */
     bool in_inline;
-    bool in_job;                    /* counted in `running` */
     int depth;                      /* handlers and callbacks on the stack */
 } self;
 
@@ -65,6 +58,8 @@ void rri_event_set(rri_event *event)
 }
 
 /* ---- open and close */
+
+static void *crew_main(void *arg);
 
 int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const rri_progress_config *config,
                       rri_dispatch dispatch, void *up, rri_progress **out)
@@ -80,6 +75,7 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     p->up = up;
     p->init_thread = pthread_self();
     p->nap = NAP_MIN_NS;
+    rri_crew_open(&p->crew, &config->crew, crew_main, p);
     *out = p;
     return RREF_OK;
 }
@@ -88,7 +84,7 @@ void rri_progress_close(rri_progress *p)
 {
     if (!p) return;
     if (p->batch) rri_buffer_drop(p->batch);
-    free(p->thread);
+    rri_crew_close(&p->crew);
     free(p);
 }
 
@@ -100,7 +96,7 @@ static bool take_role(rri_progress *p, uint64_t from)
     rri_doorbell_asleep(rri_link_bell(p->link), false);
     self.driving = p;
     self.offered = 0;
-    atomic_store_explicit(&p->borrowed, self.crew != p, memory_order_relaxed);
+    atomic_store_explicit(&p->borrowed, rri_self.crew != &p->crew, memory_order_relaxed);
     return true;
 }
 
@@ -117,114 +113,33 @@ bool rri_progress_hurry(const rri_progress *p)
     return !p->batch || p->at == p->batch->bytes;
 }
 
-bool rri_progress_is_library(void) { return self.crew != NULL; }
+bool rri_progress_is_library(void) { return rri_self.crew != NULL; }
 
 bool rri_progress_may_run(const rri_progress *p)
 {
-    return self.crew == p || p->config.application;
+    return rri_self.crew == &p->crew || p->config.application;
+}
+
+bool rri_progress_has_place(const rri_progress *p)
+{
+    return p->config.application || rri_crew_has_place(&p->crew);
 }
 
 /* ---- the crew */
 
-static void *crew_main(void *arg);
-
-static bool grow_list(rri_progress *p)
-{
-    if (p->made < p->room) return true;
-    unsigned room = p->room ? 2 * p->room : 8;
-    pthread_t *list = realloc(p->thread, room * sizeof *list);
-    if (!list) return false;
-    p->thread = list;
-    p->room = room;
-    return true;
-}
-
-/* One more thread; the crew's lock is held. */
-static int spawn(rri_progress *p)
-{
-    if (!grow_list(p)) return RREF_ERR_NO_MEMORY;
-    int rc = rri_thread_start(&p->thread[p->made], p->config.stack, crew_main, p);
-    if (rc) return RREF_ERR_SYSTEM;
-    p->made++;
-    p->threads++;
-    return RREF_OK;
-}
-
-static void rouse(rri_progress *p)
-{
-    p->idle--;
-    p->roused++;
-    atomic_fetch_add(&p->crew, 1);
-    rri_futex_wake(&p->crew, 1);
-}
-
-/* See to it that one more thread is free to drive, watch or work; the crew's lock is held. */
-static void call_thread(rri_progress *p)
-{
-    if (p->idle > 0) rouse(p);
-    else if (p->threads - p->blocked < p->config.workers + 2) spawn(p);
-}
-
-int rri_progress_start(rri_progress *p)
-{
-    if (p->config.application) return RREF_OK;
-    rri_lock_take(&p->lock);
-    int rc = spawn(p);
-    rri_lock_give(&p->lock);
-    return rc ? rri_fail(rc, "cannot start a library thread") : RREF_OK;
-}
+int rri_progress_start(rri_progress *p) { return rri_crew_start(&p->crew); }
 
 void rri_progress_stop(rri_progress *p, bool abandon)
 {
-    atomic_store(&p->stop, 1);
-    atomic_fetch_add(&p->crew, 1);
-    rri_futex_wake(&p->crew, INT_MAX);
+    atomic_store(&p->crew.stop, 1);
     rri_link_kick(p->link);
-    for (unsigned i = 0;; i++) {
-        rri_lock_take(&p->lock);
-        bool more = i < p->made;
-        pthread_t thread = more ? p->thread[i] : pthread_self();
-        rri_lock_give(&p->lock);
-        if (!more) return;
-        if (abandon) pthread_detach(thread);
-        else pthread_join(thread, NULL);
-    }
+    rri_crew_stop(&p->crew, abandon);
 }
 
+/* A job that has to wait: the watcher should look who computes. */
 void rri_progress_submit(rri_progress *p, rri_job *job)
 {
-    job->next = NULL;
-    rri_lock_take(&p->lock);
-    if (p->jobs) p->jobs_last->next = job;
-    else p->jobs = job;
-    p->jobs_last = job;
-    if (!p->config.application && p->running < p->config.workers) call_thread(p);
-    rri_lock_give(&p->lock);
-}
-
-static rri_job *next_job(rri_progress *p)
-{
-    rri_lock_take(&p->lock);
-    rri_job *job = p->running < p->config.workers || p->config.application ? p->jobs : NULL;
-    if (job) {
-        p->jobs = job->next;
-        p->running++;
-    }
-    rri_lock_give(&p->lock);
-    return job;
-}
-
-static bool run_job(rri_progress *p)
-{
-    rri_job *job = next_job(p);
-    if (!job) return false;
-    self.in_job = true;
-    job->run(job);
-    self.in_job = false;
-    rri_lock_take(&p->lock);
-    p->running--;
-    rri_lock_give(&p->lock);
-    return true;
+    if (!rri_crew_submit(&p->crew, job) && self.driving != p && !p->config.application) rri_link_kick(p->link);
 }
 
 /* ---- polling; the role is held */
@@ -291,9 +206,10 @@ static int64_t bounded(int64_t nap, int64_t deadline, int64_t now)
 /* How long the rank may sleep: without limit only if nothing of ours may still sit in MPI or in a buffer. */
 static int64_t sleep_limit(rri_progress *p, int64_t now)
 {
-    bool needed = rri_link_busy(p->link) || rri_link_unsettled(p->link) || rri_flow_waiting(p->flow);
+    bool needed = rri_link_busy(p->link) || rri_link_unsettled(p->link) || rri_flow_waiting(p->flow)
+                  || rri_link_adrift(p->link);
     bool far = !p->config.bell_reaches_all;
-    int64_t nap = needed || far ? p->nap : -1;
+    int64_t nap = needed || far ? p->nap : rri_crew_short(&p->crew) ? NAP_MAX_NS : -1;
     return bounded(nap, atomic_load(&p->timers->next), now);
 }
 
@@ -308,7 +224,7 @@ static bool park(rri_progress *p, int64_t now)
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
     int64_t limit = sleep_limit(p, now);
-    bool app = self.crew != p, unfinished = p->batch;
+    bool app = rri_self.crew != &p->crew, unfinished = p->batch;
     atomic_store(&p->sleep_ns, limit);
     free_role(p);
     rri_doorbell_asleep(rri_link_bell(p->link), true);
@@ -333,7 +249,7 @@ static bool grant(rri_progress *p)
 /* Drive until the role is lost, granted or parked (library threads). */
 static void drive(rri_progress *p)
 {
-    int64_t quiet = rri_now();
+    int64_t quiet = rri_now(), arrival = quiet;
     unsigned news = 0;
     for (unsigned polls = 1;; polls++) {
         unsigned before = news;
@@ -343,19 +259,30 @@ static void drive(rri_progress *p)
         int64_t now = rri_now();
         news += rri_timers_fire(p->timers, now);
         rri_flow_flush(p->flow, true);
-        if (news || atomic_load(&p->stop)) {
-            news = 0;
-            quiet = now;
+        rri_crew_inspect(&p->crew, now);
+        if (news) {
+            quiet = arrival = now;
             p->nap = NAP_MIN_NS;
-            if (atomic_load(&p->stop) && !work_in_sight(p)) {
-                free_role(p);
-                return;
-            }
-        } else if (now - quiet >= p->config.spin) {
+        }
+        if (atomic_load(&p->crew.stop)) {
+            if (!work_in_sight(p)) break;
+        } else if (!news && now - quiet >= p->config.spin) {
             if (park(p, now)) return;
             quiet = now;
         }
+        if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
+        news = 0;
     }
+    free_role(p);
+}
+
+/* The driver is in user code for long: from now on that computes beside the driver. */
+static void take_over(rri_progress *p, uint64_t role)
+{
+    rri_lock_take(&p->crew.lock);
+    rri_member *handling = p->handling;
+    if (take_role(p, role)) rri_crew_enlist(&p->crew, handling);
+    rri_lock_give(&p->crew.lock);
 }
 
 /* ---- watching: asleep on the doorbell, or ticking while another thread drives */
@@ -374,58 +301,35 @@ static void watch_parked(rri_progress *p, unsigned seen)
 static void watch(rri_progress *p)
 {
     uint64_t last = 0;
-    while (!atomic_load(&p->stop) && self.driving != p) {
+    while (!atomic_load(&p->crew.stop) && self.driving != p) {
         unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));
         uint64_t role = atomic_load(&p->role);
         if (role == FREE) {
             watch_parked(p, seen);
         } else if ((role & 3) == TAKEABLE && role == last) {
-            take_role(p, role);
+            take_over(p, role);
         } else {
             last = role;
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
             rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? -1 : TICK_NS);
+            rri_crew_inspect(&p->crew, rri_now());
         }
     }
-}
-
-static void idle(rri_progress *p)
-{
-    unsigned seen = atomic_load(&p->crew);
-    rri_lock_take(&p->lock);
-    bool reason = atomic_load(&p->stop) || !atomic_load(&p->watching)
-                  || (p->jobs && p->running < p->config.workers);
-    if (!reason) p->idle++;
-    rri_lock_give(&p->lock);
-    if (reason) return;
-    rri_futex_wait(&p->crew, seen, -1);
-    rri_lock_take(&p->lock);
-    if (p->roused) p->roused--;
-    else p->idle--;
-    rri_lock_give(&p->lock);
-}
-
-/* Before a thread sleeps as the watcher: jobs that wait need another one. */
-static void leave_jobs(rri_progress *p)
-{
-    rri_lock_take(&p->lock);
-    if (p->jobs && p->running < p->config.workers) call_thread(p);
-    rri_lock_give(&p->lock);
 }
 
 static void *crew_main(void *arg)
 {
     rri_progress *p = arg;
-    self.crew = p;
-    while (!atomic_load(&p->stop)) {
+    rri_crew_join(&p->crew);
+    while (!atomic_load(&p->crew.stop)) {
         unsigned nobody = 0;
-        if (!atomic_compare_exchange_strong(&p->watching, &nobody, 1)) {
-            if (!run_job(p)) idle(p);
+        if (!atomic_compare_exchange_strong(&p->crew.watching, &nobody, 1)) {
+            if (!rri_crew_work(&p->crew)) rri_crew_idle(&p->crew);
             continue;
         }
-        leave_jobs(p);
+        rri_crew_call_for_jobs(&p->crew);      /* before the watcher sleeps: jobs that wait need another one */
         watch(p);
-        atomic_store(&p->watching, 0);
+        atomic_store(&p->crew.watching, 0);
         if (self.driving == p) drive(p);
     }
     return NULL;
@@ -437,12 +341,9 @@ void rri_progress_offer(rri_progress *p)
 {
     if (p->config.application) return;
     self.offered = ++p->handlers << 2 | TAKEABLE;
+    p->handling = &rri_self;
     atomic_store(&p->role, self.offered);
-    if (!atomic_load(&p->watching)) {
-        rri_lock_take(&p->lock);
-        call_thread(p);
-        rri_lock_give(&p->lock);
-    }
+    if (!atomic_load(&p->crew.watching)) rri_crew_call(&p->crew);
 }
 
 bool rri_progress_reclaim(rri_progress *p)
@@ -452,6 +353,7 @@ bool rri_progress_reclaim(rri_progress *p)
     self.offered = 0;
     if (offered && atomic_compare_exchange_strong(&p->role, &offered, HELD)) return true;
     if (self.driving == p) self.driving = NULL;
+    rri_crew_delist(&p->crew);
     return false;
 }
 
@@ -469,7 +371,7 @@ static void leave_role(rri_progress *p)
 static void sleep_on(rri_progress *p, rri_event *event, int64_t deadline)
 {
     unsigned word = atomic_load(&event->word);
-    if (word & RRI_EVENT_DONE || atomic_load(&p->stop)) return;
+    if (word & RRI_EVENT_DONE || atomic_load(&p->crew.stop)) return;
     if (!(word & RRI_EVENT_WAITED)
         && !atomic_compare_exchange_strong(&event->word, &word, word | RRI_EVENT_WAITED)) return;
     int64_t ns = deadline == RRI_NEVER ? 100000000 : deadline - rri_now();
@@ -481,7 +383,7 @@ static int sleep_until(rri_progress *p, rri_event *event, int64_t deadline)
 {
     while (!rri_event_done(event)) {
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
-        if (atomic_load(&p->stop)) return RREF_ERR_FINALIZED;
+        if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
         sleep_on(p, event, deadline);
     }
     return RREF_OK;
@@ -510,6 +412,32 @@ static bool borrow(rri_progress *p)
     return true;
 }
 
+/* To a library thread, which may run the handler that is due. */
+static void pass_role(rri_progress *p)
+{
+    free_role(p);
+    rri_link_kick(p->link);
+}
+
+/* Park the role; as long as messages are announced that have not come, go on polling. */
+static void leave_after(rri_progress *p, int64_t arrival)
+{
+    unsigned news = 0;
+    int64_t now = rri_link_busy(p->link) || rri_flow_waiting(p->flow) || !p->config.bell_reaches_all ? rri_now() : 0;
+    p->nap = NAP_MIN_NS;
+    for (unsigned polls = 1; !park(p, now); polls++) {
+        if (poll_once(p, &news) == RRI_PASS) {
+            pass_role(p);
+            return;
+        }
+        if (polls % CLOCK_POLLS) continue;
+        now = rri_now();
+        if (news || !arrival) arrival = now;
+        news = 0;
+        if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
+    }
+}
+
 /* Poll for an event with the role in hand until it comes, the budget is spent, or a handler is due that this thread may not
  * run; then give the role back. */
 static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
@@ -518,8 +446,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
     unsigned news = 0;
     for (unsigned polls = 1; !rri_event_done(event); polls++) {
         if (poll_once(p, &news) == RRI_PASS) {
-            free_role(p);
-            rri_link_kick(p->link);
+            pass_role(p);
             return;
         }
         if (polls % CLOCK_POLLS) continue;
@@ -530,22 +457,14 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
         news = 0;
         if (now - quiet >= p->config.spin || now >= deadline) break;
     }
-    int64_t now = rri_link_busy(p->link) || rri_flow_waiting(p->flow) || !p->config.bell_reaches_all ? rri_now() : 0;
-    p->nap = NAP_MIN_NS;
-    while (!park(p, now)) {
-        if (poll_once(p, &news) == RRI_PASS) {
-            free_role(p);
-            rri_link_kick(p->link);
-            return;
-        }
-    }
+    leave_after(p, quiet);
 }
 
 static int wait_application(rri_progress *p, rri_event *event, int64_t deadline)
 {
     while (!rri_event_done(event)) {
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
-        if (atomic_load(&p->stop)) return RREF_ERR_FINALIZED;
+        if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
         int rc = rri_progress_poll(p);
         if (rc == RREF_ERR_THREAD) sleep_on(p, event, deadline == RRI_NEVER ? rri_now() + 1000000 : deadline);
     }
@@ -557,20 +476,10 @@ static int wait_blocked(rri_progress *p, rri_event *event, int64_t deadline)
 {
     leave_role(p);
     rri_flow_flush(p->flow, true);
-    rri_lock_take(&p->lock);
-    bool deep = p->blocked >= p->config.max_blocked;
-    if (!deep) {
-        p->blocked++;
-        if (self.in_job) p->running--;
-        call_thread(p);
-    }
-    rri_lock_give(&p->lock);
-    if (deep) return rri_fail(RREF_ERR_TOO_DEEP, "%u handlers are blocked already", p->config.max_blocked);
+    if (!rri_crew_block(&p->crew))
+        return rri_fail(RREF_ERR_TOO_DEEP, "%u handlers are blocked already", p->config.crew.max_blocked);
     int rc = sleep_until(p, event, deadline);
-    rri_lock_take(&p->lock);
-    p->blocked--;
-    if (self.in_job) p->running++;
-    rri_lock_give(&p->lock);
+    rri_crew_unblock(&p->crew);
     return rc;
 }
 
@@ -579,7 +488,7 @@ int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
     if (rri_event_done(event)) return RREF_OK;
     if (self.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
     if (p->config.application) return wait_application(p, event, deadline);
-    if (self.crew == p) return wait_blocked(p, event, deadline);
+    if (rri_self.crew == &p->crew) return wait_blocked(p, event, deadline);
     rri_flow_flush(p->flow, true);
     if (p->config.spin > 0 && borrow(p)) drive_for(p, event, deadline);
     return sleep_until(p, event, deadline);
@@ -587,9 +496,9 @@ int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
 
 void rri_progress_room(rri_progress *p, int peer)
 {
-    if (self.crew || self.in_inline || p->config.application || self.depth > 0) return;
+    if (rri_self.crew || self.in_inline || p->config.application || self.depth > 0) return;
     atomic_uint *event = rri_lane_event(p->flow, peer);
-    for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->stop);) {
+    for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
         rri_progress_nudge(p);
         rri_futex_wait(event, seen, 10000000);
     }
@@ -606,7 +515,7 @@ int rri_progress_poll(rri_progress *p)
     news += rri_timers_fire(p->timers, rri_now());
     rri_flow_flush(p->flow, true);
     news += rri_flow_drain(p->flow);
-    if (p->config.application) news += run_job(p);
+    if (p->config.application) news += rri_crew_work(&p->crew);
     if (!mine) free_role(p);
     if (!p->config.application) rri_link_kick(p->link);
     return v == RRI_PASS ? 1 : (int)news;
@@ -642,15 +551,7 @@ int rri_progress_depth(int change)
 void rri_progress_counts(rri_progress *p, uint64_t *wakeups, uint64_t *threads)
 {
     *wakeups = atomic_load_explicit(&p->wakeups, memory_order_relaxed);
-    rri_lock_take(&p->lock);
-    *threads = p->threads;
-    rri_lock_give(&p->lock);
+    *threads = rri_crew_threads(&p->crew);
 }
 
-bool rri_progress_quiet(rri_progress *p)
-{
-    rri_lock_take(&p->lock);
-    bool quiet = !p->jobs && !p->running && !p->blocked;
-    rri_lock_give(&p->lock);
-    return quiet;
-}
+bool rri_progress_quiet(rri_progress *p) { return rri_crew_quiet(&p->crew); }

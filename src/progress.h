@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Progress: the role of driving MPI, held by one thread at a time, and the library's threads.
+ * Progress: the role of driving MPI, held by one thread at a time.
  *
  *            take                    offer (a handler starts)
  *    FREE  ---------->  HELD  ----------------------------->  TAKEABLE k
@@ -15,6 +15,7 @@
 #define RRI_PROGRESS_H
 
 #include "clock.h"
+#include "crew.h"
 #include "flow.h"
 
 typedef struct rri_progress rri_progress;
@@ -38,19 +39,11 @@ typedef enum rri_verdict {
 
 typedef rri_verdict (*rri_dispatch)(void *up, const rri_record *record, rri_buffer *buffer);
 
-/* Work for a library thread. */
-typedef struct rri_job {
-    struct rri_job *next;
-    void (*run)(struct rri_job *job);
-} rri_job;
-
 typedef struct rri_progress_config {
     bool application;       /* no library thread: application threads drive, in waits and rri_progress_poll */
     bool funneled;          /* ... and only the one that called MPI_Init */
     int64_t spin;           /* ns */
-    unsigned workers;       /* jobs that compute at a time */
-    unsigned max_blocked;
-    size_t stack;
+    rri_crew_config crew;
     bool bell_reaches_all;  /* every rank is on this node */
 } rri_progress_config;
 
@@ -64,6 +57,8 @@ void rri_progress_close(rri_progress *progress);
 
 /* May this thread run handlers now? (library threads; the driver of an application-driven context) */
 bool rri_progress_may_run(const rri_progress *progress);
+/* ... and is there a place for one more that computes? */
+bool rri_progress_has_place(const rri_progress *progress);
 bool rri_progress_is_driver(const rri_progress *progress);
 bool rri_progress_is_library(void);
 /* Whether an answer should leave at once: no more records follow that may have company for it. */

@@ -226,7 +226,7 @@ static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *bu
         refuse(c, r);
         return RRI_DONE;
     }
-    return rri_exec_enter(c, here && rri_progress_may_run(calls->progress));
+    return rri_exec_enter(c, here && rri_progress_may_run(calls->progress) && rri_progress_has_place(calls->progress));
 }
 
 void rri_call_enter(rref_call *call)

@@ -28,7 +28,8 @@ MPI_TESTS = \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/objects \
-	tests/mpi/proxies
+	tests/mpi/proxies \
+	tests/mpi/ready
 
 # The same, but for check-all alone: they need 6 GiB of memory, or minutes.
 LARGE_TESTS = \

@@ -225,6 +225,9 @@ bool rri_link_moving(const rri_link *link) { return rri_link_busy(link); }
 bool rri_link_expects(const rri_link *link) { return link->queued > 0; }
 void rri_link_kick(rri_link *link) { link->kicks++; }
 
+bool rri_link_adrift(const rri_link *link) { (void)link; return false; }
+void rri_link_rebase(rri_link *link) { (void)link; }
+
 bool rri_link_unsettled(const rri_link *link)
 {
     (void)link;

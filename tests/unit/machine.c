@@ -109,7 +109,9 @@ static void open_rank(int i, const rri_flow_config *config)
 {
     rank *r = &ranks[i];
     rri_calls *c = &r->calls;
-    const rri_progress_config driven = { .application = true, .workers = 1, .max_blocked = 1, .bell_reaches_all = true };
+    const rri_progress_config driven = {
+        .application = true, .crew = { .workers = 1, .max_blocked = 1, .absent = true }, .bell_reaches_all = true
+    };
     memset(r, 0, sizeof *r);
     rri_timers_init(&r->timers);
     CU_ASSERT_EQUAL_FATAL(rri_flow_open(link_of[i], config, &r->flow), RREF_OK);

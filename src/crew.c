@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the library's threads and the queue of jobs. */
+#include "crew.h"
+#include "error.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+enum { STALL_NS = 1000000 };
+
+_Thread_local rri_member rri_self;
+
+void rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg)
+{
+    crew->config = *config;
+    crew->main = main;
+    crew->arg = arg;
+}
+
+void rri_crew_close(rri_crew *crew) { free(crew->thread); }
+
+/* ---- threads; what is static here holds the lock */
+
+static bool grow_list(rri_crew *crew)
+{
+    if (crew->made < crew->room) return true;
+    unsigned room = crew->room ? 2 * crew->room : 8;
+    pthread_t *list = realloc(crew->thread, room * sizeof *list);
+    if (!list) return false;
+    crew->thread = list;
+    crew->room = room;
+    return true;
+}
+
+static int spawn(rri_crew *crew)
+{
+    if (!grow_list(crew)) return RREF_ERR_NO_MEMORY;
+    if (rri_thread_start(&crew->thread[crew->made], crew->config.stack, crew->main, crew->arg)) return RREF_ERR_SYSTEM;
+    crew->made++;
+    crew->threads++;
+    return RREF_OK;
+}
+
+static void rouse(rri_crew *crew)
+{
+    crew->idle--;
+    crew->roused++;
+    atomic_fetch_add(&crew->call, 1);
+    rri_futex_wake(&crew->call, 1);
+}
+
+static void call_thread(rri_crew *crew)
+{
+    if (crew->config.absent) return;
+    if (crew->idle > 0) rouse(crew);
+    else if (crew->threads - crew->blocked - crew->stalled < crew->config.workers + 2) spawn(crew);
+}
+
+static bool may_start(const rri_crew *crew)
+{
+    return crew->jobs && (rri_crew_has_place(crew) || crew->config.absent);
+}
+
+int rri_crew_start(rri_crew *crew)
+{
+    if (crew->config.absent) return RREF_OK;
+    rri_lock_take(&crew->lock);
+    int rc = spawn(crew);
+    rri_lock_give(&crew->lock);
+    return rc ? rri_fail(rc, "cannot start a library thread") : RREF_OK;
+}
+
+void rri_crew_join(rri_crew *crew)
+{
+    rri_self.crew = crew;
+    pthread_getcpuclockid(pthread_self(), &rri_self.clock);
+}
+
+void rri_crew_stop(rri_crew *crew, bool abandon)
+{
+    atomic_fetch_add(&crew->call, 1);
+    rri_futex_wake(&crew->call, INT_MAX);
+    for (unsigned i = 0;; i++) {
+        rri_lock_take(&crew->lock);
+        bool more = i < crew->made;
+        pthread_t thread = more ? crew->thread[i] : pthread_self();
+        rri_lock_give(&crew->lock);
+        if (!more) return;
+        if (abandon) pthread_detach(thread);
+        else pthread_join(thread, NULL);
+    }
+}
+
+void rri_crew_call(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    call_thread(crew);
+    rri_lock_give(&crew->lock);
+}
+
+void rri_crew_call_for_jobs(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    if (may_start(crew)) call_thread(crew);
+    rri_lock_give(&crew->lock);
+}
+
+void rri_crew_idle(rri_crew *crew)
+{
+    unsigned seen = atomic_load(&crew->call);
+    rri_lock_take(&crew->lock);
+    bool reason = atomic_load(&crew->stop) || !atomic_load(&crew->watching) || may_start(crew);
+    if (!reason) crew->idle++;
+    rri_lock_give(&crew->lock);
+    if (reason) return;
+    rri_futex_wait(&crew->call, seen, -1);
+    rri_lock_take(&crew->lock);
+    if (crew->roused) crew->roused--;
+    else crew->idle--;
+    rri_lock_give(&crew->lock);
+}
+
+/* ---- who computes */
+
+static int64_t cpu_time(const rri_member *member)
+{
+    struct timespec t;
+    return clock_gettime(member->clock, &t) ? -1 : t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+void rri_crew_enlist(rri_crew *crew, rri_member *member)
+{
+    if (member->listed) return;
+    member->listed = true;
+    member->stalled = false;
+    member->cpu = -1;
+    member->next = crew->busy;
+    crew->busy = member;
+    crew->running++;
+}
+
+static void strike(rri_crew *crew, rri_member *member)
+{
+    if (!member->listed) return;
+    rri_member **at = &crew->busy;
+    while (*at != member) at = &(*at)->next;
+    *at = member->next;
+    member->listed = false;
+    if (member->stalled) crew->stalled--;
+    else crew->running--;
+}
+
+void rri_crew_delist(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    strike(crew, &rri_self);
+    rri_lock_give(&crew->lock);
+}
+
+bool rri_crew_block(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    bool deep = crew->blocked + crew->stalled >= crew->config.max_blocked + rri_self.stalled;
+    if (deep) {
+        rri_crew_enlist(crew, &rri_self);       /* it goes on without the role */
+    } else {
+        strike(crew, &rri_self);
+        crew->blocked++;
+        call_thread(crew);
+    }
+    rri_lock_give(&crew->lock);
+    return !deep;
+}
+
+void rri_crew_unblock(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    crew->blocked--;
+    rri_crew_enlist(crew, &rri_self);
+    rri_lock_give(&crew->lock);
+}
+
+/* A CPU clock that stood still for a millisecond: the thread waits for something of the application's. */
+static void look_at(rri_crew *crew, rri_member *member, int64_t now)
+{
+    int64_t cpu = cpu_time(member);
+    bool moves = cpu != member->cpu;
+    if (moves) {
+        member->cpu = cpu;
+        member->since = now;
+    }
+    bool stalled = !moves && (member->stalled || now - member->since >= STALL_NS);
+    if (stalled == member->stalled || (stalled && crew->blocked + crew->stalled >= crew->config.max_blocked)) return;
+    member->stalled = stalled;
+    crew->running += stalled ? -1u : 1u;
+    crew->stalled += stalled ? 1u : -1u;
+}
+
+bool rri_crew_short(rri_crew *crew)
+{
+    if (!atomic_load_explicit(&crew->waiting, memory_order_relaxed) || crew->config.absent) return false;
+    rri_lock_take(&crew->lock);
+    bool is_short = crew->jobs && !may_start(crew);
+    rri_lock_give(&crew->lock);
+    return is_short;
+}
+
+void rri_crew_inspect(rri_crew *crew, int64_t now)
+{
+    if (!atomic_load_explicit(&crew->waiting, memory_order_relaxed) || crew->config.absent) return;
+    rri_lock_take(&crew->lock);
+    if (now - crew->inspected >= STALL_NS / 2) {
+        crew->inspected = now;
+        for (rri_member *m = crew->busy; m; m = m->next) look_at(crew, m, now);
+        if (may_start(crew)) call_thread(crew);
+    }
+    rri_lock_give(&crew->lock);
+}
+
+/* ---- jobs */
+
+bool rri_crew_submit(rri_crew *crew, rri_job *job)
+{
+    job->next = NULL;
+    rri_lock_take(&crew->lock);
+    if (crew->jobs) crew->jobs_last->next = job;
+    else crew->jobs = job;
+    crew->jobs_last = job;
+    atomic_fetch_add_explicit(&crew->waiting, 1, memory_order_relaxed);
+    bool starts = may_start(crew);
+    if (starts) call_thread(crew);
+    rri_lock_give(&crew->lock);
+    return starts;
+}
+
+bool rri_crew_work(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    rri_job *job = may_start(crew) ? crew->jobs : NULL;
+    if (job) {
+        crew->jobs = job->next;
+        atomic_fetch_sub_explicit(&crew->waiting, 1, memory_order_relaxed);
+        if (crew->config.absent) crew->running++;
+        else rri_crew_enlist(crew, &rri_self);
+    }
+    rri_lock_give(&crew->lock);
+    if (!job) return false;
+    job->run(job);
+    rri_lock_take(&crew->lock);
+    if (crew->config.absent) crew->running--;
+    else strike(crew, &rri_self);
+    rri_lock_give(&crew->lock);
+    return true;
+}
+
+bool rri_crew_quiet(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    bool quiet = !crew->jobs && !crew->running && !crew->stalled && !crew->blocked;
+    rri_lock_give(&crew->lock);
+    return quiet;
+}
+
+unsigned rri_crew_threads(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    unsigned threads = crew->threads;
+    rri_lock_give(&crew->lock);
+    return threads;
+}

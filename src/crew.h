@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The crew: the library's threads, and the jobs they run.
+ *
+ *    idle --called--> watching (one of them) --> driving --> idle
+ *         --called--> computing --waits in the library--> blocked --> computing
+ *                         `------- its CPU clock stands still ------> stalled --moves--> computing
+ *
+ * At most `workers` compute at a time; further jobs wait. Who is blocked in the library does not count, nor who is stalled: in
+ * the application's own lock, MPI call or input. Threads are added up to workers + 2 that are neither, and stay to the end.
+ */
+#ifndef RRI_CREW_H
+#define RRI_CREW_H
+
+#include "sync.h"
+
+#include <time.h>
+
+typedef struct rri_crew rri_crew;
+
+/* Work for a library thread. */
+typedef struct rri_job {
+    struct rri_job *next;
+    void (*run)(struct rri_job *job);
+} rri_job;
+
+/* What a thread is to the crew. */
+typedef struct rri_member {
+    rri_crew *crew;                 /* library thread of this one */
+    struct rri_member *next;        /* computing or stalled; under the crew's lock */
+    clockid_t clock;                /* i: of its CPU time */
+    int64_t cpu, since;             /* ns of CPU time, and when that was last seen to move */
+    bool listed, stalled;
+} rri_member;
+
+typedef struct rri_crew_config {
+    unsigned workers;               /* that compute at a time */
+    unsigned max_blocked;           /* threads blocked or stalled at a time */
+    size_t stack;
+    bool absent;                    /* no threads: whoever polls runs jobs */
+} rri_crew_config;
+
+struct rri_crew {
+    rri_crew_config config;         /* i */
+    void *(*main)(void *arg);       /* i */
+    void *arg;                      /* i */
+    rri_lock lock;
+    rri_job *jobs, *jobs_last;      /* under the lock, as is what follows */
+    rri_member *busy;               /* computing or stalled */
+    unsigned threads, idle, stalled, blocked;
+    atomic_uint running;            /* computing; changed under the lock */
+    unsigned roused;                /* idle threads called that have not come yet */
+    unsigned made, room;            /* threads ever made */
+    pthread_t *thread;
+    int64_t inspected;              /* when the CPU clocks were last read */
+    atomic_uint waiting;            /* a: jobs that wait; changed under the lock */
+    atomic_uint call;               /* a: changes when an idle thread has a reason to look */
+    atomic_uint watching;           /* a: 1 while a thread watches */
+    atomic_uint stop;               /* a */
+};
+
+extern _Thread_local rri_member rri_self;
+
+void rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg);
+void rri_crew_close(rri_crew *crew);
+
+/* Start the first thread. Errors: SYSTEM, NO_MEMORY, through rri_fail. */
+int rri_crew_start(rri_crew *crew);
+/* The first thing a thread of the crew does. */
+void rri_crew_join(rri_crew *crew);
+/* `stop` is set: wake all and wait for them; those stuck in user code are left behind if abandon. */
+void rri_crew_stop(rri_crew *crew, bool abandon);
+
+/* Have a thread run a job; false when it has to wait for others to end. */
+bool rri_crew_submit(rri_crew *crew, rri_job *job);
+/* Run a job that may start, if there is one. */
+bool rri_crew_work(rri_crew *crew);
+/* Sleep until called. */
+void rri_crew_idle(rri_crew *crew);
+/* See to it that one more thread is free to drive, watch or work. */
+void rri_crew_call(rri_crew *crew);
+/* The same, if jobs could start. */
+void rri_crew_call_for_jobs(rri_crew *crew);
+
+/* The calling thread waits in the library; false when too many do already. It computes again after rri_crew_unblock. */
+bool rri_crew_block(rri_crew *crew);
+void rri_crew_unblock(rri_crew *crew);
+
+/* A thread computes beside the driver, without a job; the lock is held. And no longer. */
+void rri_crew_enlist(rri_crew *crew, rri_member *member);
+void rri_crew_delist(rri_crew *crew);
+
+/* Whether one more may compute. */
+static inline bool rri_crew_has_place(const rri_crew *crew)
+{
+    return atomic_load_explicit(&crew->running, memory_order_relaxed) < crew->config.workers;
+}
+
+/* Whether jobs wait though `workers` compute: then somebody should inspect every millisecond, which finds out who is stalled. */
+bool rri_crew_short(rri_crew *crew);
+void rri_crew_inspect(rri_crew *crew, int64_t now);
+
+bool rri_crew_quiet(rri_crew *crew);
+unsigned rri_crew_threads(rri_crew *crew);
+
+#endif
