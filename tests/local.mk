@@ -47,6 +47,7 @@ LINT_TESTS = \
 
 # Scripts that run what is built: examples and tools.
 EXAMPLE_TESTS = \
+	tests/fractal.sh \
 	tests/hello.sh \
 	tests/kmer.sh \
 	tests/parameters.sh \
