@@ -32,6 +32,9 @@ examples_parameters_parameters_LDADD = librref.la -lm
 noinst_PROGRAMS += examples/fractal/fractal
 examples_fractal_fractal_LDADD = librref.la -lm
 
+noinst_PROGRAMS += examples/steering/steering
+examples_steering_steering_LDADD = librref.la -lm
+
 # hello in each language; flags of their own keep the objects of hello.c and hello.cpp apart.
 noinst_PROGRAMS += examples/hello/hello
 examples_hello_hello_LDADD = librref.la

@@ -51,7 +51,8 @@ EXAMPLE_TESTS = \
 	tests/hello.sh \
 	tests/kmer.sh \
 	tests/parameters.sh \
-	tests/rref-info.sh
+	tests/rref-info.sh \
+	tests/steering.sh
 
 # ---- what is done with them ------------------------------------------------------------------------------------------
 MPI_TESTS_1 = $(MPI_TESTS:=-1)
