@@ -91,6 +91,7 @@ typedef enum rref_status {
     RREF_ERR_TOO_DEEP = -31,        /**< too many blocked handlers */
     RREF_ERR_WEIGHT = -32,          /**< a reference's weight is used up, it cannot be shared until it is refilled */
     RREF_ERR_BLOCKING = -33,        /**< blocking is not allowed here (inline methods and inline callbacks) */
+    RREF_ERR_REENTRANT = -34,       /**< the object waits for the very call that this one is made for */
     RREF_ERR_USER = -1000           /**< first code free for the application */
 } rref_status;
 

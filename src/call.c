@@ -3,8 +3,6 @@
 #include "call.h"
 #include "error.h"
 #include "exec.h"
-#include "handler.h"
-#include "log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +153,14 @@ static int arm(rri_future *future, rri_mode mode, const rref_value *outputs, siz
     return rc;
 }
 
+/* Bytes of the list, 0 for a call that no method makes. */
+static size_t name_ancestors(rri_ancestor list[1 + RRI_ANCESTORS])
+{
+    unsigned n = rri_exec_ancestors(list + 1);
+    list[0] = (rri_ancestor){ n, 0, 0 };
+    return n ? (1 + n) * sizeof *list : 0;
+}
+
 int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
                   const char *site, rri_future *future, int64_t deadline)
 {
@@ -163,16 +169,21 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     int rc = rri_call_check(calls, target, values, count, mode, &inputs, &p);
     if (rc == RREF_OK) rc = arm(future, mode, values + inputs, count - inputs, deadline);
     if (rc) return rc;
-    rri_record *r = begin_request(calls, target, p.bytes, p.segments);
+    rri_ancestor ancestors[1 + RRI_ANCESTORS];
+    size_t nested = future ? name_ancestors(ancestors) : 0;     /* for a one-way call nobody waits */
+    rri_record *r = begin_request(calls, target, nested + p.bytes, p.segments);
     if (!r) {
         if (future) rri_future_drop(future);
         return rri_error_last()->code;
     }
     uint32_t bytes = r->bytes;
     *r = (rri_record){ .bytes = bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
-                       .flags = future ? 0 : RRI_FLAG_ONEWAY, .extra = time_left(deadline),
+                       .flags = (uint8_t)((future ? 0 : RRI_FLAG_ONEWAY) | (nested ? RRI_FLAG_NESTED : 0)),
+                       .extra = time_left(deadline),
                        .call = future ? rri_future_handle(future) : number_of_site(calls, site) };
-    rc = pack_request(calls, r, target, values, &p, (char *)(r + 1) + (p.segments ? sizeof(rri_bulk_note) : 0), mode, future);
+    char *body = (char *)(r + 1) + (p.segments ? sizeof(rri_bulk_note) : 0);
+    memcpy(body, ancestors, nested);
+    rc = pack_request(calls, r, target, values, &p, body + nested, mode, future);
     if (rc) {
         rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, bytes);
         if (future) rri_future_drop(future);
@@ -235,7 +246,7 @@ void rri_call_expire(rri_calls *calls, rri_future *future)
 
 int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline)
 {
-    int rc = rri_progress_wait(calls->progress, &future->event, deadline);
+    int rc = rri_exec_wait(future, deadline);
     if (rc == RREF_ERR_PENDING) {
         rri_call_expire(calls, future);
         rc = rri_progress_wait(calls->progress, &future->event, RRI_NEVER);

@@ -18,6 +18,7 @@ typedef struct rri_calls rri_calls;
 typedef struct rri_actor {
     rri_lock lock;
     bool busy;                          /* an exclusive call runs or is about to */
+    uint64_t waits_for;                 /* call of this rank that the running one waits for, or 0 */
     rref_call *first, *last;            /* waiting */
 } rri_actor;
 
@@ -48,8 +49,11 @@ struct rref_call {
     const char *class_name, *method_name;
     int peer;
     uint64_t id, created;               /* future on the caller; handle that a creation's answer carries */
+    const rri_ancestor *ancestors;      /* in the message, or above on the stack: the calls for which it is made */
+    unsigned ancestor_count;
     atomic_uint parts;                  /* a: the handler, and data that has still to leave */
     bool oneway, creation, ready;
+    bool aside;                         /* left its object's queue: a method there waits for what this one is made for */
     bool untidy;                        /* views or copies are to be freed */
     bool kept;                          /* holds a count of its buffer */
     bool direct;                        /* runs in the caller's thread, which takes its results */
@@ -143,6 +147,8 @@ void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffe
 /* A call made up by the higher floor (a destructor): enters the actor's queue like any other. */
 rref_call *rri_call_new(rri_calls *calls);
 void rri_call_enter(rref_call *call);
+/* The call fails before its method has run. */
+void rri_call_fail_early(rref_call *call, int code, const char *why);
 /* Free a call that was not entered. */
 void rri_call_end(rref_call *call);
 

@@ -25,10 +25,24 @@ static int direct_results(rref_call *c, const rref_value *outputs, size_t count)
     return rc;
 }
 
+/* Made by a method, which waits for it. */
+static int run_nested(rref_call *c)
+{
+    rri_ancestor ancestors[RRI_ANCESTORS];
+    rri_exec_name(c);
+    c->ancestors = ancestors;
+    c->ancestor_count = rri_exec_ancestors(ancestors);
+    rri_exec_waits_for(c->id);
+    int outcome = rri_exec_run(c);
+    rri_exec_waits_for(0);
+    c->ancestor_count = 0;
+    return outcome;
+}
+
 static int run_direct(rref_call *c, const rref_value *outputs, size_t count)
 {
     bool was = rri_progress_inline(c->flags & RREF_INLINE);
-    int outcome = rri_exec_run(c);
+    int outcome = rri_exec_nested() ? run_nested(c) : rri_exec_run(c);
     rri_progress_inline(was);
     if (c->failed) outcome = c->failed;
     if (c->deferred) {

@@ -50,6 +50,7 @@ static const status_text errors[] = {
     { "RREF_ERR_TOO_DEEP", "too many blocked handlers" },
     { "RREF_ERR_WEIGHT", "the reference's weight is used up, it cannot be shared until it is refilled" },
     { "RREF_ERR_BLOCKING", "blocking is not allowed here" },
+    { "RREF_ERR_REENTRANT", "the object waits for the very call that this one is made for" },
 };
 static const status_text pending = { "RREF_PENDING", "the answer comes later" };
 static const status_text user = { "RREF_ERR_USER", "an error of the application" };

@@ -29,23 +29,38 @@ static bool expired(const rref_call *c)
     return c->deadline != RRI_NEVER && rri_now() > c->deadline;
 }
 
-static _Thread_local struct { bool limited; int64_t deadline; } self;   /* of the call whose method this thread runs */
+static _Thread_local rref_call *current;    /* whose method this thread runs */
 
-int64_t rri_exec_deadline(void) { return self.limited ? self.deadline : RRI_NEVER; }
+int64_t rri_exec_deadline(void) { return current ? current->deadline : RRI_NEVER; }
+
+void rri_exec_name(rref_call *c)
+{
+    static _Atomic uint64_t last = UINT64_C(1) << 32;
+    if (!c->id) c->id = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+}
+
+bool rri_exec_nested(void) { return current != NULL; }
+
+unsigned rri_exec_ancestors(rri_ancestor list[RRI_ANCESTORS])
+{
+    unsigned n = 0;
+    if (!current || current->oneway) return 0;      /* nobody waits for a one-way call */
+    rri_exec_name(current);
+    list[n++] = (rri_ancestor){ current->id, (uint32_t)current->peer, 0 };
+    for (unsigned i = 0; i < current->ancestor_count && n < RRI_ANCESTORS; i++) list[n++] = current->ancestors[i];
+    return n;
+}
 
 int rri_exec_run(rref_call *c)
 {
     if (c->failed) return c->failed;
     if (expired(c)) return rri_fail(RREF_ERR_TIMEOUT, "the call's time was over before it could start");
-    bool was_limited = self.limited;
-    int64_t was = self.deadline;
-    self.limited = c->deadline != RRI_NEVER;
-    self.deadline = c->deadline;
+    rref_call *outer = current;
+    current = c;
     rri_progress_depth(1);
     int outcome = c->run(c);
     rri_progress_depth(-1);
-    self.limited = was_limited;
-    self.deadline = was;
+    current = outer;
     return outcome;
 }
 
@@ -131,6 +146,63 @@ static void keep(rref_call *c)
     c->kept = true;
 }
 
+/* ---- calls made for what their object waits for */
+
+/* Whether it is the call of this rank with that id, or made for it. */
+static bool made_for(const rref_call *c, uint64_t id)
+{
+    if (id && c->id == id && c->peer == c->calls->rank) return true;
+    for (unsigned i = 0; id && i < c->ancestor_count; i++)
+        if (c->ancestors[i].id == id && (int)c->ancestors[i].rank == c->calls->rank) return true;
+    return false;
+}
+
+/* Its turn would not come. The actor's lock is held; returns whether it can be submitted now. */
+static bool set_aside(rref_call *c)
+{
+    c->aside = true;
+    c->flags |= RREF_CONCURRENT;
+    rri_call_fail_early(c, RREF_ERR_REENTRANT, "the object waits for a call that this one is made for");
+    return c->ready;
+}
+
+void rri_exec_waits_for(uint64_t id)
+{
+    rref_call *own = current, *ready = NULL;
+    if (!own || !own->actor || concurrent(own)) return;
+    rri_actor *a = own->actor;
+    rri_lock_take(&a->lock);
+    a->waits_for = id;
+    a->last = NULL;
+    for (rref_call **at = &a->first, *c; (c = *at);) {
+        if (!made_for(c, id)) {
+            a->last = c;
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        if (!set_aside(c)) continue;
+        c->next = ready;
+        ready = c;
+    }
+    rri_lock_give(&a->lock);
+    for (rref_call *c; (c = ready);) {
+        ready = c->next;
+        submit(c);
+    }
+}
+
+int rri_exec_wait(rri_future *f, int64_t deadline)
+{
+    if (!current || rri_event_done(&f->event)) return rri_progress_wait(f->all->progress, &f->event, deadline);
+    rri_exec_waits_for(rri_future_handle(f));
+    int rc = rri_progress_wait(f->all->progress, &f->event, deadline);
+    rri_exec_waits_for(0);
+    return rc;
+}
+
+/* ---- arrival */
+
 rri_verdict rri_exec_enter(rref_call *c, bool here)
 {
     rri_actor *a = c->actor;
@@ -138,10 +210,12 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     if (!at_once) keep(c);
     rri_lock_take(&a->lock);
     bool start = !a->first && c->ready && (concurrent(c) || !a->busy);
+    bool aside = !start && made_for(c, a->waits_for), refused = aside && set_aside(c);
     if (!start && at_once) keep(c);
-    if (!start) append(a, c);
-    else if (!concurrent(c)) a->busy = true;
+    if (!start && !aside) append(a, c);
+    else if (start && !concurrent(c)) a->busy = true;
     rri_lock_give(&a->lock);
+    if (refused) submit(c);
     if (!start) return RRI_DONE;
     if ((here && !(c->flags & RREF_WORKER)) || (c->flags & RREF_INLINE)) return run_here(c);
     submit(c);
@@ -167,7 +241,9 @@ void rri_exec_ready(rref_call *c)
     rri_actor *a = c->actor;
     rri_lock_take(&a->lock);
     c->ready = true;
+    bool aside = c->aside;
     rri_lock_give(&a->lock);
+    if (aside) submit(c);
     for (rref_call *now; (now = startable(a));) submit(now);
 }
 

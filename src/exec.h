@@ -16,6 +16,17 @@ void rri_exec_free(rref_call *call);
 int rri_exec_run(rref_call *call);
 /* When the time of the call whose method the calling thread runs is over: that of the calls it makes, too. */
 int64_t rri_exec_deadline(void);
+/* A call without a future on its caller gets a number as its id: below all handles, above all sites. */
+void rri_exec_name(rref_call *call);
+/* Whether the calling thread runs a method. */
+bool rri_exec_nested(void);
+/* The calls for which the calling thread makes another one now: that whose method it runs, and its ancestors. */
+unsigned rri_exec_ancestors(rri_ancestor list[RRI_ANCESTORS]);
+/* The method that the calling thread runs waits for a call of this rank (0: no longer). Requests for its object that are
+ * made for that call would wait for ever: they fail with REENTRANT. */
+void rri_exec_waits_for(uint64_t id);
+/* rri_progress_wait for a future, saying so. */
+int rri_exec_wait(rri_future *future, int64_t deadline);
 /* Answer a call whose user code has returned `outcome`. */
 void rri_exec_answer(rref_call *call, int outcome);
 

@@ -3,6 +3,7 @@
  * read by anybody. */
 #include "future.h"
 #include "error.h"
+#include "exec.h"
 #include "fork.h"
 
 #include <limits.h>
@@ -309,7 +310,7 @@ int rref_wait(rref_future future, double timeout)
     if (rri_event_done(&f->event)) return outcome(f);
     int rc = deadline_of(timeout, &deadline);
     if (rc) return rc;
-    rc = rri_progress_wait(f->all->progress, &f->event, deadline);
+    rc = rri_exec_wait(f, deadline);
     if (rc == RREF_OK) return outcome(f);
     if (rc == RREF_ERR_PENDING) rri_fail(rc, "still pending when the wait's time was over");
     if (rc == RREF_ERR_FINALIZED) rri_fail(rc, "the context ended during the wait");

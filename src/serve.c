@@ -140,8 +140,7 @@ void rri_exec_answer(rref_call *c, int outcome)
     if (outcome < 0) answer_error(c, rri_error_last());
 }
 
-/* The call fails before its method has run. */
-static void fail_early(rref_call *c, int code, const char *why)
+void rri_call_fail_early(rref_call *c, int code, const char *why)
 {
     c->failed = code;
     c->error = calloc(1, sizeof *c->error);
@@ -153,13 +152,23 @@ static void arguments_landed(void *arg, bool whole)
     rref_call *c = arg;
     rri_segment segments[RRI_TYPES_MAX];
     if (!whole) {
-        fail_early(c, RREF_ERR_CANCELLED, "the caller withdrew the call's data");
+        rri_call_fail_early(c, RREF_ERR_CANCELLED, "the caller withdrew the call's data");
     } else {
         rri_payload_segments(c->in, c->payload, c->landing, segments);
         if (rri_segments_check(c->in, c->payload, segments))
-            fail_early(c, RREF_ERR_PROTOCOL, "the call's data cannot be decoded");
+            rri_call_fail_early(c, RREF_ERR_PROTOCOL, "the call's data cannot be decoded");
     }
     rri_exec_ready(c);
+}
+
+/* The calls for which it is made: bytes that they take in front of the payload, or 0 if they cannot be read. */
+static size_t take_ancestors(rref_call *c, const rri_ancestor *list, size_t bytes)
+{
+    size_t room = bytes / sizeof *list;
+    if (!room || list->id > RRI_ANCESTORS || list->id >= room) return 0;
+    c->ancestors = list + 1;
+    c->ancestor_count = (unsigned)list->id;
+    return (1 + c->ancestor_count) * sizeof *list;
 }
 
 /* Take the arguments: in place, or start the transfer of what lies beside the message. */
@@ -173,6 +182,11 @@ static int take_arguments(rref_call *c, const rri_record *r)
     if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
     if (r->kind == RRI_CREATE) head += rri_round16(sizeof(uint64_t) + r->method);
     if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
+    if (r->flags & RRI_FLAG_NESTED) {
+        size_t nested = take_ancestors(c, (const void *)((const char *)r + head), r->bytes - head);
+        if (!nested) return rri_fail(RREF_ERR_PROTOCOL, "the request's ancestors cannot be read");
+        head += nested;
+    }
     c->payload = (const char *)r + head;
     c->bytes = r->bytes - head;
     int rc = rri_payload_check(c->in, c->payload, c->bytes, &p);

@@ -38,7 +38,8 @@ typedef enum rri_record_kind {
 enum {
     RRI_FLAG_ONEWAY = 1,        /* no reply but a failure; call holds the number of the call site */
     RRI_FLAG_BULK = 2,          /* data beside the message: rri_bulk_note stands between record and body */
-    RRI_FLAG_CREATION = 4       /* of a failure: the creation failed */
+    RRI_FLAG_CREATION = 4,      /* of a failure: the creation failed */
+    RRI_FLAG_NESTED = 8         /* of a call: rri_ancestors stand in front of the payload */
 };
 
 typedef struct rri_record {
@@ -54,6 +55,13 @@ typedef struct rri_bulk_note {
     uint64_t transfer;          /* handle on the sender */
     uint64_t bytes;             /* of the landing area */
 } rri_bulk_note;
+
+/* The calls for which another one is made, nearest first. The first entry's id says how many follow. */
+typedef struct rri_ancestor {
+    uint64_t id;                /* on its caller */
+    uint32_t rank, reserved;
+} rri_ancestor;
+enum { RRI_ANCESTORS = 16 };
 
 /* Body of a failure: fixed part of rref_error, then the strings with their 0: host, where, text. */
 typedef struct rri_failure {

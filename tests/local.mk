@@ -27,6 +27,7 @@ MPI_TESTS = \
 	tests/mpi/deferred \
 	tests/mpi/frame \
 	tests/mpi/futures \
+	tests/mpi/nesting \
 	tests/mpi/objects \
 	tests/mpi/proxies \
 	tests/mpi/ready

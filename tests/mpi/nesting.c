@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Methods that call back to the object whose method waits for them, directly and over other ranks: found at once. */
+#include <mpi.h>
+#include <rref.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "check.h"
+
+#define OK CHECK_OK
+#define GIVES CHECK_GIVES
+
+enum { HOW_SYNC, HOW_ASYNC, HOW_POST };
+
+static rref_context *ctx;
+static atomic_int leaves, announced;
+static int next, after;                 /* the ranks behind this one */
+
+static int create(rref_call *c, void **self)
+{
+    (void)c;
+    *self = malloc(1);
+    return *self ? RREF_OK : RREF_ERR_NO_MEMORY;
+}
+
+static int leaf(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    atomic_fetch_add(&leaves, 1);
+    return RREF_OK;
+}
+
+/* How a call of `target` from inside a method ended. */
+static int call_leaf(rref target, int how)
+{
+    if (how == HOW_POST) return rref_post(target, "leaf");
+    if (how == HOW_SYNC) return rref_sync(target, "leaf");
+    rref_future f = rref_async(target, "leaf");
+    int rc = rref_wait(f, RREF_FOREVER);
+    rref_future_release(f);
+    return rc;
+}
+
+static int back(rref_call *c, void *self)
+{
+    (void)self;
+    return rref_return_i64(c, call_leaf(rref_arg_ref(c, 0), (int)rref_arg_i64(c, 1)));
+}
+
+/* Asks the object given to call this one back. */
+static int there_and_back(rref_call *c, void *self)
+{
+    int64_t got = 1;
+    (void)self;
+    int rc = rref_sync(rref_arg_ref(c, 0), "back", rref_arg_ref(c, 1), rref_arg_i64(c, 2), rref_out(&got));
+    return rc ? rc : rref_return_i64(c, got);
+}
+
+/* The same over one more object. */
+static int further(rref_call *c, void *self)
+{
+    int64_t got = 1;
+    (void)self;
+    int rc = rref_sync(rref_arg_ref(c, 0), "there_and_back", rref_arg_ref(c, 1), rref_arg_ref(c, 2), HOW_SYNC, rref_out(&got));
+    return rc ? rc : rref_return_i64(c, got);
+}
+
+/* Calls back at once, and says so behind that request. */
+static int back_then_say(rref_call *c, void *self)
+{
+    rref_future f = rref_async(rref_arg_ref(c, 0), "leaf");
+    (void)self;
+    rref_post(rref_root(ctx, rref_owner(rref_arg_ref(c, 0))), "said");
+    int rc = rref_wait(f, RREF_FOREVER);
+    rref_future_release(f);
+    return rref_return_i64(c, rc);
+}
+
+static bool has_said(void *arg)
+{
+    (void)arg;
+    return atomic_load(&announced) > 0;
+}
+
+/* Waits only when the call for this object is in its queue already. */
+static int wait_late(rref_call *c, void *self)
+{
+    int64_t got = 1;
+    (void)self;
+    rref_future f = rref_async(rref_arg_ref(c, 0), "back_then_say", rref_arg_ref(c, 1));
+    if (!check_until(has_said, NULL, 20)) return RREF_ERR_USER;
+    int rc = rref_wait(f, RREF_FOREVER);
+    if (rc == RREF_OK) rc = rref_get(f, rref_out(&got));
+    rref_future_release(f);
+    return rc ? rc : rref_return_i64(c, got);
+}
+
+static int said(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    atomic_store(&announced, 1);
+    return RREF_OK;
+}
+
+static const rref_method methods[] = {
+    RREF_METHOD("leaf", "", leaf, 0),
+    RREF_METHOD("back", "ref, i64 -> i64", back, 0),
+    RREF_METHOD("there_and_back", "ref, ref, i64 -> i64", there_and_back, 0),
+    RREF_METHOD("further", "ref, ref, ref -> i64", further, 0),
+    RREF_METHOD("back_then_say", "ref -> i64", back_then_say, 0),
+    RREF_METHOD("wait_late", "ref, ref -> i64", wait_late, 0),
+    RREF_METHODS_END
+};
+static const rref_class node = RREF_CLASS("node", "", create, free, methods);
+static const rref_class *const classes[] = { &node, NULL };
+static const rref_method functions[] = { RREF_METHOD("said", "", said, RREF_INLINE), RREF_METHODS_END };
+
+static bool begin(void)
+{
+    atomic_store(&leaves, 0);
+    atomic_store(&announced, 0);
+    OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions }, &ctx));
+    if (!ctx) return false;
+    next = (rref_rank(ctx) + 1) % rref_size(ctx);
+    after = (next + 1) % rref_size(ctx);
+    return true;
+}
+
+static void end(void) { OK(rref_finalize(&ctx)); }
+
+/* One object on each rank behind this one; on few ranks some of them share one. */
+static void with_objects(void (*run)(rref a, rref b, rref c))
+{
+    if (!begin()) return;
+    rref a = rref_create(ctx, next, "node"), b = rref_create(ctx, after, "node"), c = rref_create(ctx, rref_rank(ctx), "node");
+    run(a, b, c);
+    OK(rref_release(a));
+    OK(rref_release(b));
+    OK(rref_release(c));
+    end();
+}
+
+static void in_every_way(rref a, rref b, rref c)
+{
+    int64_t got = 0;
+    for (int how = HOW_SYNC; how <= HOW_ASYNC; how++) {
+        OK(rref_sync(a, "there_and_back", b, a, how, rref_out(&got)));
+        CU_ASSERT_EQUAL(got, RREF_ERR_REENTRANT);
+    }
+    OK(rref_sync(a, "further", b, c, a, rref_out(&got)));
+    CU_ASSERT_EQUAL(got, RREF_ERR_REENTRANT);
+    OK(rref_sync(a, "leaf"));
+}
+
+static void calls_back(void) { with_objects(in_every_way); }
+
+static void on_one_rank_run(rref a, rref b, rref c)
+{
+    int64_t got = 0;
+    (void)a, (void)b;
+    rref d = rref_create(ctx, rref_rank(ctx), "node");
+    OK(rref_sync(c, "there_and_back", d, c, HOW_SYNC, rref_out(&got)));
+    CU_ASSERT_EQUAL(got, RREF_ERR_REENTRANT);
+    OK(rref_sync(c, "there_and_back", d, d, HOW_SYNC, rref_out(&got)));
+    CU_ASSERT_EQUAL(got, RREF_ERR_REENTRANT);
+    OK(rref_release(d));
+}
+
+static void on_one_rank(void) { with_objects(on_one_rank_run); }
+
+/* A one-way call has nobody who waits for it: it takes its turn. */
+static void one_way_run(rref a, rref b, rref c)
+{
+    int64_t got = 1;
+    (void)c;
+    OK(rref_sync(a, "there_and_back", b, a, HOW_POST, rref_out(&got)));
+    CU_ASSERT_EQUAL(got, RREF_OK);
+}
+
+static void one_way(void)
+{
+    with_objects(one_way_run);
+    CU_ASSERT_EQUAL(atomic_load(&leaves), 1);   /* of the rank before, by the end */
+}
+
+static void queued_run(rref a, rref b, rref c)
+{
+    int64_t got = 0;
+    (void)c;
+    OK(rref_sync(a, "wait_late", b, a, rref_out(&got)));
+    CU_ASSERT_EQUAL(got, RREF_ERR_REENTRANT);
+}
+
+static void queued(void) { with_objects(queued_run); }
+
+/* Calls of others wait their turn meanwhile. */
+static void siblings_run(rref a, rref b, rref c)
+{
+    rref_future sibling[20], chain = rref_async(a, "there_and_back", b, a, HOW_SYNC);
+    int64_t got = 0;
+    (void)c;
+    for (int i = 0; i < 20; i++) sibling[i] = rref_async(a, "leaf");
+    OK(rref_wait_all(sibling, 20, RREF_FOREVER));
+    OK(rref_wait(chain, RREF_FOREVER));
+    OK(rref_get(chain, rref_out(&got)));
+    CU_ASSERT_EQUAL(got, RREF_ERR_REENTRANT);
+    for (int i = 0; i < 20; i++) OK(rref_future_release(sibling[i]));
+    OK(rref_future_release(chain));
+}
+
+static void siblings(void)
+{
+    with_objects(siblings_run);
+    CU_ASSERT_EQUAL(atomic_load(&leaves), 20);
+}
+
+static const check_case cases[] = {
+    { "calls_back", calls_back },
+    { "on_one_rank", on_one_rank },
+    { "one_way", one_way },
+    { "queued", queued },
+    { "siblings", siblings },
+    CHECK_END
+};
+
+int main(int argc, char **argv) { return check_mpi_main(argc, argv, "nesting", cases); }
