@@ -53,6 +53,7 @@ struct rref_call {
     unsigned ancestor_count;
     atomic_uint parts;                  /* a: the handler, and data that has still to leave */
     bool oneway, creation, ready;
+    bool ungranted;                     /* its data was offered, and may come when it is at the head of its queue */
     bool aside;                         /* left its object's queue: a method there waits for what this one is made for */
     bool untidy;                        /* views or copies are to be freed */
     bool kept;                          /* holds a count of its buffer */
@@ -62,6 +63,7 @@ struct rref_call {
     rri_buffer *buffer;
     const void *payload;
     size_t bytes;
+    const rri_bulk_note *offered;       /* in the message */
     void *landing;                      /* bulk arguments */
     size_t landing_bytes;               /* of it, when it goes back to the landings; else it is malloc'ed */
     rref *taken;                        /* references among the arguments, released after the handler */
@@ -102,11 +104,12 @@ struct rri_calls {
     rri_futures futures;
     rri_calls_up up;
     rref_context *context;
-    size_t eager;
+    size_t eager, landing_limit;
     int rank;
     rri_lock lock;
     rref_call *free;                    /* calls kept for reuse */
     rri_landings landings;
+    atomic_size_t landed;               /* a: bytes of arguments in landing areas */
     const char **site;                  /* call sites of one-way calls, by number */
     unsigned sites;
     _Atomic uint64_t out, in, direct, served, refused, oneway_failures;     /* a: served counts records */
@@ -147,6 +150,8 @@ void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffe
 /* A call made up by the higher floor (a destructor): enters the actor's queue like any other. */
 rref_call *rri_call_new(rri_calls *calls);
 void rri_call_enter(rref_call *call);
+/* Have the data of a call come that was left ungranted. */
+void rri_call_grant(rref_call *call);
 /* The call fails before its method has run. */
 void rri_call_fail_early(rref_call *call, int code, const char *why);
 /* Free a call that was not entered. */

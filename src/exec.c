@@ -81,14 +81,23 @@ static void submit(rref_call *c)
     rri_progress_submit(c->calls->progress, &c->job);
 }
 
+/* The call that has come to the head of the queue without its data: that may come now. The actor's lock is held. */
+static rref_call *ungranted_head(rri_actor *a)
+{
+    rref_call *c = a->first && a->first->ungranted ? a->first : NULL;
+    if (c) c->ungranted = false;
+    return c;
+}
+
 /* The next exclusive call to run, which keeps the object busy; concurrent ones before it are started on the way. */
 static rref_call *next(rri_actor *a)
 {
     for (;;) {
         rri_lock_take(&a->lock);
-        rref_call *c = a->first && a->first->ready ? pop(a) : NULL;
+        rref_call *c = a->first && a->first->ready ? pop(a) : NULL, *head = ungranted_head(a);
         if (!c) a->busy = false;
         rri_lock_give(&a->lock);
+        if (head) rri_call_grant(head);
         if (!c || !concurrent(c)) return c;
         submit(c);
     }
@@ -157,13 +166,21 @@ static bool made_for(const rref_call *c, uint64_t id)
     return false;
 }
 
-/* Its turn would not come. The actor's lock is held; returns whether it can be submitted now. */
+/* Its turn would not come. The actor's lock is held; returns whether go_aside is due, without it. */
 static bool set_aside(rref_call *c)
 {
     c->aside = true;
     c->flags |= RREF_CONCURRENT;
     rri_call_fail_early(c, RREF_ERR_REENTRANT, "the object waits for a call that this one is made for");
-    return c->ready;
+    return c->ready || c->ungranted;
+}
+
+static void go_aside(rref_call *c)
+{
+    bool ungranted = c->ungranted;
+    c->ungranted = false;
+    if (ungranted) rri_call_grant(c);
+    else submit(c);
 }
 
 void rri_exec_waits_for(uint64_t id)
@@ -188,7 +205,7 @@ void rri_exec_waits_for(uint64_t id)
     rri_lock_give(&a->lock);
     for (rref_call *c; (c = ready);) {
         ready = c->next;
-        submit(c);
+        go_aside(c);
     }
 }
 
@@ -214,8 +231,10 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     if (!start && at_once) keep(c);
     if (!start && !aside) append(a, c);
     else if (start && !concurrent(c)) a->busy = true;
+    rref_call *head = ungranted_head(a);
     rri_lock_give(&a->lock);
-    if (refused) submit(c);
+    if (head) rri_call_grant(head);
+    if (refused) go_aside(c);
     if (!start) return RRI_DONE;
     if ((here && !(c->flags & RREF_WORKER)) || (c->flags & RREF_INLINE)) return run_here(c);
     submit(c);
@@ -232,7 +251,9 @@ static rref_call *startable(rri_actor *a)
         pop(a);
         if (!concurrent(c)) a->busy = true;
     }
+    rref_call *head = ungranted_head(a);
     rri_lock_give(&a->lock);
+    if (head) rri_call_grant(head);
     return start ? c : NULL;
 }
 

@@ -228,6 +228,7 @@ static int open_calls(rref_context *ctx)
     calls->up = (rri_calls_up){ find, look, release, control, created, rri_context_unread, rri_reference_drop, ctx };
     calls->context = ctx;
     calls->eager = (size_t)ctx->settings.eager;
+    calls->landing_limit = (size_t)ctx->settings.landing_limit;
     calls->rank = rri_link_rank(ctx->link);
     calls->site = calloc(RRI_SITES, sizeof *calls->site);
     rri_futures *f = &calls->futures;

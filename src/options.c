@@ -64,6 +64,8 @@ static const option options[] = {
       .help = "queued to a rank by those who may not wait; more fails the call" },
     { "RREF_PARK_LIMIT", FIELD(park_limit), SIZE, 64 * MIB, RANGE(4 * KIB, 1024 * GIB), .unit = "bytes",
       .help = "requests kept at the owner until they can run" },
+    { "RREF_LANDING_LIMIT", FIELD(landing_limit), SIZE, 256 * MIB, RANGE(0, 1024 * GIB), .unit = "bytes",
+      .help = "large arguments received ahead of their calls" },
     { "RREF_WORKERS", FIELD(workers), NUMBER, 0, RANGE(1, 1024), SPECIAL("auto", 0),
       .help = "methods that compute at a time" },
     { "RREF_MAX_BLOCKED", FIELD(max_blocked), NUMBER, 1000, RANGE(0, 100000),

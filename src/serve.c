@@ -37,8 +37,12 @@ void rri_exec_free(rref_call *c)
     free(c->taken);
     free(c->error);
     if (c->deferred) rri_future_drop(c->deferred);
-    if (c->landing_bytes) rri_landing_give(&calls->landings, c->landing, c->landing_bytes);
-    else free(c->landing);
+    if (c->landing_bytes) {
+        atomic_fetch_sub(&calls->landed, c->landing_bytes);
+        rri_landing_give(&calls->landings, c->landing, c->landing_bytes);
+    } else {
+        free(c->landing);
+    }
     for (unsigned i = 0; c->untidy && i < RRI_TYPES_MAX; i++) free(c->copies[i]);
     for (unsigned i = 0; i < c->owned_count; i++) c->owned_free[i](c->owned[i]);
     if (c->kept) rri_buffer_drop(c->buffer);
@@ -171,11 +175,32 @@ static size_t take_ancestors(rref_call *c, const rri_ancestor *list, size_t byte
     return (1 + c->ancestor_count) * sizeof *list;
 }
 
+/* Ahead of their calls arguments are received up to a limit, and always for the call at the head of an object's queue: so
+ * memory is bounded, and no call waits for another object's. */
+static bool must_wait(const rri_calls *calls, size_t bytes)
+{
+    size_t landed = atomic_load_explicit(&calls->landed, memory_order_relaxed);
+    return landed && landed + bytes > calls->landing_limit;
+}
+
+static int accept_arguments(rref_call *c, size_t bytes)
+{
+    rri_segment segments[RRI_TYPES_MAX];
+    c->landing_bytes = bytes;
+    c->landing = rri_landing_take(&c->calls->landings, &c->landing_bytes);
+    if (!c->landing) {
+        c->landing_bytes = 0;
+        return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", bytes);
+    }
+    atomic_fetch_add(&c->calls->landed, c->landing_bytes);
+    unsigned n = rri_payload_segments(c->in, c->payload, c->landing, segments);
+    return rri_transfer_accept(c->calls->transfers, c->peer, c->offered->transfer, segments, n, arguments_landed, c);
+}
+
 /* Take the arguments: in place, or start the transfer of what lies beside the message. */
 static int take_arguments(rref_call *c, const rri_record *r)
 {
     rri_packing p;
-    rri_segment segments[RRI_TYPES_MAX];
     bool bulk = r->flags & RRI_FLAG_BULK;
     size_t head = sizeof *r + (bulk ? sizeof(rri_bulk_note) : 0);
     const rri_bulk_note *note = (const void *)(r + 1);
@@ -193,12 +218,20 @@ static int take_arguments(rref_call *c, const rri_record *r)
     if (rc) c->payload = NULL;
     if (rc == RREF_OK && (p.segments > 0) != bulk) rc = rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
     if (rc || !bulk) return rc;
-    c->landing_bytes = p.bulk;
-    c->landing = rri_landing_take(&c->calls->landings, &c->landing_bytes);
-    if (!c->landing) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", p.bulk);
-    unsigned n = rri_payload_segments(c->in, c->payload, c->landing, segments);
+    c->offered = note;
     c->ready = false;
-    return rri_transfer_accept(c->calls->transfers, c->peer, note->transfer, segments, n, arguments_landed, c);
+    c->ungranted = must_wait(c->calls, p.bulk);
+    return c->ungranted ? RREF_OK : accept_arguments(c, p.bulk);
+}
+
+void rri_call_grant(rref_call *c)
+{
+    rri_packing p;
+    rri_payload_check(c->in, c->payload, c->bytes, &p);     /* again, for its size */
+    if (accept_arguments(c, p.bulk) == RREF_OK) return;
+    rri_transfer_refuse(c->calls->transfers, c->peer, c->offered->transfer);
+    rri_call_fail_early(c, rri_error_last()->code, rri_error_last()->text);
+    rri_exec_ready(c);
 }
 
 static void refuse(rref_call *c, const rri_record *r)

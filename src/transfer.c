@@ -155,21 +155,33 @@ void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
         rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
 }
 
+static void set_tag(rri_transfers *t, uint16_t tag, landing *l)
+{
+    rri_lock_take(&t->lock);
+    t->by_tag[tag] = l;
+    rri_lock_give(&t->lock);
+}
+
 static void landed(rri_moving *moving)
 {
     landing *l = (landing *)(void *)moving;
-    l->all->by_tag[l->tag] = NULL;
+    set_tag(l->all, l->tag, NULL);
     l->done(l->arg, !l->withdrawn);
     free(l);
 }
 
-static uint16_t free_tag(rri_transfers *t)
+/* A tag that no data uses; 0 if there is none. Data is accepted by any thread. */
+static uint16_t take_tag(rri_transfers *t, landing *l)
 {
-    for (unsigned tries = 1; tries < TAGS; tries++) {
+    uint16_t tag = 0;
+    rri_lock_take(&t->lock);
+    for (unsigned tries = 1; tries < TAGS && !tag; tries++) {
         t->tag = (uint16_t)(t->tag % (TAGS - 1) + 1);
-        if (!t->by_tag[t->tag]) return t->tag;
+        if (!t->by_tag[t->tag]) tag = t->tag;
     }
-    return 0;
+    if (tag) t->by_tag[tag] = l;
+    rri_lock_give(&t->lock);
+    return tag;
 }
 
 int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_segment *segments, unsigned count,
@@ -177,18 +189,21 @@ int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_s
 {
     void *data[RRI_TYPES_MAX];
     size_t bytes[RRI_TYPES_MAX];
-    uint16_t tag = free_tag(t);
-    landing *l = tag ? malloc(sizeof *l) : NULL;
-    if (!l) return rri_fail(RREF_ERR_NO_MEMORY, "no memory (or tag) to receive bulk data from rank %d", peer);
+    landing *l = malloc(sizeof *l);
+    uint16_t tag = l ? take_tag(t, l) : 0;
+    if (!tag) {
+        free(l);
+        return rri_fail(RREF_ERR_NO_MEMORY, "no memory (or tag) to receive bulk data from rank %d", peer);
+    }
     *l = (landing){ .moving.done = landed, .all = t, .peer = peer, .tag = tag, .done = done, .arg = arg };
     size_t sum = split(segments, count, data, bytes);
     int rc = rri_link_data_receive(t->link, &l->moving, peer, tag, data, bytes, count);
     if (rc) {
+        set_tag(t, tag, NULL);
         free(l);
         return rc;
     }
     atomic_fetch_add(&t->in, sum);
-    t->by_tag[tag] = l;
     answer(t, peer, RRI_GRANT, handle, tag);
     return RREF_OK;
 }

@@ -10,7 +10,7 @@
 #define OK CHECK_OK
 #define GIVES CHECK_GIVES
 
-enum { MANY = 5, TAG = 7 };
+enum { MANY = 5, TAG = 7, LARGE = 32768, FLOOD = 40 };
 
 static MPI_Comm own;                    /* the application's */
 static atomic_int computes;             /* stop computing when 0 */
@@ -61,6 +61,25 @@ static int twice(rref_call *c, void *self)
     return rref_return_i64(c, 2 * rref_arg_i64(c, 0));
 }
 
+/* All elements of an argument are the same. */
+static int first_if_equal(rref_call *c, void *self)
+{
+    size_t n;
+    const double *x = rref_arg_f64s(c, 0, &n);
+    (void)self;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] < x[0] || x[i] > x[0]) return rref_fail(c, RREF_ERR_SHAPE, "element %zu", i);
+    return rref_return_f64(c, n == LARGE ? x[0] : -1);
+}
+
+static int received(rref_call *c, void *self)
+{
+    rref_statistics s;
+    (void)self;
+    int rc = rref_stats(rref_call_context(c), &s);
+    return rc ? rc : rref_return_u64(c, s.bulk_in);
+}
+
 static int create(rref_call *c, void **self)
 {
     (void)c;
@@ -72,6 +91,7 @@ static const rref_method functions[] = {
     RREF_METHOD("stop_computing", "", stop_computing, 0),
     RREF_METHOD("open_gate", "i64", open_gate, 0),
     RREF_METHOD("twice", "i64 -> i64", twice, 0),
+    RREF_METHOD("received", "-> u64", received, RREF_INLINE),
     RREF_METHOD("quick_twice", "i64 -> i64", twice, RREF_INLINE),
     RREF_METHODS_END
 };
@@ -79,6 +99,7 @@ static const rref_method methods[] = {
     RREF_METHOD("stick_everywhere", "", stick_everywhere, 0),
     RREF_METHOD("stick_in_lock", "", stick_in_lock, 0),
     RREF_METHOD("twice", "i64 -> i64", twice, 0),
+    RREF_METHOD("first_if_equal", "f64[] -> f64", first_if_equal, 0),
     RREF_METHODS_END
 };
 static const rref_class sticky = RREF_CLASS("sticky", "", create, free, methods);
@@ -177,9 +198,45 @@ static void many_in_locks(void)
     end();
 }
 
+/* Large arguments for an object that is busy: received up to the limit, and for one call more. Others get theirs. */
+static void memory_is_bounded(void)
+{
+    double *x = malloc(LARGE * sizeof *x), got = 0;
+    rref_future f[FLOOD];
+    uint64_t bytes = 0;
+    setenv("RREF_LANDING_LIMIT", "1M", 1);
+    bool begun = x && begin();
+    unsetenv("RREF_LANDING_LIMIT");
+    if (!begun) return;
+    rref root = rref_root(ctx, next), it = rref_create(ctx, next, "sticky"), other = rref_create(ctx, next, "sticky");
+    rref_future stuck = rref_async(it, "stick_in_lock");
+    for (int k = 0; k < FLOOD; k++) {
+        for (int i = 0; i < LARGE; i++) x[i] = k;
+        f[k] = rref_async(it, "first_if_equal", rref_array(x, LARGE));
+    }
+    OK(rref_sync(root, "received", rref_out(&bytes)));      /* behind all of them */
+    CU_ASSERT_TRUE(bytes >= LARGE * sizeof *x && bytes <= (1 << 20) + LARGE * sizeof *x);
+    OK(rref_sync(other, "first_if_equal", rref_array(x, LARGE), rref_out(&got)));
+    CU_ASSERT_EQUAL(got, FLOOD - 1);
+    OK(rref_sync(root, "open_gate", 1));
+    for (int k = 0; k < FLOOD; k++) {
+        OK(rref_wait(f[k], RREF_FOREVER));
+        OK(rref_get(f[k], rref_out(&got)));
+        CU_ASSERT_EQUAL(got, k);
+        OK(rref_future_release(f[k]));
+    }
+    OK(rref_wait(stuck, RREF_FOREVER));
+    OK(rref_future_release(stuck));
+    OK(rref_release(it));
+    OK(rref_release(other));
+    end();
+    free(x);
+}
+
 static const check_case cases[] = {
     { "one_method_everywhere", one_method_everywhere },
     { "many_in_locks", many_in_locks },
+    { "memory_is_bounded", memory_is_bounded },
     CHECK_END
 };
 

@@ -207,7 +207,7 @@ int main(int argc, char **argv)
     static const char *const variables[] = {
         "RREF_PROGRESS", "RREF_TIMEOUT", "RREF_FINALIZE_TIMEOUT", "RREF_STALL_LIMIT", "RREF_EAGER",
         "RREF_SPIN", "RREF_RING", "RREF_CREDITS", "RREF_QUEUE_LIMIT", "RREF_PARK_LIMIT",
-        "RREF_WORKERS", "RREF_MAX_BLOCKED", "RREF_STACK", "RREF_LOG", NULL
+        "RREF_LANDING_LIMIT", "RREF_WORKERS", "RREF_MAX_BLOCKED", "RREF_STACK", "RREF_LOG", NULL
     };
     for (size_t i = 0; variables[i] != NULL; i++)
         unsetenv(variables[i]);
