@@ -142,8 +142,7 @@ static rri_verdict run_here(rref_call *c)
     bool driver = rri_progress_reclaim(p);
     conclude(c, outcome);
     rref_call *more = finish(c);
-    if (more && driver) submit(more);
-    else if (more) run_job(&more->job);
+    if (more) submit(more);     /* not here: a thread that lost the role is no job, and after a wait nobody would count it out */
     return driver ? RRI_DONE : RRI_LOST;
 }
 
