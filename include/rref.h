@@ -92,6 +92,8 @@ typedef enum rref_status {
     RREF_ERR_WEIGHT = -32,          /**< a reference's weight is used up, it cannot be shared until it is refilled */
     RREF_ERR_BLOCKING = -33,        /**< blocking is not allowed here (inline methods and inline callbacks) */
     RREF_ERR_REENTRANT = -34,       /**< the object waits for the very call that this one is made for */
+    RREF_ERR_NAME_TAKEN = -35,      /**< another object is published under the name */
+    RREF_ERR_NO_NAME = -36,         /**< no object is published under the name */
     RREF_ERR_USER = -1000           /**< first code free for the application */
 } rref_status;
 
@@ -368,6 +370,37 @@ int rref_error_of(rref reference, rref_error *error);
 /** Find a method once. An unknown one gives a bound method whose calls fail with NO_METHOD.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: borrows the reference.  Since: 0.1 */
 rref_method_ref rref_bind(rref reference, const char *method);
+
+/* ---- names ----------------------------------------------------------------------------------------------------- */
+
+/** Publish an object under a name that every rank can look up. The name keeps the object alive until it is withdrawn or
+ *  the context ends.
+ *  @param name  1 to 255 bytes; copied.
+ *  Errors: HANDLE; NAME_TAKEN (says by which object); the reference's own; TIMEOUT.
+ *  Thread: any.  Blocks: until the rank that keeps the name has answered.  Progress: as rref_sync_v.  Owns: the handle
+ *  stays the caller's.  Since: 0.1 */
+int rref_publish(rref reference, const char *name);
+
+/** Find the object that is published under a name.
+ *  @param timeout    seconds to wait for somebody to publish it, RREF_FOREVER or RREF_DEFAULT_TIMEOUT; 0: do not wait.
+ *  @param reference  receives a further handle.
+ *  Errors: NO_NAME (it was not to wait, and there is none); TIMEOUT (nobody published it in time); FINALIZED (the
+ *  context ended first: who waits for a name does not hold up the end).
+ *  Thread: any.  Blocks: until it is found or the timeout.  Progress: as rref_sync_v.  Owns: release the reference with
+ *  rref_release.  Since: 0.1 */
+int rref_lookup(rref_context *context, const char *name, double timeout, rref *reference);
+
+/** rref_lookup as a future of one reference; read it with rref_get and rref_out.
+ *  Errors: found in the future, as rref_lookup. A zero future for a name that is none.
+ *  Thread: any.  Blocks: as rref_async_v.  Progress: inline methods.  Owns: release the future with
+ *  rref_future_release, and each reference read from it.  Since: 0.1 */
+rref_future rref_lookup_async(rref_context *context, const char *name, double timeout);
+
+/** Take a name back; any rank may. References found through it stay good.
+ *  Errors: NO_NAME; TIMEOUT.
+ *  Thread: any.  Blocks: until the rank that keeps the name has answered.  Progress: as rref_sync_v.  Owns: the name's
+ *  hold on the object is gone.  Since: 0.1 */
+int rref_withdraw(rref_context *context, const char *name);
 
 /* ---- calls: use the macros rref_create, rref_sync, rref_async, rref_post further down --------------------------- */
 

@@ -5,7 +5,7 @@
 
 #include "fence.h"
 #include "options.h"
-#include "reference.h"
+#include "service.h"
 
 enum { RRI_REPORTED = 64, RRI_WORKER_NAME = 64 };
 
@@ -27,6 +27,7 @@ struct rref_context {
     rref_class root_class;              /* i: made of options.functions */
     rri_objects objects;
     rri_references references;
+    rri_service service;
     rri_fence fence;
     char (*names)[RRI_WORKER_NAME];         /* i: of each rank */
     uint64_t *root_classes;             /* i */

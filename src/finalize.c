@@ -29,7 +29,6 @@ static bool wait_for(rref_context *ctx, rri_event *event, int64_t deadline, char
 static void destroy_objects(rref_context *ctx)
 {
     rri_event never = { 0 };
-    atomic_store(&ctx->references.closing, true);
     rri_objects_destroy_all(&ctx->objects);
     while (rri_objects_alive(&ctx->objects) > 0) rri_progress_wait(ctx->progress, &never, rri_now() + 1000000);
 }
@@ -53,6 +52,8 @@ static int end(rref_context *ctx)
         rri_log(RRI_LOG_ERROR, "the context did not end: %s", why);
         return rri_fail(RREF_ERR_STALLED, "the context did not end: %s", why);
     }
+    atomic_store(&ctx->references.closing, true);
+    rri_names_end(&ctx->service.names);
     unsigned held = rri_references_report(&ctx->references);
     if (held) rri_log(RRI_LOG_INFO, "%u references were written off", held);
     destroy_objects(ctx);

@@ -260,6 +260,8 @@ static int open_objects(rref_context *ctx, const rref_options *options)
                                         options ? options->functions_self : NULL);
     if (!ctx->objects.root) return RREF_ERR_NO_MEMORY;
     ctx->objects.root->shared = true;
+    rc = rri_service_open(&ctx->service, refs);
+    if (rc) return rc;
     rri_futures_open(&ctx->calls.futures, ctx->number);
     rri_references_open(refs, ctx->number);
     ctx->calls.futures.trade = rri_reference_trade(refs);
@@ -279,6 +281,7 @@ void rri_context_close(rref_context *ctx, bool abandon)
     rri_timers_free(&ctx->timers);
     if (ctx->link) rri_link_close(ctx->link, abandon);
     rri_flow_close(ctx->flow);
+    rri_service_close(&ctx->service);
     rri_classes_free(&ctx->classes);
     free(ctx->names);
     free(ctx->root_classes);

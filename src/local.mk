@@ -63,6 +63,10 @@ RRI_SOURCES = \
 	src/deferred.c \
 	src/object.c \
 	src/object.h \
+	src/service.c \
+	src/service.h \
+	src/name.c \
+	src/name.h \
 	src/fence.c \
 	src/fence.h \
 	src/context.c \

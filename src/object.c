@@ -106,6 +106,7 @@ static rri_object *identified(rri_objects *all, int creator, uint64_t number)
 rri_object *rri_object_of(rri_objects *all, uint64_t address)
 {
     if (address == RRI_ROOT) return all->root;
+    if (address == RRI_SERVICE) return all->service;
     if (!(address & RRI_NAMED)) return rri_table_find(&all->table, address);
     rri_lock_take(&all->lock);
     rri_object *o = identified(all, rri_address_creator(address), rri_address_number(address));
@@ -390,12 +391,15 @@ static bool keep_release(rri_objects *all, const rri_object *o, const rri_record
               : missing(all, &kept, NULL) == RRI_PARK);
 }
 
+/* Objects that are there from the start to the end. */
+static bool lasting(const rri_object *o) { return o && (o == o->all->root || o == o->all->service); }
+
 void rri_object_release(void *up, int peer, const rri_record *record)
 {
     rri_objects *all = up;
     rri_object *o = rri_object_of(all, record->object);
-    if (o != all->root && keep_release(all, o, record)) return;
-    if (!o || o == all->root) {
+    if (!lasting(o) && keep_release(all, o, record)) return;
+    if (!o || lasting(o)) {
         rri_log(RRI_LOG_ERROR, "rank %d released an object that is not there", peer);
         return;
     }
@@ -405,13 +409,13 @@ void rri_object_release(void *up, int peer, const rri_record *record)
 static void destroy_left(void *item, void *arg)
 {
     rri_object *o = item;
-    rri_objects *all = arg;
-    if (o != all->root && atomic_load(&o->state) != RRI_DYING && atomic_exchange(&o->weight, 0)) destroy(o);
+    (void)arg;
+    if (!lasting(o) && atomic_load(&o->state) != RRI_DYING && atomic_exchange(&o->weight, 0)) destroy(o);
 }
 
 void rri_objects_destroy_all(rri_objects *all) { rri_table_each(&all->table, destroy_left, all); }
 
 unsigned rri_objects_alive(rri_objects *all)
 {
-    return atomic_load(&all->table.live) - (all->root != NULL);
+    return atomic_load(&all->table.live) - (all->root != NULL) - (all->service != NULL);
 }

@@ -44,7 +44,7 @@ typedef struct rri_objects {
     rri_table table;
     rri_calls *calls;
     rri_classes *classes;
-    rri_object *root;
+    rri_object *root, *service;             /* not among those that are counted, released or destroyed */
     rri_lock lock;
     rri_object **bucket;                    /* under the lock: by identity */
     size_t buckets, count;

@@ -108,18 +108,25 @@ int rri_reference_error(const rri_reference *r)
     return rri_fail_as(r->creation->outcome, r->creation->error);
 }
 
-/* Root references are uncounted: one handle a rank, made when first asked for; retain and release leave it alone. */
-static rref root(rri_references *all, int rank)
+/* Retain and release leave such a handle alone. */
+rref rri_reference_lasting(rri_references *all, _Atomic uint64_t *place, int rank, uint64_t number, uint64_t address,
+                           const rri_class *klass, uint64_t class_id)
 {
-    uint64_t there = atomic_load(&all->roots[rank]), id = all->root_class[rank];
+    uint64_t there = atomic_load(place);
     if (there) return (rref){ there };
-    rri_reference *r = make(all, rank, rank, 0, RRI_ROOT, rri_class_of_id(all->classes, id), id, 0);
+    rri_reference *r = make(all, rank, rank, number, address, klass, class_id, 0);
     rref mine = handle_of(r);
-    if (r && !atomic_compare_exchange_strong(&all->roots[rank], &there, mine.bits)) {
+    if (r && !atomic_compare_exchange_strong(place, &there, mine.bits)) {
         rri_table_remove(&all->table, r);
         return (rref){ there };
     }
     return mine;
+}
+
+static rref root(rri_references *all, int rank)
+{
+    uint64_t id = all->root_class[rank];
+    return rri_reference_lasting(all, &all->roots[rank], rank, 0, RRI_ROOT, rri_class_of_id(all->classes, id), id);
 }
 
 static bool is_root(const rri_reference *r) { return r->owner >= 0 && r->number == 0; }

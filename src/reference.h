@@ -28,6 +28,7 @@ typedef struct rri_references {
     rri_classes *classes;
     const uint64_t *root_class;     /* i: class id of each rank's root object */
     _Atomic uint64_t *roots;        /* a: handle of each rank's root reference, 0 until asked for; uncounted */
+    struct rri_service *service;    /* i */
     rref_context *context;
     atomic_bool closing;
 } rri_references;
@@ -42,6 +43,10 @@ void rri_reference_drop(rref reference);
 void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle);
 
 rri_reference *rri_reference_of(rref reference);
+
+/* A reference that is uncounted, made once and kept at *place: to an object that needs no references to live. */
+rref rri_reference_lasting(rri_references *all, _Atomic uint64_t *place, int rank, uint64_t number, uint64_t address,
+                           const rri_class *klass, uint64_t class_id);
 
 /* Why a reference cannot be called: it was made with an error, or the construction failed. RREF_OK while pending. */
 int rri_reference_error(const rri_reference *reference);

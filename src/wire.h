@@ -71,9 +71,10 @@ typedef struct rri_failure {
     uint32_t reserved[3];
 } rri_failure;
 
-/* An address that names an object by its creator and the creator's number; others are handles of the owner's table, and
- * RRI_ROOT. */
+/* An address that names an object by its creator and the creator's number; others are handles of the owner's table,
+ * RRI_ROOT, and RRI_SERVICE for the library's own object on each rank. */
 #define RRI_ROOT UINT64_C(1)
+#define RRI_SERVICE UINT64_C(2)
 #define RRI_NAMED (UINT64_C(1) << 63)
 #define RRI_NUMBER_BITS 40
 

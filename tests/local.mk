@@ -28,6 +28,7 @@ MPI_TESTS = \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/nesting \
+	tests/mpi/names \
 	tests/mpi/objects \
 	tests/mpi/proxies \
 	tests/mpi/ready

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the names whose home is this rank. Invariant: nobody waits for a name that is published; who takes a waiter off the
+ * list frees it. */
+#include "name.h"
+#include "error.h"
+#include "service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct rri_published {
+    struct rri_published *next;
+    rref reference;
+    char name[];
+} published;
+
+typedef struct rri_waiter {
+    struct rri_waiter *next;
+    rri_calls *calls;
+    rref_deferred answer;
+    char name[];
+} waiter;
+
+static uint64_t hash(const char *name)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (; *name; name++) h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    return h ^ h >> 32;
+}
+
+/* ---- at home */
+
+/* Where a name is, or would be; the lock is held. */
+static published **place_of(rri_names *names, const char *name)
+{
+    published **at = &names->bucket[(hash(name) >> 8) % RRI_NAME_BUCKETS];
+    while (*at && strcmp((*at)->name, name)) at = &(*at)->next;
+    return at;
+}
+
+/* The reference published, with a count for the caller; 0 if there is none. The lock is held. */
+static rref published_as(rri_names *names, const char *name)
+{
+    const published *p = *place_of(names, name);
+    if (p) rref_retain(p->reference);
+    return p ? p->reference : (rref){ 0 };
+}
+
+/* Take off the list who waits for a name (NULL: any), or for an answer; the lock is held. */
+static waiter *take_waiter(rri_names *names, const char *name, uint64_t answer)
+{
+    waiter **at = &names->waiting;
+    while (*at && !(answer ? (*at)->answer.bits == answer : !name || !strcmp((*at)->name, name))) at = &(*at)->next;
+    waiter *w = *at;
+    if (!w) return NULL;
+    *at = w->next;
+    if (!*at) names->last = at;
+    atomic_fetch_add(&w->calls->running, 1);
+    return w;
+}
+
+static waiter *next_waiter(rri_names *names, const char *name)
+{
+    rri_lock_take(&names->lock);
+    waiter *w = take_waiter(names, name, 0);
+    rri_lock_give(&names->lock);
+    return w;
+}
+
+int rri_name_publish(rref_call *c, void *self)
+{
+    rri_names *names = &((rri_service *)self)->names;
+    const char *name = rref_arg_str(c, 0);
+    rref r = rref_arg_ref(c, 1);
+    published *p = malloc(sizeof *p + strlen(name) + 1);
+    if (!p) return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory for the name %s", name);
+    p->next = NULL;
+    p->reference = r;
+    strcpy(p->name, name);
+    rref_retain(r);
+    rri_lock_take(&names->lock);
+    rref other = published_as(names, name);
+    if (!other.bits) *place_of(names, name) = p;
+    rri_lock_give(&names->lock);
+    if (other.bits) {
+        char object[128];
+        rref_format(other, object, sizeof object);
+        rref_release(other);
+        rref_release(r);
+        free(p);
+        return rref_fail(c, RREF_ERR_NAME_TAKEN, "the name %s is taken by %s", name, object);
+    }
+    for (waiter *w; (w = next_waiter(names, name)); free(w)) rref_complete(w->answer, r);
+    return RREF_OK;
+}
+
+/* A lookup's time is over. */
+static void forget(rref_future answer, void *arg)
+{
+    rri_names *names = arg;
+    rri_lock_take(&names->lock);
+    waiter *w = take_waiter(names, NULL, answer.bits);
+    rri_lock_give(&names->lock);
+    if (w) rref_future_release(answer);
+    free(w);
+}
+
+/* Waiting is no work: it does not keep a fence or the end waiting. */
+static rref append(rri_names *names, waiter *w)
+{
+    rri_lock_take(&names->lock);
+    rref r = published_as(names, w->name);
+    if (!r.bits) {
+        if (!names->waiting) names->last = &names->waiting;
+        *names->last = w;
+        names->last = &w->next;
+        atomic_fetch_sub(&w->calls->running, 1);
+    }
+    rri_lock_give(&names->lock);
+    return r;
+}
+
+static int wait_for(rref_call *c, rri_service *service, const char *name)
+{
+    waiter *w = malloc(sizeof *w + strlen(name) + 1);
+    if (!w) return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory to wait for the name %s", name);
+    w->next = NULL;
+    w->calls = service->references->calls;
+    strcpy(w->name, name);
+    rref_deferred answer = w->answer = rref_defer(c);
+    if (!answer.bits) {
+        free(w);
+        return RREF_ERR_NO_MEMORY;
+    }
+    rref r = append(&service->names, w);
+    if (r.bits) {                           /* published meanwhile */
+        free(w);
+        rref_complete(answer, r);
+        rref_release(r);
+    } else {
+        rref_on_complete((rref_future){ answer.bits }, forget, &service->names, RREF_INLINE);
+    }
+    return RREF_PENDING;
+}
+
+int rri_name_lookup(rref_call *c, void *self)
+{
+    rri_service *service = self;
+    const char *name = rref_arg_str(c, 0);
+    rri_lock_take(&service->names.lock);
+    rref r = published_as(&service->names, name);
+    rri_lock_give(&service->names.lock);
+    if (!r.bits && rref_arg_bool(c, 1)) return wait_for(c, service, name);
+    if (!r.bits) return rref_fail(c, RREF_ERR_NO_NAME, "no object is published as %s", name);
+    int rc = rref_return_ref(c, r);
+    rref_release(r);
+    return rc;
+}
+
+int rri_name_withdraw(rref_call *c, void *self)
+{
+    rri_names *names = &((rri_service *)self)->names;
+    const char *name = rref_arg_str(c, 0);
+    rri_lock_take(&names->lock);
+    published **at = place_of(names, name), *p = *at;
+    if (p) *at = p->next;
+    rri_lock_give(&names->lock);
+    if (!p) return rref_fail(c, RREF_ERR_NO_NAME, "no object is published as %s", name);
+    rref_release(p->reference);
+    free(p);
+    return RREF_OK;
+}
+
+void rri_names_end(rri_names *names)
+{
+    for (waiter *w; (w = next_waiter(names, NULL)); free(w))
+        rref_complete_error(w->answer, RREF_ERR_FINALIZED, "the context ended before %s was published", w->name);
+    for (unsigned i = 0; i < RRI_NAME_BUCKETS; i++)
+        for (published *p; (p = names->bucket[i]); free(p)) {
+            names->bucket[i] = p->next;
+            rref_release(p->reference);
+        }
+}
+
+/* ---- the API */
+
+static int home_of(rri_references *all, const char *name, rref *home)
+{
+    if (!name || !name[0] || strlen(name) > RRI_NAME_MAX)
+        return rri_fail(RREF_ERR_ARGUMENT, "a name has 1 to %d bytes", RRI_NAME_MAX);
+    *home = rri_service_of(all, (int)(hash(name) % (uint64_t)rri_link_size(all->calls->link)));
+    return home->bits ? RREF_OK : RREF_ERR_NO_MEMORY;
+}
+
+int rref_publish(rref reference, const char *name)
+{
+    rref home;
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return RREF_ERR_HANDLE;
+    int rc = home_of(r->all, name, &home);
+    return rc ? rc : rref_sync_v(home, RREF_LIST_("publish", name, reference), NULL);
+}
+
+int rref_withdraw(rref_context *context, const char *name)
+{
+    rref home;
+    rri_references *all = rri_context_references(context);
+    int rc = all ? home_of(all, name, &home) : RREF_ERR_ARGUMENT;
+    return rc ? rc : rref_sync_v(home, RREF_LIST_("withdraw", name), NULL);
+}
+
+/* Not to wait is a question of the home's; the way there takes the time a call takes. */
+static double time_of(double timeout) { return timeout > 0 || timeout < 0 ? timeout : RREF_DEFAULT_TIMEOUT; }
+
+int rref_lookup(rref_context *context, const char *name, double timeout, rref *reference)
+{
+    rref home;
+    rri_references *all = rri_context_references(context);
+    if (!all) return RREF_ERR_ARGUMENT;
+    if (!reference) return rri_fail(RREF_ERR_ARGUMENT, "NULL reference");
+    int rc = home_of(all, name, &home);
+    if (rc) return rc;
+    bool wait = timeout > 0 || timeout < 0;
+    rref_sync_proxy to = rref_rpc_sync(home, time_of(timeout));
+    rc = rref_invoke_sync_v(to, RREF_LIST_("lookup", name, wait, rref_out(reference)), NULL);
+    return rc == RREF_ERR_TIMEOUT ? rri_fail(rc, "no object was published as %s in time", name) : rc;
+}
+
+rref_future rref_lookup_async(rref_context *context, const char *name, double timeout)
+{
+    rref home;
+    rri_references *all = rri_context_references(context);
+    if (!all || home_of(all, name, &home)) return (rref_future){ 0 };
+    bool wait = timeout > 0 || timeout < 0;
+    return rref_invoke_async_v(rref_rpc_async(home, time_of(timeout)), RREF_LIST_("lookup", name, wait), NULL);
+}
