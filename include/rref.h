@@ -256,6 +256,17 @@ int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **conte
  *  runs handlers.  Owns: frees the context and all its handles.  Since: 0.1 */
 int rref_finalize(rref_context **context);
 
+/** Wait, together with all other ranks, until everything made before it is done: calls of every kind, what their methods and
+ *  callbacks called in turn, releases, destructors, callbacks. Collective. Other threads may go on calling; what they begin
+ *  once their rank has entered is left to the next fence. A lookup that waits for a name is not waited for.
+ *  @param timeout  seconds; RREF_FOREVER and RREF_DEFAULT_TIMEOUT: RREF_STALL_LIMIT alone counts.
+ *  Errors: ONEWAY (one-way calls of this rank have failed since the last fence: says which first; the fence is over all the
+ *  same); TIMEOUT, STALLED (says what it waited for, also on stderr; the fence is still under way: calling again, or
+ *  rref_finalize, goes on with it); STATE (from a handler or callback; another thread of this rank is in a fence).
+ *  Thread: one at a time.  Blocks: until all ranks have entered and nothing is left.  Progress: as rref_finalize.
+ *  Owns: nothing.  Since: 0.1 */
+int rref_fence(rref_context *context, double timeout);
+
 /** This process's rank in the context, or -1 for NULL.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
 int rref_rank(const rref_context *context);

@@ -13,6 +13,7 @@ typedef struct arriving {
     size_t bytes;
     void *landing;
     int peer;
+    unsigned colour;            /* of a result that lands beside its message */
 } arriving;
 
 static void settle(arriving *a, bool whole)
@@ -42,9 +43,14 @@ static bool good_segments(const arriving *a)
 static void result_landed(void *arg, bool whole)
 {
     arriving *a = arg;
+    rri_colours *colours = a->calls->futures.colours;
+    unsigned colour = a->colour;
+    rri_paint before = rri_paint_on(colours, colour);
     settle(a, whole && good_segments(a));
     rri_buffer_drop(a->buffer);
     free(a);
+    rri_paint_back(before);
+    rri_idle(colours, colour);
 }
 
 static void receive_bulk(arriving *a, const rri_bulk_note *note, const rri_packing *p)
@@ -60,8 +66,12 @@ static void receive_bulk(arriving *a, const rri_bulk_note *note, const rri_packi
         unsigned n = direct ? rri_outputs_segments(f->types, a->payload, f->outputs, NULL, segments)
                             : rri_payload_segments(f->types, a->payload, a->landing, segments);
         rri_buffer_keep(a->buffer);
+        rri_busy(a->calls->futures.colours, a->colour);
         rc = rri_transfer_accept(a->calls->transfers, a->peer, note->transfer, segments, n, result_landed, heap);
-        if (rc) rri_buffer_drop(a->buffer);
+        if (rc) {
+            rri_idle(a->calls->futures.colours, a->colour);
+            rri_buffer_drop(a->buffer);
+        }
     }
     if (rc == RREF_OK) return;
     free(heap);
@@ -79,7 +89,8 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
         atomic_fetch_add(&calls->refused, 1);
         return;
     }
-    arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer };
+    arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer,
+                   rri_record_colour(r) };
     const rri_bulk_note *note = (const void *)(r + 1);
     bool good = rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
     if (r->object) calls->up.created(calls->up.up, f, r->object);

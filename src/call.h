@@ -48,6 +48,7 @@ struct rref_call {
     const rri_types *in, *out;
     const char *class_name, *method_name;
     int peer;
+    unsigned colour;                    /* i: what it is done for */
     uint64_t id, created;               /* future on the caller; handle that a creation's answer carries */
     const rri_ancestor *ancestors;      /* in the message, or above on the stack: the calls for which it is made */
     unsigned ancestor_count;
@@ -113,7 +114,7 @@ struct rri_calls {
     const char **site;                  /* call sites of one-way calls, by number */
     unsigned sites;
     _Atomic uint64_t out, in, direct, served, refused, oneway_failures;     /* a: served counts records */
-    atomic_uint running;                /* calls arrived and not ended */
+    _Atomic uint64_t work[2];           /* a: of those served, work by colour */
 };
 
 typedef enum rri_mode { RRI_SYNC, RRI_ASYNC, RRI_ONEWAY } rri_mode;
@@ -141,6 +142,9 @@ int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline);
 void rri_call_due(rri_timer *timer);
 /* The deadline of a call has passed: complete it with TIMEOUT, take back what was not granted. */
 void rri_call_expire(rri_calls *calls, rri_future *future);
+
+/* Calls that have arrived, of both colours, and not ended. */
+unsigned rri_calls_running(const rri_calls *calls);
 
 /* For rri_progress. */
 rri_verdict rri_call_dispatch(void *calls, const rri_record *record, rri_buffer *buffer);

@@ -46,6 +46,9 @@ void rri_context_close(rref_context *context, bool abandon);
  * and rri_calls_up.unanswered. */
 void rri_context_unread(void *context, const rref_error *error);
 
+/* The first of them since the last time it was asked, as the thread's error ONEWAY; OK if there was none. */
+int rri_context_oneway(rref_context *context);
+
 /* Nanoseconds of a setting; RRI_NEVER for none. */
 int64_t rri_context_ns(double seconds);
 

@@ -57,9 +57,11 @@ int rri_exec_run(rref_call *c)
     if (expired(c)) return rri_fail(RREF_ERR_TIMEOUT, "the call's time was over before it could start");
     rref_call *outer = current;
     current = c;
+    rri_paint before = rri_paint_on(c->calls->futures.colours, c->colour);
     rri_progress_depth(1);
     int outcome = c->run(c);
     rri_progress_depth(-1);
+    rri_paint_back(before);
     current = outer;
     return outcome;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the state of the waves. The lock keeps the thread that enters and the driver apart. */
 #include "fence.h"
+#include "error.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -16,22 +17,35 @@ static unsigned children_of(const rri_fence *f)
 
 static void start_wave(rri_timer *timer);
 
-void rri_fence_init(rri_fence *f, rri_calls *calls, rri_timers *timers)
+/* As before the first wave: nobody has entered, and no PROBE is needed. */
+static void get_ready(rri_fence *f)
+{
+    f->entered = f->reported = false;
+    f->probed = true;
+    f->children = children_of(f);
+    f->stray[RRI_FENCE] = f->stray[RRI_END] = -1;
+    f->sent = f->served = f->busy = 0;
+    f->last = UINT64_MAX;
+    f->pause = PAUSE_MIN_NS;
+}
+
+void rri_fence_init(rri_fence *f, rri_calls *calls, rri_timers *timers, int64_t stall)
 {
     *f = (rri_fence){ .calls = calls, .timers = timers, .rank = calls->rank, .size = rri_link_size(calls->link),
-                      .probed = true, .last = UINT64_MAX, .pause = PAUSE_MIN_NS };
+                      .stall = stall };
     f->timer.due = start_wave;
-    f->children = children_of(f);
+    get_ready(f);
 }
 
 static void send(rri_fence *f, int to, rri_record_kind kind, uint64_t busy, uint64_t sent, uint64_t served)
 {
     rri_record *r = rri_lane_begin(f->calls->flow, to, RRI_ANSWERS, sizeof *r);
     if (!r) {
-        rri_log(RRI_LOG_ERROR, "no memory to end the context together with rank %d", to);
+        rri_log(RRI_LOG_ERROR, "no memory for a fence with rank %d", to);
         return;
     }
-    *r = (rri_record){ .bytes = sizeof *r, .kind = (uint8_t)kind, .call = busy, .object = sent, .extra = served };
+    *r = (rri_record){ .bytes = sizeof *r, .kind = (uint8_t)kind, .method = (uint16_t)f->kind, .call = busy, .object = sent,
+                       .extra = served };
     rri_lock_take(&f->lock);
     f->own++;
     rri_lock_give(&f->lock);
@@ -46,7 +60,30 @@ static void send_down(rri_fence *f, rri_record_kind kind)
 static bool idle(const rri_fence *f)
 {
     rri_calls *c = f->calls;
-    return !atomic_load(&c->running) && rri_progress_quiet(c->progress) && !rri_link_moving(c->link);
+    if (f->kind == RRI_FENCE) return !atomic_load(&c->futures.colours->busy[f->colour]);
+    return !rri_calls_running(c) && rri_progress_quiet(c->progress) && !rri_link_moving(c->link);
+}
+
+static uint64_t sent(const rri_fence *f)
+{
+    rri_flow *flow = f->calls->flow;
+    return f->kind == RRI_FENCE ? rri_flow_work(flow, f->colour) : rri_flow_records(flow) - f->own;
+}
+
+static uint64_t served(const rri_fence *f)
+{
+    rri_calls *c = f->calls;
+    return f->kind == RRI_FENCE ? atomic_load(&c->work[f->colour]) : atomic_load(&c->served) - f->seen;
+}
+
+/* All may leave, the parent first. */
+static void leave(rri_fence *f)
+{
+    rri_lock_take(&f->lock);
+    get_ready(f);
+    rri_lock_give(&f->lock);
+    send_down(f, RRI_LEAVE);
+    rri_event_set(&f->left);
 }
 
 static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t served)
@@ -59,29 +96,27 @@ static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t ser
     if (f->pause < PAUSE_MAX_NS) f->pause *= 2;
     rri_lock_give(&f->lock);
     if (over) {
-        send_down(f, RRI_LEAVE);
-        rri_event_set(&f->left);
+        leave(f);
         return;
     }
     if (rri_timer_add(f->timers, &f->timer, rri_now() + pause, &first))
-        rri_log(RRI_LOG_ERROR, "no memory for a timer; the context cannot end");
+        rri_log(RRI_LOG_ERROR, "no memory for a timer; no fence can end");
 }
 
 /* Report as soon as this rank has entered, was asked, and its children have reported. */
 static void try_report(rri_fence *f)
 {
     rri_lock_take(&f->lock);
-    bool ready = f->entered && f->probed && f->children == 0 && !f->reported;
+    bool ready = f->entered && f->probed && f->children == 0 && !f->reported && f->stray[!f->kind] < 0;
     if (ready) {
         f->reported = true;
         f->probed = false;
     }
-    uint64_t busy = f->busy + !idle(f), served = f->served + atomic_load(&f->calls->served) - f->seen;
-    uint64_t sent = f->sent + rri_flow_records(f->calls->flow) - f->own;
+    uint64_t busy = f->busy + !idle(f), in = f->served + served(f), out = f->sent + sent(f);
     rri_lock_give(&f->lock);
     if (!ready) return;
-    if (f->rank == 0) finish_wave(f, busy, sent, served);
-    else send(f, parent_of(f->rank), RRI_REPORT, busy, sent, served);
+    if (f->rank == 0) finish_wave(f, busy, out, in);
+    else send(f, parent_of(f->rank), RRI_REPORT, busy, out, in);
 }
 
 static void begin_wave(rri_fence *f)
@@ -101,9 +136,13 @@ static void start_wave(rri_timer *timer)
     begin_wave((rri_fence *)(void *)((char *)timer - offsetof(rri_fence, timer)));
 }
 
-void rri_fence_enter(rri_fence *f)
+/* From now on the application's work has another colour; what it has begun so far is waited for. */
+static void enter(rri_fence *f, rri_fence_kind kind)
 {
+    atomic_store(&f->left.word, 0);
     rri_lock_take(&f->lock);
+    f->kind = kind;
+    if (kind == RRI_FENCE) f->colour = atomic_fetch_xor(&f->calls->futures.colours->now, 1);
     f->entered = true;
     rri_lock_give(&f->lock);
     try_report(f);
@@ -111,9 +150,10 @@ void rri_fence_enter(rri_fence *f)
     rri_link_kick(f->calls->link);
 }
 
-static void take_report(rri_fence *f, const rri_record *r)
+static void take_report(rri_fence *f, int peer, const rri_record *r)
 {
     rri_lock_take(&f->lock);
+    f->stray[r->method != RRI_FENCE] = peer;
     f->busy += r->call;
     f->sent += r->object;
     f->served += r->extra;
@@ -125,24 +165,86 @@ static void take_report(rri_fence *f, const rri_record *r)
 /* A control record is counted as served after this returns; it must not appear in the sums. */
 void rri_fence_control(rri_fence *f, int peer, const rri_record *r)
 {
-    (void)peer;
     rri_lock_take(&f->lock);
     f->seen++;
     rri_lock_give(&f->lock);
     atomic_fetch_add(&f->calls->served, 1);
     if (r->kind == RRI_PROBE) begin_wave(f);
-    else if (r->kind == RRI_REPORT) take_report(f, r);
-    else {
-        send_down(f, RRI_LEAVE);
-        rri_event_set(&f->left);
-    }
+    else if (r->kind == RRI_REPORT) take_report(f, peer, r);
+    else leave(f);
     atomic_fetch_sub(&f->calls->served, 1);
 }
 
-void rri_fence_describe(rri_fence *f, char *text, size_t size)
+/* ---- waiting */
+
+static const char *const name_of[] = { "rref_fence", "rref_finalize" };
+
+/* What this rank knows of what is left. */
+static void describe(rri_fence *f, char *text, size_t size)
 {
     rri_lock_take(&f->lock);
-    snprintf(text, size, "%u calls running here, %u of %u children have not reported, %s", atomic_load(&f->calls->running),
-             f->children, children_of(f), rri_link_moving(f->calls->link) ? "data is moving" : "no data is moving");
+    rri_fence_kind other = !f->kind;
+    int at = snprintf(text, size, "%u calls running here, %s", rri_calls_running(f->calls),
+                      rri_link_moving(f->calls->link) ? "data is moving" : "no data is moving");
+    if (f->stray[other] >= 0)
+        snprintf(text + at, size - (size_t)at, "; rank %d waits in %s", f->stray[other], name_of[other]);
+    else if (f->children)
+        snprintf(text + at, size - (size_t)at, "; of the ranks below this one %u of %u have not reported", f->children,
+                 children_of(f));
+    else if (f->rank)
+        snprintf(text + at, size - (size_t)at, "; waiting for rank %d", parent_of(f->rank));
     rri_lock_give(&f->lock);
+}
+
+/* The limit is over: tell what was waited for. */
+static int tell(rri_fence *f, int code)
+{
+    char why[256];
+    describe(f, why, sizeof why);
+    const char *name = name_of[f->kind];
+    rri_log(RRI_LOG_ERROR, "%s did not come to its end: %s", name, why);
+    return rri_fail(code, "%s did not come to its end: %s", name, why);
+}
+
+/* A record served is a sign of life. */
+static int wait_for(rri_fence *f, int64_t limit)
+{
+    rri_calls *c = f->calls;
+    int64_t quiet = rri_now(), deadline = rri_after(quiet, limit);
+    uint64_t last = 0;
+    while (rri_progress_wait(c->progress, &f->left, rri_now() + 100000000) != RREF_OK) {
+        uint64_t seen = atomic_load(&c->served);
+        int64_t now = rri_now();
+        if (seen != last) quiet = now;
+        last = seen;
+        if (now >= deadline) return tell(f, f->kind == RRI_END ? RREF_ERR_STALLED : RREF_ERR_TIMEOUT);
+        if (f->stall != RRI_NEVER && now - quiet >= f->stall) return tell(f, RREF_ERR_STALLED);
+    }
+    return RREF_OK;
+}
+
+static int pass(rri_fence *f, int64_t limit)
+{
+    if (!f->under_way) enter(f, RRI_FENCE);
+    f->under_way = true;
+    int rc = wait_for(f, limit);
+    f->under_way = rc != RREF_OK;
+    return rc;
+}
+
+int rri_fence_pass(rri_fence *f, int64_t limit)
+{
+    if (rri_progress_is_library() || rri_progress_depth(0) > 0)
+        return rri_fail(RREF_ERR_STATE, "a fence from a handler or callback");
+    if (atomic_exchange(&f->inside, true)) return rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence");
+    int rc = pass(f, limit);
+    atomic_store(&f->inside, false);
+    return rc;
+}
+
+int rri_fence_end(rri_fence *f, int64_t limit)
+{
+    if (f->under_way && pass(f, limit)) return rri_error_last()->code = RREF_ERR_STALLED;
+    enter(f, RRI_END);
+    return wait_for(f, limit);
 }

@@ -1,38 +1,51 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The end of a context: when every rank has entered and nothing is on its way anywhere.
+ * Fences, and the end of a context: when every rank has entered and nothing is left anywhere of what they wait for; a fence of
+ * the work of one colour, the end of all.
  *
  * Waves along a binary tree over the lanes: PROBE goes down, REPORT comes up with the sums of records sent and served and
  * whether all are idle. When two waves in a row find all idle and the same sums, equal to each other, nothing is left (the
  * four-counter method of F. Mattern, 1987), and LEAVE goes down. The first wave needs no PROBE: ranks report on entering.
+ *
+ *   out --enter--> entered --LEAVE--> out      A rank is ready for the next fence before it passes LEAVE on, so reports of the
+ *                                              next one never meet one that is under way.
  */
 #ifndef RRI_FENCE_H
 #define RRI_FENCE_H
 
 #include "call.h"
 
+typedef enum rri_fence_kind { RRI_FENCE, RRI_END } rri_fence_kind;
+
 typedef struct rri_fence {
     rri_calls *calls;
     rri_timers *timers;
     int rank, size;
+    int64_t stall;                      /* i: ns without a sign of life that are borne, or RRI_NEVER */
+    atomic_bool inside;                 /* a: a thread is in rri_fence_pass */
+    bool under_way;                     /* that thread's: entered, and not seen the end */
     rri_lock lock;
+    rri_fence_kind kind;                /* under the lock: what this rank has entered */
+    unsigned colour;                    /* under the lock: of the work that is waited for */
     bool entered, probed, reported;     /* under the lock */
-    unsigned children;                  /* reports of this wave still to come; under the lock */
-    uint64_t sent, served, busy;        /* sums of this wave; under the lock */
+    unsigned children;                  /* under the lock: reports of this wave still to come */
+    int stray[2];                       /* under the lock: a child that has entered that kind, or -1 */
+    uint64_t sent, served, busy;        /* under the lock: sums of this wave */
     uint64_t last;                      /* root, under the lock: what the wave before found, or UINT64_MAX */
     uint64_t own;                       /* under the lock: control records this rank has sent */
-    uint64_t seen;                      /* control records served */
+    uint64_t seen;                      /* under the lock: control records served */
     int64_t pause;                      /* root: until the next wave */
     rri_timer timer;
     rri_event left;                     /* set when all may leave */
 } rri_fence;
 
-void rri_fence_init(rri_fence *fence, rri_calls *calls, rri_timers *timers);
-/* This rank has come to the end; wait for fence->left then. */
-void rri_fence_enter(rri_fence *fence);
+void rri_fence_init(rri_fence *fence, rri_calls *calls, rri_timers *timers, int64_t stall);
+/* Wait, with all other ranks, for what was made before: OK; TIMEOUT after `limit` ns, and then calling again goes on with the
+ * same fence; STALLED; STATE from handlers, and while another thread is here. */
+int rri_fence_pass(rri_fence *fence, int64_t limit);
+/* The same for everything, once, at the end: OK or STALLED. */
+int rri_fence_end(rri_fence *fence, int64_t limit);
 /* rri_calls_up.control */
 void rri_fence_control(rri_fence *fence, int peer, const rri_record *record);
-/* What this rank still has to do, as text for the report of a stalled end. */
-void rri_fence_describe(rri_fence *fence, char *text, size_t size);
 
 #endif

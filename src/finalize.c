@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the end of contexts: of their own accord, or when MPI_Finalize comes before. */
+/* Owns the end of contexts: of their own accord, or when MPI_Finalize comes before. A fence is an end of what was made so far. */
 #include "finalize.h"
 #include "error.h"
 #include "fork.h"
@@ -8,22 +8,7 @@
 
 static rri_lock live_lock;
 static rref_context *live;              /* contexts not finalized, oldest first: the same order on all their ranks */
-
-static bool wait_for(rref_context *ctx, rri_event *event, int64_t deadline, char *why, size_t size)
-{
-    int64_t stall = rri_context_ns(ctx->settings.stall_limit), quiet = rri_now();
-    uint64_t last = 0;
-    while (rri_progress_wait(ctx->progress, event, rri_now() + 100000000) != RREF_OK) {
-        uint64_t seen = atomic_load(&ctx->calls.served);
-        int64_t now = rri_now();
-        if (seen != last) quiet = now;
-        last = seen;
-        if (now < deadline && (stall == RRI_NEVER || now - quiet < stall)) continue;
-        rri_fence_describe(&ctx->fence, why, size);
-        return false;
-    }
-    return true;
-}
+static rref_context *abandoned;         /* did not end; what is stuck in them may still use them */
 
 /* Destructors run on library threads; here is only the wait for them. */
 static void destroy_objects(rref_context *ctx)
@@ -34,36 +19,47 @@ static void destroy_objects(rref_context *ctx)
 }
 
 /* Credits may still wait to be sent, and what was sent last may still sit in MPI. */
-static void last_messages(rref_context *ctx)
+static int last_messages(rref_context *ctx, int64_t limit)
 {
     rri_flow_flush(ctx->flow, true);
     rri_flow_drain(ctx->flow);
-    if (rri_link_drain(ctx->link)) rri_log(RRI_LOG_ERROR, "the last messages: %s", rri_error_last()->text);
+    int rc = rri_link_drain(ctx->link, limit);
+    if (rc) rri_log(RRI_LOG_ERROR, "the last messages: %s", rri_error_last()->text);
+    return rc == RREF_ERR_STALLED ? rc : RREF_OK;
 }
 
-static int end(rref_context *ctx)
+/* It did not end: its memory and communicators stay, for what is stuck may still use them. */
+static int abandon(rref_context *ctx)
 {
-    char why[256];
-    double limit = ctx->settings.finalize_timeout;
-    int64_t deadline = limit > 0 ? rri_after(rri_now(), rri_context_ns(limit)) : RRI_NEVER;
-    rri_fence_enter(&ctx->fence);
-    if (!wait_for(ctx, &ctx->fence.left, deadline, why, sizeof why)) {
-        rri_progress_stop(ctx->progress, true);
-        rri_log(RRI_LOG_ERROR, "the context did not end: %s", why);
-        return rri_fail(RREF_ERR_STALLED, "the context did not end: %s", why);
-    }
+    rref_error error = *rri_error_last();
+    rri_lock_take(&live_lock);
+    ctx->next = abandoned;
+    abandoned = ctx;
+    rri_lock_give(&live_lock);
+    return rri_fail_as(error.code, &error);
+}
+
+static void clear_objects(rref_context *ctx)
+{
     atomic_store(&ctx->references.closing, true);
     rri_names_end(&ctx->service.names);
     unsigned held = rri_references_report(&ctx->references);
     if (held) rri_log(RRI_LOG_INFO, "%u references were written off", held);
     destroy_objects(ctx);
-    rri_progress_stop(ctx->progress, false);
-    last_messages(ctx);
-    int rc = ctx->failed_oneway ? RREF_ERR_ONEWAY : RREF_OK;
-    if (rc) {
-        *rri_error_last() = ctx->first_oneway;
-        rri_error_last()->code = rc;
+}
+
+static int end(rref_context *ctx)
+{
+    const rri_settings *s = &ctx->settings;
+    int64_t limit = s->finalize_timeout > 0 ? rri_context_ns(s->finalize_timeout) : RRI_NEVER;
+    if (rri_fence_end(&ctx->fence, limit)) {
+        rri_progress_stop(ctx->progress, true);
+        return abandon(ctx);
     }
+    clear_objects(ctx);
+    rri_progress_stop(ctx->progress, false);
+    if (last_messages(ctx, limit < ctx->fence.stall ? limit : ctx->fence.stall)) return abandon(ctx);
+    int rc = rri_context_oneway(ctx);
     rref_error error = *rri_error_last();
     rri_context_close(ctx, false);
     if (rc) *rri_error_last() = error;
@@ -87,6 +83,7 @@ static void strike(rref_context *ctx)
     rref_context **at = &live;
     while (*at && *at != ctx) at = &(*at)->next;
     if (*at) *at = ctx->next;
+    ctx->next = NULL;
     rri_lock_give(&live_lock);
 }
 
@@ -102,6 +99,16 @@ static void end_forgotten(void)
 int rri_finalize_watch(void) { return rri_host_at_finalize(end_forgotten); }
 
 /* ---- the API */
+
+int rref_fence(rref_context *context, double timeout)
+{
+    int64_t limit = RRI_NEVER;
+    if (!context) return rri_fail(RREF_ERR_ARGUMENT, "NULL context");
+    if (timeout != RREF_DEFAULT_TIMEOUT && !rri_seconds(timeout, &limit))
+        return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
+    int rc = rri_fence_pass(&context->fence, limit);
+    return rc ? rc : rri_context_oneway(context);
+}
 
 int rref_finalize(rref_context **context)
 {

@@ -20,6 +20,9 @@ typedef struct lane {
     uint32_t in_flight;             /* l: request messages without their credit back */
     uint64_t numbers;               /* l: creations made */
     uint64_t records;               /* l: records given to it */
+    uint64_t work[2];               /* l: of them work, by colour */
+    rri_record *record;             /* l: in hand, from begin to end */
+    unsigned colour;                /* l: its colour, which the present one may not be any more at its end */
     atomic_uint owed;               /* a: credits to give back */
     atomic_uint event;              /* a: changes when requests left the queue */
     atomic_bool full;               /* a: requests queue; written under the lock */
@@ -31,6 +34,7 @@ struct rri_flow {
     rri_link *link;                 /* i */
     rri_flow_config config;         /* i */
     rri_pool pool;
+    rri_colours colours;
     int me, size;                   /* i */
     lane *lanes;                    /* i */
     rri_lock lock;
@@ -214,6 +218,8 @@ rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t b
     rri_record *r = (rri_record *)(void *)(b->data + b->bytes);
     b->bytes += (uint32_t)bytes;
     r->bytes = (uint32_t)bytes;
+    l->record = r;
+    l->colour = rri_colour(&flow->colours);
     return r;
 }
 
@@ -229,6 +235,8 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
 {
     lane *l = &flow->lanes[peer];
     l->records++;
+    if (rri_record_is_work(l->record)) l->work[l->colour]++;
+    if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
     bool wait = !hurry && (stream == RRI_ANSWERS || l->in_flight > 0 || l->first);
     if (wait) {
         mark_dirty(flow, l);
@@ -237,6 +245,8 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
     }
     rri_lock_give(&l->lock);
 }
+
+unsigned rri_lane_colour(rri_flow *flow, int peer) { return flow->lanes[peer].colour; }
 
 uint64_t rri_lane_number(rri_flow *flow, int peer) { return ++flow->lanes[peer].numbers; }
 
@@ -383,12 +393,26 @@ bool rri_flow_self_pending(const rri_flow *flow) { return atomic_load(&flow->sel
 bool rri_flow_inbox(const rri_flow *flow) { return atomic_load(&flow->inside) != 0; }
 uint64_t rri_flow_refused(const rri_flow *flow) { return atomic_load_explicit(&flow->refused, memory_order_relaxed); }
 
+rri_colours *rri_flow_colours(rri_flow *flow) { return &flow->colours; }
+
 uint64_t rri_flow_records(rri_flow *flow)
 {
     uint64_t sum = 0;
     for (int i = 0; i < flow->size; i++) {
         rri_lock_take(&flow->lanes[i].lock);
         sum += flow->lanes[i].records;
+        rri_lock_give(&flow->lanes[i].lock);
+    }
+    return sum;
+}
+
+/* Each lane under its lock: after a change of colour nothing comes to the former one unseen. */
+uint64_t rri_flow_work(rri_flow *flow, unsigned colour)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < flow->size; i++) {
+        rri_lock_take(&flow->lanes[i].lock);
+        sum += flow->lanes[i].work[colour];
         rri_lock_give(&flow->lanes[i].lock);
     }
     return sum;

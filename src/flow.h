@@ -7,6 +7,7 @@
 #ifndef RRI_FLOW_H
 #define RRI_FLOW_H
 
+#include "colour.h"
 #include "link.h"
 #include "wire.h"
 
@@ -34,6 +35,9 @@ void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes);
 
 /* Let the record go: at once (hurry), or with company: a request leaves at once only when nothing is in flight. */
 void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry);
+
+/* What the record in hand is coloured with; the lane is held. */
+unsigned rri_lane_colour(rri_flow *flow, int peer);
 
 /* The next number of a creation on that peer; the lane is held. */
 uint64_t rri_lane_number(rri_flow *flow, int peer);
@@ -63,5 +67,8 @@ bool rri_flow_inbox(const rri_flow *flow);
 uint64_t rri_flow_refused(const rri_flow *flow);
 /* Records given to lanes so far. */
 uint64_t rri_flow_records(rri_flow *flow);
+/* Of them, work of a colour. */
+uint64_t rri_flow_work(rri_flow *flow, unsigned colour);
+rri_colours *rri_flow_colours(rri_flow *flow);
 
 #endif

@@ -165,17 +165,28 @@ static void run_reaction(rri_future *f, rri_reaction *r)
 static void drain(rri_job *job)
 {
     rri_future *f = (rri_future *)(void *)((char *)job - offsetof(rri_future, job));
+    rri_colours *colours = f->all->colours;
+    unsigned colour = f->paint;
+    rri_paint before = rri_paint_on(colours, colour);
     for (rri_reaction *r; (r = next_reaction(f, false));) run_reaction(f, r);
     rri_future_drop(f);
+    rri_paint_back(before);
+    rri_idle(colours, colour);
 }
 
 /* The leading reactions that ask for it run here; the rest, in order, on a library thread. */
-static void run_reactions(rri_future *f)
+static void run_reactions(rri_future *f, unsigned colour)
 {
+    rri_paint before = rri_paint_on(f->all->colours, colour);
     for (rri_reaction *r; (r = next_reaction(f, true));) run_reaction(f, r);
+    rri_paint_back(before);
     rri_lock_take(&f->lock);
     bool start = f->first && !f->draining;
-    if (start) f->draining = true;
+    if (start) {
+        f->draining = true;
+        f->paint = colour;
+        rri_busy(f->all->colours, colour);
+    }
     rri_lock_give(&f->lock);
     if (!start) return;
     rri_future_keep(f);
@@ -187,7 +198,7 @@ static void complete(rri_future *f, int outcome)
 {
     f->outcome = outcome;
     rri_event_set(&f->event);
-    if (atomic_load(&f->watched)) run_reactions(f);
+    if (atomic_load(&f->watched)) run_reactions(f, f->coloured ? f->colour : rri_colour(f->all->colours));
     if (f->timed && rri_timer_remove(f->all->timers, &f->timer)) rri_future_drop(f);
 }
 
@@ -200,7 +211,7 @@ void rri_future_react(rri_future *future, rri_reaction *reaction)
     future->last = reaction;
     rri_lock_give(&future->lock);
     atomic_store(&future->watched, true);   /* before looking whether it is complete; complete() does the reverse */
-    if (atomic_load(&future->event.word) & RRI_EVENT_DONE) run_reactions(future);
+    if (atomic_load(&future->event.word) & RRI_EVENT_DONE) run_reactions(future, rri_colour(future->all->colours));
 }
 
 void rri_error_origin(rri_futures *all, rref_error *error)

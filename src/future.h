@@ -54,7 +54,10 @@ struct rri_future {
     rri_event sent;                 /* set when the arrays are the caller's again */
     rri_lock lock;
     rri_reaction *first, *last;     /* f: to come */
+    bool coloured;                  /* i: of a call: its callbacks are part of the work that the call is */
+    unsigned colour;                /* i: if so */
     bool draining;                  /* f: a job runs them */
+    unsigned paint;                 /* of that job */
     rri_job job;
 };
 
@@ -62,6 +65,7 @@ struct rri_futures {
     rri_table table;
     rri_progress *progress;
     rri_timers *timers;
+    rri_colours *colours;
     rri_ref_trade trade;
     void (*unread)(void *up, const rref_error *error);
     void *up;

@@ -234,6 +234,7 @@ static int open_calls(rref_context *ctx)
     rri_futures *f = &calls->futures;
     f->progress = ctx->progress;
     f->timers = &ctx->timers;
+    f->colours = rri_flow_colours(ctx->flow);
     f->unread = rri_context_unread;
     f->up = ctx;
     f->rank = calls->rank;
@@ -265,7 +266,7 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     rri_futures_open(&ctx->calls.futures, ctx->number);
     rri_references_open(refs, ctx->number);
     ctx->calls.futures.trade = rri_reference_trade(refs);
-    rri_fence_init(&ctx->fence, &ctx->calls, &ctx->timers);
+    rri_fence_init(&ctx->fence, &ctx->calls, &ctx->timers, rri_context_ns(ctx->settings.stall_limit));
     return RREF_OK;
 }
 

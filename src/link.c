@@ -4,6 +4,7 @@
  * Locking key: i constant after start, d driver only, l under lock, a atomic, p written by the one sender to a peer.
  */
 #include "link.h"
+#include "clock.h"
 #include "error.h"
 
 #include <stdlib.h>
@@ -275,20 +276,29 @@ static void take_and_drop(rri_link *link)
  * communicator already freed. So the ranks say how much they sent, and each receives until it has as much. Receiving goes
  * on meanwhile, since a sender may need it to end its part.
  */
-int rri_link_drain(rri_link *link)
+/* Before the deadline, and something more was taken. */
+static bool go_on(rri_link *link, int64_t deadline)
+{
+    take_and_drop(link);
+    return rri_now() < deadline;
+}
+
+int rri_link_drain(rri_link *link, int64_t ns)
 {
     uint64_t expected = 0;
     int done = 0;
     MPI_Request request;
-    while (rri_link_busy(link)) take_and_drop(link);
+    int64_t deadline = rri_after(rri_now(), ns);
+    bool early = true;
+    while (early && rri_link_busy(link)) early = go_on(link, deadline);
     int rc = MPI_Ireduce_scatter_block(link->sent, &expected, 1, MPI_UINT64_T, MPI_SUM, link->lane, &request);
-    while (rc == MPI_SUCCESS && !done) {
-        take_and_drop(link);
+    while (rc == MPI_SUCCESS && !done && early) {
+        early = go_on(link, deadline);
         rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     }
     if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Ireduce_scatter_block");
-    while (atomic_load_explicit(&link->received, memory_order_relaxed) != expected) take_and_drop(link);
-    return RREF_OK;
+    while (early && atomic_load_explicit(&link->received, memory_order_relaxed) != expected) early = go_on(link, deadline);
+    return early ? RREF_OK : rri_fail(RREF_ERR_STALLED, "not all ranks came to the end; one has given up");
 }
 
 static int pieces_of(const size_t bytes[], unsigned segments)

@@ -49,8 +49,9 @@ bool rri_link_recycle(rri_link *link, rri_buffer *buffer);
 /* The next message, or NULL. Driver only. */
 rri_buffer *rri_link_receive(rri_link *link);
 
-/* Collective, when nobody sends any more: end what is pending and take what still sits in MPI. The last before the close. */
-int rri_link_drain(rri_link *link);
+/* Collective, when nobody sends any more: end what is pending and take what still sits in MPI. The last before the close.
+ * STALLED when that is not over after ns: somebody has given up in the last moment. */
+int rri_link_drain(rri_link *link, int64_t ns);
 
 /* Start moving `bytes` at data to or from a peer, in pieces MPI can count. Returns 0 or RREF_ERR_NO_MEMORY / RREF_ERR_MPI. */
 int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],

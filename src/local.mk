@@ -15,6 +15,8 @@ RRI_SOURCES = \
 	src/pool.h \
 	src/clock.c \
 	src/clock.h \
+	src/colour.c \
+	src/colour.h \
 	src/sync.c \
 	src/sync.h \
 	src/error.c \

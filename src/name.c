@@ -16,7 +16,8 @@ typedef struct rri_published {
 
 typedef struct rri_waiter {
     struct rri_waiter *next;
-    rri_calls *calls;
+    rri_colours *colours;
+    unsigned colour;
     rref_deferred answer;
     char name[];
 } waiter;
@@ -55,7 +56,7 @@ static waiter *take_waiter(rri_names *names, const char *name, uint64_t answer)
     if (!w) return NULL;
     *at = w->next;
     if (!*at) names->last = at;
-    atomic_fetch_add(&w->calls->running, 1);
+    rri_busy(w->colours, w->colour);
     return w;
 }
 
@@ -114,7 +115,7 @@ static rref append(rri_names *names, waiter *w)
         if (!names->waiting) names->last = &names->waiting;
         *names->last = w;
         names->last = &w->next;
-        atomic_fetch_sub(&w->calls->running, 1);
+        rri_idle(w->colours, w->colour);
     }
     rri_lock_give(&names->lock);
     return r;
@@ -125,7 +126,8 @@ static int wait_for(rref_call *c, rri_service *service, const char *name)
     waiter *w = malloc(sizeof *w + strlen(name) + 1);
     if (!w) return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory to wait for the name %s", name);
     w->next = NULL;
-    w->calls = service->references->calls;
+    w->colours = service->references->calls->futures.colours;
+    w->colour = c->colour;
     strcpy(w->name, name);
     rref_deferred answer = w->answer = rref_defer(c);
     if (!answer.bits) {

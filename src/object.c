@@ -139,7 +139,7 @@ static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
         p->release = *record;
         p->record = &p->release;
     }
-    atomic_fetch_add(&all->calls->running, 1);
+    rri_busy(all->calls->futures.colours, rri_record_colour(record));
     rri_parked **at = &all->parked;
     while (*at) at = &(*at)->next;
     *at = p;
@@ -165,6 +165,8 @@ static void unpark(rri_objects *all, uint64_t address)
     }
     rri_lock_give(&all->lock);
     for (rri_parked *p; (p = mine);) {
+        unsigned colour = rri_record_colour(p->record);
+        rri_paint before = rri_paint_on(all->calls->futures.colours, colour);
         mine = p->next;
         if (p->buffer) {
             rri_call_serve_parked(all->calls, p->record, p->buffer);
@@ -172,7 +174,8 @@ static void unpark(rri_objects *all, uint64_t address)
         } else {
             rri_object_release(all, all->calls->rank, p->record);
         }
-        atomic_fetch_sub(&all->calls->running, 1);
+        rri_paint_back(before);
+        rri_idle(all->calls->futures.colours, colour);
         free(p);
     }
 }

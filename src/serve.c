@@ -25,13 +25,21 @@ rref_call *rri_call_new(rri_calls *calls)
     c->deadline = RRI_NEVER;
     c->ready = true;
     atomic_store_explicit(&c->parts, 1, memory_order_relaxed);
-    atomic_fetch_add(&calls->running, 1);
+    c->colour = rri_begin(calls->futures.colours);
     return c;
+}
+
+unsigned rri_calls_running(const rri_calls *calls)
+{
+    const rri_colours *colours = calls->futures.colours;
+    return atomic_load(&colours->busy[0]) + atomic_load(&colours->busy[1]);
 }
 
 void rri_exec_free(rref_call *c)
 {
     rri_calls *calls = c->calls;
+    unsigned colour = c->colour;
+    rri_paint before = rri_paint_on(calls->futures.colours, colour);
     rri_handler_done(c);
     for (size_t i = 0; i < c->taken_count; i++) calls->up.drop_ref(c->taken[i]);
     free(c->taken);
@@ -50,7 +58,8 @@ void rri_exec_free(rref_call *c)
     c->next = calls->free;
     calls->free = c;
     rri_lock_give(&calls->lock);
-    atomic_fetch_sub(&calls->running, 1);
+    rri_paint_back(before);
+    rri_idle(calls->futures.colours, colour);
 }
 
 static void send_failure(rri_calls *calls, int peer, uint64_t call, uint8_t flags, const rref_error *e)
@@ -130,18 +139,22 @@ static void end_deferring(rref_call *c, int outcome)
     if (rri_future_claim(c->deferred)) rri_future_error_last(c->deferred);
 }
 
-void rri_exec_answer(rref_call *c, int outcome)
+static void answer(rref_call *c, int outcome)
 {
-    if (c->failed) outcome = c->failed;
-    if (c->deferred) {
-        end_deferring(c, outcome);
-        return;
-    }
     if (outcome > 0)
         outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome without rref_defer", outcome);
     if (outcome == RREF_OK && !c->oneway) outcome = answer_value(c);
     else if (outcome < 0) rri_fail_as(outcome, c->error);
     if (outcome < 0) answer_error(c, rri_error_last());
+}
+
+void rri_exec_answer(rref_call *c, int outcome)
+{
+    rri_paint before = rri_paint_on(c->calls->futures.colours, c->colour);
+    if (c->failed) outcome = c->failed;
+    if (c->deferred) end_deferring(c, outcome);
+    else answer(c, outcome);
+    rri_paint_back(before);
 }
 
 void rri_call_fail_early(rref_call *c, int code, const char *why)
@@ -297,16 +310,19 @@ static void count(_Atomic uint64_t *counter)
 /* Count a record as seen before it is served: serving may give the role away. */
 static rri_verdict serve(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
 {
+    unsigned colour = rri_record_colour(record);
     count(&calls->served);
+    count(&calls->work[colour]);
     rri_verdict v = request(calls, record, buffer, true);
-    if (v == RRI_PASS) atomic_fetch_sub(&calls->served, 1);
+    if (v == RRI_PASS) {
+        atomic_fetch_sub(&calls->served, 1);
+        atomic_fetch_sub(&calls->work[colour], 1);
+    }
     return v;
 }
 
-rri_verdict rri_call_dispatch(void *up, const rri_record *record, rri_buffer *buffer)
+static void take(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
 {
-    rri_calls *calls = up;
-    if (record->kind == RRI_CREATE || record->kind == RRI_CALL) return serve(calls, record, buffer);
     switch (record->kind) {
     case RRI_RELEASE: calls->up.release(calls->up.up, buffer->peer, record); break;
     case RRI_RESULT: rri_answer_result(calls, record, buffer); break;
@@ -321,7 +337,18 @@ rri_verdict rri_call_dispatch(void *up, const rri_record *record, rri_buffer *bu
         rri_log(RRI_LOG_ERROR, "a record of kind %u from rank %d was refused", record->kind, buffer->peer);
     }
     count(&calls->served);
-    return RRI_DONE;
+    if (rri_record_is_work(record)) count(&calls->work[rri_record_colour(record)]);
+}
+
+rri_verdict rri_call_dispatch(void *up, const rri_record *record, rri_buffer *buffer)
+{
+    rri_calls *calls = up;
+    rri_verdict v = RRI_DONE;
+    rri_paint before = rri_paint_on(calls->futures.colours, rri_record_colour(record));
+    if (record->kind == RRI_CREATE || record->kind == RRI_CALL) v = serve(calls, record, buffer);
+    else take(calls, record, buffer);
+    rri_paint_back(before);
+    return v;
 }
 
 void rri_calls_close(rri_calls *calls)

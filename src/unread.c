@@ -38,3 +38,13 @@ void rri_context_unread(void *up, const rref_error *e)
     ctx->failed_oneway = true;
     rri_lock_give(&ctx->lock);
 }
+
+int rri_context_oneway(rref_context *ctx)
+{
+    rri_lock_take(&ctx->lock);
+    bool failed = ctx->failed_oneway;
+    if (failed) *rri_error_last() = ctx->first_oneway;
+    ctx->failed_oneway = false;
+    rri_lock_give(&ctx->lock);
+    return failed ? (rri_error_last()->code = RREF_ERR_ONEWAY) : RREF_OK;
+}

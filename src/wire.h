@@ -39,7 +39,8 @@ enum {
     RRI_FLAG_ONEWAY = 1,        /* no reply but a failure; call holds the number of the call site */
     RRI_FLAG_BULK = 2,          /* data beside the message: rri_bulk_note stands between record and body */
     RRI_FLAG_CREATION = 4,      /* of a failure: the creation failed */
-    RRI_FLAG_NESTED = 8         /* of a call: rri_ancestors stand in front of the payload */
+    RRI_FLAG_NESTED = 8,        /* of a call: rri_ancestors stand in front of the payload */
+    RRI_FLAG_COLOUR = 16        /* of the work it belongs to: 1, else 0; set by the flow */
 };
 
 typedef struct rri_record {
@@ -50,6 +51,10 @@ typedef struct rri_record {
     uint64_t object;
     uint64_t extra;             /* of requests: ns until the deadline, or 0 for none */
 } rri_record;
+
+/* Records up to RRI_FAILURE are work that a fence waits for; others only serve it. */
+static inline bool rri_record_is_work(const rri_record *r) { return r->kind <= RRI_FAILURE; }
+static inline unsigned rri_record_colour(const rri_record *r) { return r->flags & RRI_FLAG_COLOUR ? 1 : 0; }
 
 typedef struct rri_bulk_note {
     uint64_t transfer;          /* handle on the sender */

@@ -25,6 +25,7 @@ MPI_TESTS = \
 	tests/mpi/calls \
 	tests/mpi/contexts \
 	tests/mpi/deferred \
+	tests/mpi/fences \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/nesting \

@@ -208,9 +208,9 @@ static unsigned sweep(move **list)
     return ended;
 }
 
-int rri_link_drain(rri_link *link)
+int rri_link_drain(rri_link *link, int64_t ns)
 {
-    (void)link;
+    (void)link, (void)ns;
     return RREF_OK;
 }
 

@@ -129,6 +129,7 @@ static void open_rank(int i, const rri_flow_config *config)
                             .unanswered = on_unanswered, .up = r };
     c->futures.progress = r->progress;
     c->futures.timers = &r->timers;
+    c->futures.colours = rri_flow_colours(r->flow);
     c->futures.unread = on_unanswered;
     c->futures.up = r;
     c->futures.rank = i;
@@ -159,7 +160,7 @@ static void close_ranks(void)
     pump();
     for (int i = 0; i < RANKS; i++) {
         rank *r = &ranks[i];
-        CU_ASSERT_EQUAL(atomic_load(&r->calls.running), 0);
+        CU_ASSERT_EQUAL(rri_calls_running(&r->calls), 0);
         CU_ASSERT_EQUAL(atomic_load(&r->calls.futures.table.live), 0);
         CU_ASSERT(!rri_link_busy(link_of[i]));
         CU_ASSERT(!rri_flow_waiting(r->flow));

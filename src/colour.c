@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns what each thread works for. */
+#include "colour.h"
+
+_Thread_local rri_paint rri_painted;
+
+/* A fence that changes the colour meanwhile either sees the work or has this thread take the new colour. */
+unsigned rri_begin(rri_colours *colours)
+{
+    for (;;) {
+        unsigned colour = rri_colour(colours);
+        rri_busy(colours, colour);
+        if (colour == rri_colour(colours)) return colour;
+        rri_idle(colours, colour);
+    }
+}
