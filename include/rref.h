@@ -751,6 +751,21 @@ typedef struct rref_statistics {
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: *statistics is the caller's.  Since: 0.1 */
 int rref_stats(rref_context *context, rref_statistics *statistics);
 
+/** The counters of any rank, answered there by the library, whatever the application does.
+ *  Errors: DESTINATION; TIMEOUT.
+ *  Thread: any.  Blocks: until that rank has answered.  Progress: as rref_sync_v.  Owns: *statistics is the caller's.
+ *  Since: 0.1 */
+int rref_stats_of(rref_context *context, int rank, rref_statistics *statistics);
+
+/** What a rank has and waits for, as text for people: its objects by class, the references it holds with where and when they
+ *  were made, its calls that are not answered (to whom, where and when they were made), requests parked, threads, counters.
+ *  Answered there by the library, whatever the application does.
+ *  @param text  receives a string.
+ *  Errors: DESTINATION; TIMEOUT; NO_MEMORY.
+ *  Thread: any.  Blocks: until that rank has answered.  Progress: as rref_sync_v.  Owns: free(*text) is the caller's.
+ *  Since: 0.1 */
+int rref_dump(rref_context *context, int rank, char **text);
+
 /** Text that describes the library, and with a context (collective over it) MPI, nodes, ranks, options and where threads
  *  may run. What rref-info prints.
  *  @param text  receives a string, on rank 0; elsewhere NULL.

@@ -74,12 +74,16 @@ static rri_record *begin_request(rri_calls *calls, const rri_target *target, siz
     return rri_lane_begin(calls->flow, target->peer, RRI_REQUESTS, bytes);
 }
 
-/* Callbacks of a call are of its colour; the lane is held. */
-static void colour_future(rri_calls *calls, rri_future *future, int peer)
+/* What the call is, for reports; its callbacks are of its colour. The lane is held. */
+static void mark_future(rri_calls *calls, rri_future *future, const rri_target *target)
 {
     if (!future) return;
-    future->colour = rri_lane_colour(calls->flow, peer);
+    future->colour = rri_lane_colour(calls->flow, target->peer);
     future->coloured = true;
+    future->class_name = target->class_name;
+    future->peer = target->peer;
+    future->made = rri_now_coarse();
+    atomic_store_explicit(&future->method_name, target->method_name, memory_order_release);
 }
 
 static int pack_request(rri_calls *calls, rri_record *r, const rri_target *target, const rref_value *values,
@@ -185,7 +189,7 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
         return rri_error_last()->code;
     }
     uint32_t bytes = r->bytes;
-    colour_future(calls, future, target->peer);
+    mark_future(calls, future, target);
     *r = (rri_record){ .bytes = bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
                        .flags = (uint8_t)((future ? 0 : RRI_FLAG_ONEWAY) | (nested ? RRI_FLAG_NESTED : 0)),
                        .extra = time_left(deadline),
@@ -216,7 +220,7 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     rri_record *r = begin_request(calls, target, head + p.bytes, p.segments);
     if (!r) return rri_error_last()->code;
     uint32_t bytes = r->bytes;
-    colour_future(calls, future, target->peer);
+    mark_future(calls, future, target);
     *r = (rri_record){ .bytes = bytes, .kind = RRI_CREATE, .method = (uint16_t)name, .call = rri_future_handle(future) };
     char *body = (char *)(r + 1) + (p.segments ? sizeof(rri_bulk_note) : 0);
     memset(body, 0, head);

@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-int64_t rri_now(void)
+static int64_t read_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+int64_t rri_now(void) { return read_clock(CLOCK_MONOTONIC); }
+int64_t rri_now_coarse(void) { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
 bool rri_seconds(double seconds, int64_t *ns)
 {

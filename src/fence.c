@@ -3,6 +3,7 @@
 #include "fence.h"
 #include "error.h"
 #include "log.h"
+#include "pending.h"
 
 #include <stdio.h>
 
@@ -196,14 +197,22 @@ static void describe(rri_fence *f, char *text, size_t size)
     rri_lock_give(&f->lock);
 }
 
-/* The limit is over: tell what was waited for. */
+/* The limit is over: tell what was waited for; the error has the oldest call, the log the ten oldest. */
 static int tell(rri_fence *f, int code)
 {
-    char why[256];
+    enum { LINES = 10 };
+    char why[256], call[512] = "";
+    rri_pending oldest[LINES];
     describe(f, why, sizeof why);
     const char *name = name_of[f->kind];
+    unsigned count = rri_pending_find(&f->calls->futures, oldest, LINES);
     rri_log(RRI_LOG_ERROR, "%s did not come to its end: %s", name, why);
-    return rri_fail(code, "%s did not come to its end: %s", name, why);
+    for (unsigned i = count < LINES ? count : LINES; i-- > 0;) {
+        rri_pending_format(&oldest[i], call, sizeof call);
+        rri_log(RRI_LOG_ERROR, "not answered: %s", call);
+    }
+    if (count > LINES) rri_log(RRI_LOG_ERROR, "and %u more calls not answered", count - LINES);
+    return rri_fail(code, "%s did not come to its end: %s%s%s", name, why, count ? "; not answered: " : "", call);
 }
 
 /* A record served is a sign of life. */

@@ -49,6 +49,10 @@ struct rri_future {
     bool timed;                     /* i: the timer was set and holds a count */
     atomic_bool watched;            /* a: has, or had, reactions */
     const char *site;               /* i */
+    _Atomic(const char *) method_name;  /* a: of a call, written after the next three: for reports */
+    const char *class_name;         /* i: these names live as long as the class */
+    int peer;                       /* i */
+    int64_t made;                   /* i: by the coarse clock */
     uint64_t tag;                   /* the maker's own */
     _Atomic uint64_t sending;               /* transfer that borrows the caller's arrays, or 0 */
     rri_event sent;                 /* set when the arrays are the caller's again */

@@ -54,6 +54,8 @@ RRI_SOURCES = \
 	src/handler.h \
 	src/future.c \
 	src/future.h \
+	src/pending.c \
+	src/pending.h \
 	src/exec.c \
 	src/exec.h \
 	src/reference.c \
@@ -69,6 +71,8 @@ RRI_SOURCES = \
 	src/service.h \
 	src/name.c \
 	src/name.h \
+	src/dump.c \
+	src/dump.h \
 	src/fence.c \
 	src/fence.h \
 	src/context.c \

@@ -422,3 +422,12 @@ unsigned rri_objects_alive(rri_objects *all)
 {
     return atomic_load(&all->table.live) - (all->root != NULL) - (all->service != NULL);
 }
+
+void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, void *arg), void *arg)
+{
+    rri_lock_take(&all->lock);
+    for (size_t i = 0; i < all->buckets; i++)
+        for (const rri_object *o = all->bucket[i]; o; o = o->next)
+            if (!lasting(o)) visit(o, arg);
+    rri_lock_give(&all->lock);
+}

@@ -70,6 +70,9 @@ rri_object *rri_object_of(rri_objects *all, uint64_t address);
 /* Give out more weight of a local object. */
 void rri_object_mint(rri_object *object, uint64_t weight);
 
+/* Visit those that are counted; their lock is held. */
+void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, void *arg), void *arg);
+
 /* End of the context: destroy what is left. Poll progress until `count` of the table is 1 (the root). */
 void rri_objects_destroy_all(rri_objects *all);
 unsigned rri_objects_alive(rri_objects *all);

@@ -70,6 +70,7 @@ static rri_reference *make(rri_references *all, int owner, int creator, uint64_t
     r->klass = klass;
     r->class_id = class_id;
     r->weight = weight;
+    r->made = rri_now_coarse();
     atomic_store_explicit(&r->refs, 1, memory_order_release);
     return r;
 }

@@ -10,7 +10,7 @@ typedef struct rri_reference {
     struct rri_references *all;
     atomic_uint refs;               /* a: counts of this handle */
     int owner, creator;             /* i */
-    uint64_t number;                /* i */
+    _Atomic uint64_t number;        /* a: 0 until it is drawn */
     _Atomic uint64_t address;       /* a: by identity, then by handle */
     const rri_class *klass;         /* i: NULL: not known on this rank */
     uint64_t class_id;              /* i */
@@ -18,7 +18,8 @@ typedef struct rri_reference {
     uint64_t weight;                /* under the lock; 0: uncounted (root objects) */
     rri_future *creation;           /* i: on the creator, NULL elsewhere */
     rref_error *error;              /* i: made with an error */
-    const char *site;               /* i: where it was created, or NULL */
+    _Atomic(const char *) site;     /* a: where it was created, or NULL */
+    int64_t made;                   /* i: by the coarse clock */
 } rri_reference;
 
 typedef struct rri_references {

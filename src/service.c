@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the service object of this rank and the table of its methods, which are at home with what they serve. */
 #include "service.h"
+#include "dump.h"
 #include "error.h"
 
 #include <stdlib.h>
@@ -9,6 +10,8 @@ static const rref_method methods[] = {
     RREF_METHOD("publish", "str, ref", rri_name_publish, RREF_INLINE),
     RREF_METHOD("lookup", "str, bool -> ref", rri_name_lookup, RREF_INLINE),
     RREF_METHOD("withdraw", "str", rri_name_withdraw, RREF_INLINE),
+    RREF_METHOD("dump", "-> str", rri_dump_text, RREF_INLINE),
+    RREF_METHOD("stats", "-> u64[]", rri_dump_stats, RREF_INLINE),
     RREF_METHODS_END
 };
 static const rref_class service_class = RREF_CLASS("rref", "", NULL, NULL, methods);

@@ -117,3 +117,10 @@ void rri_table_each(rri_table *table, void (*visit)(void *item, void *arg), void
         if (atomic_load(&slot->word) & LIVE) visit(slot, arg);
     }
 }
+
+void rri_table_look(rri_table *table, void (*visit)(void *item, void *arg), void *arg)
+{
+    rri_lock_take(&table->lock);
+    rri_table_each(table, visit, arg);
+    rri_lock_give(&table->lock);
+}

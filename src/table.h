@@ -44,6 +44,9 @@ uint64_t rri_table_handle(const rri_table *table, const void *item);
 /* Visit every live item. Nobody may add or remove meanwhile but visit itself, the item it is given. */
 void rri_table_each(rri_table *table, void (*visit)(void *item, void *arg), void *arg);
 
+/* The same while others may add and remove: they wait, so visit must be short. */
+void rri_table_look(rri_table *table, void (*visit)(void *item, void *arg), void *arg);
+
 static inline rri_handle_kind rri_handle_kind_of(uint64_t handle) { return (rri_handle_kind)(handle >> 60); }
 static inline unsigned rri_handle_context(uint64_t handle) { return (unsigned)(handle >> 52 & 0xff); }
 

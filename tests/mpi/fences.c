@@ -343,6 +343,51 @@ static void limited(void)
     CU_ASSERT_EQUAL(atomic_load(&arrived), 2);
 }
 
+/* The report names the call that is not answered; so does the dump, from any rank. */
+static bool runs_there(void *arg)
+{
+    rref_statistics s;
+    return rref_stats_of(ctx, (rank + 1) % ranks, &s) == RREF_OK && s.calls_in + s.calls_direct > *(uint64_t *)arg;
+}
+
+static void reported(void)
+{
+    rref_error e;
+    char *text = NULL;
+    rref_statistics before;
+    if (!begin()) return;
+    OK(rref_stats_of(ctx, (rank + 1) % ranks, &before));
+    rref kept = rref_create(ctx, rank, "thing");
+    OK(rref_sync(next_of(ctx), "hop", INT64_C(0)));
+    MPI_Barrier(MPI_COMM_WORLD);
+    rref_future f = rref_async(next_of(ctx), "wait_for_gate");
+    CU_ASSERT_TRUE(check_until(runs_there, &before.calls_in, 30));
+    MPI_Barrier(MPI_COMM_WORLD);
+    GIVES(rref_fence(ctx, 0.02), RREF_ERR_TIMEOUT);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "rank.wait_for_gate on rank"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "fences.c:"));
+    for (int r = 0; r < ranks; r++) {
+        OK(rref_dump(ctx, r, &text));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n  rank.wait_for_gate on rank"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "objects: 1\n  thing: 1\n"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "references held: 1\n  thing@"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, ", created at "));
+        free(text);
+    }
+    GIVES(rref_dump(ctx, ranks, &text), RREF_ERR_DESTINATION);
+    GIVES(rref_dump(ctx, 0, NULL), RREF_ERR_ARGUMENT);
+    GIVES(rref_dump(NULL, 0, &text), RREF_ERR_ARGUMENT);
+    GIVES(rref_stats_of(ctx, -1, &before), RREF_ERR_DESTINATION);
+    GIVES(rref_stats_of(ctx, 0, NULL), RREF_ERR_ARGUMENT);
+    MPI_Barrier(MPI_COMM_WORLD);
+    atomic_store(&gate, 1);
+    OK(rref_wait(f, RREF_FOREVER));
+    OK(rref_future_release(f));
+    OK(rref_release(kept));
+    OK(rref_finalize(&ctx));
+}
+
 static void application_driven(void)
 {
     int64_t expected = 0;
@@ -436,6 +481,7 @@ static const check_case cases[] = {
     { "one_way_failures", one_way_failures },
     { "refused", refused },
     { "limited", limited },
+    { "reported", reported },
     { "application_driven", application_driven },
     { "two_contexts", two_contexts },
     { "some_ranks_only", some_ranks_only },
