@@ -123,6 +123,8 @@ typedef struct rref { uint64_t bits; } rref;
 typedef struct rref_future { uint64_t bits; } rref_future;
 /** An answer that a handler owes. Same layout. */
 typedef struct rref_deferred { uint64_t bits; } rref_deferred;
+/** One object per rank, made together. Same layout. */
+typedef struct rref_group { uint64_t bits; } rref_group;
 /** A method found once, for hot loops; borrows its reference and needs no release. */
 typedef struct rref_method_ref { rref target; uint64_t method; } rref_method_ref;
 
@@ -468,7 +470,7 @@ int rref_invoke_sync_v(rref_sync_proxy proxy, const rref_value *values, size_t c
 rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values, size_t count, const char *site);
 
 /** The function under rref_post: one-way; nothing comes back unless the call fails, which goes to the error handler and
- *  makes rref_finalize return RREF_ERR_ONEWAY.
+ *  makes the next rref_fence or rref_finalize return RREF_ERR_ONEWAY.
  *  Errors: what is found before sending, as rref_sync_v; SIGNATURE also for outputs and borrowed arrays.
  *  Thread: any.  Blocks: for credit when the owner is flooded (application threads only).  Progress: inline methods.
  *  Owns: nothing.  Since: 0.1 */
@@ -477,6 +479,59 @@ int rref_post_v(rref target, const rref_value *values, size_t count, const char 
 /** rref_post_v through a bound method.
  *  Errors, Thread, Blocks, Progress, Owns: as rref_post_v.  Since: 0.1 */
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
+
+/* ---- groups: use the macros rref_group_create, _post, _async, _gather, _reduce further down --------------------------- */
+
+/** The function under rref_group_create: make one object on each rank. Collective; each rank gives its own arguments, all
+ *  the same class. values[0] is the class name, the others the constructor's arguments. Ends as a fence does.
+ *  @param group  receives the group, the same one on all ranks.
+ *  Errors: what rref_create finds or the constructor says, on any rank: all ranks get that of the lowest rank that failed,
+ *  and it names the rank; CLASS_MISMATCH (ranks gave different classes); STATE, STALLED as rref_fence.
+ *  Thread: one at a time.  Blocks: until all ranks are there.  Progress: as rref_fence.  Owns: free the group with
+ *  rref_group_free.  Since: 0.1 */
+int rref_group_create_v(rref_context *context, rref_group *group, const rref_value *values, size_t count, const char *site);
+
+/** Free a group. Collective. Waits, as rref_fence does, for everything made before; then the members' destructors run.
+ *  @param group  set to zero. References to its members are stale afterwards.
+ *  Errors: HANDLE; STATE, STALLED as rref_fence.
+ *  Thread: one at a time.  Blocks: until all ranks are there.  Progress: as rref_fence.  Owns: the group is gone.
+ *  Since: 0.1 */
+int rref_group_free(rref_group *group);
+
+/** The reference to a member. Sends nothing. Uncounted; needs no release; good until the group is freed.
+ *  Errors: a zero reference for a group that is none; found in the reference: DESTINATION.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: the group.  Since: 0.1 */
+rref rref_group_member(rref_group group, int rank);
+
+/** The function under rref_group_async: call a method of all members. Passed on along a tree of ranks. values[0] is the
+ *  method's name, the others its arguments, without outputs. Calls of a group and calls of single members are not ordered.
+ *  Errors: found in the future: the first error of any member; SIGNATURE also for outputs, and for arrays of references.
+ *  Thread: any.  Blocks: as rref_async_v.  Progress: inline methods.  Owns: the future is complete, without values, when
+ *  all calls are; release it.  Since: 0.1 */
+rref_future rref_group_async_v(rref_group group, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_group_post: the same, not waited for; a failure goes to the error handler and to the next fence.
+ *  Errors: HANDLE, NO_METHOD, SIGNATURE, RANGE before anything is sent.
+ *  Thread: any.  Blocks: as rref_async_v.  Progress: inline methods.  Owns: nothing.  Since: 0.1 */
+int rref_group_post_v(rref_group group, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_group_gather: call a method of all members and put their results together in order of rank. The
+ *  method gives one number, or an array of as many numbers on each rank. The last value is the output, rref_out_array(x,
+ *  ranks * n, &count): the member on rank r gives the n elements from x[r * n].
+ *  Errors: as rref_sync_v, of the lowest rank that failed; SHAPE (a member gave fewer than n; names the rank); TRUNCATED
+ *  (more). After an error the elements of x are undefined.
+ *  Thread: any.  Blocks: until all members have answered.  Progress: as rref_wait.  Owns: outputs are the caller's.
+ *  Since: 0.1 */
+int rref_group_gather_v(rref_group group, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_group_reduce: call a method of all members and combine their results, element by element and
+ *  always in order of rank, so that the same results give the same bits. The last value is the output: rref_out(&x), or
+ *  rref_out_array(x, n, NULL) where each member gives n numbers.
+ *  @param op  MPI_SUM, MPI_MAX, ... or an operation of MPI_Op_create; applied on this rank with MPI_Reduce_local.
+ *  Errors: as rref_group_gather_v; SIGNATURE (MPI has no such operation on the method's result).
+ *  Thread: one that may call MPI.  Blocks: until all members have answered.  Progress: as rref_wait.  Owns: outputs are
+ *  the caller's.  Since: 0.1 */
+int rref_group_reduce_v(rref_group group, MPI_Op op, const rref_value *values, size_t count, const char *site);
 
 /* ---- futures ------------------------------------------------------------------------------------------------- */
 
@@ -1009,6 +1064,16 @@ static inline rref_value rref_of_c64_(float _Complex x)
 #define rref_invoke(...) RREF_CALL_(invoke, __VA_ARGS__)
 #define rref_async(...) RREF_CALL_(async, __VA_ARGS__)
 #define rref_post(...) RREF_CALL_(post, __VA_ARGS__)
+#define RREF_PICK_group_async(t) rref_group_async_v
+#define RREF_PICK_group_post(t) rref_group_post_v
+#define RREF_PICK_group_gather(t) rref_group_gather_v
+/* rref_group_create(ctx, &group, "class", args...)     rref_group_post, rref_group_async(group, "method", args...)
+ * rref_group_gather(group, "method", args..., output)  rref_group_reduce(group, op, "method", args..., output) */
+#define rref_group_create(context, group, ...) rref_group_create_v((context), (group), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
+#define rref_group_async(...) RREF_CALL_(group_async, __VA_ARGS__)
+#define rref_group_post(...) RREF_CALL_(group_post, __VA_ARGS__)
+#define rref_group_gather(...) RREF_CALL_(group_gather, __VA_ARGS__)
+#define rref_group_reduce(group, op, ...) rref_group_reduce_v((group), (op), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
 #define rref_create(context, rank, ...) rref_create_v((context), (rank), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
 /* rref_get(future, outputs...)  rref_set(promise, values...)  rref_complete(deferred, values...)  rref_return(call, values...) */
 #define rref_get(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_get_v, __VA_ARGS__)
@@ -1134,6 +1199,31 @@ template <class... A> inline rref create(const char *site, rref_context *context
     RREF_LIST_(args);
     return rref_create_v(context, rank, list, sizeof...(args), site);
 }
+template <class... A> inline int group_create(const char *site, rref_context *context, rref_group *group, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_group_create_v(context, group, list, sizeof...(args), site);
+}
+template <class... A> inline rref_future group_async(const char *site, rref_group group, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_group_async_v(group, list, sizeof...(args), site);
+}
+template <class... A> inline int group_post(const char *site, rref_group group, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_group_post_v(group, list, sizeof...(args), site);
+}
+template <class... A> inline int group_gather(const char *site, rref_group group, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_group_gather_v(group, list, sizeof...(args), site);
+}
+template <class... A> inline int group_reduce(const char *site, rref_group group, MPI_Op op, const A &...args)
+{
+    RREF_LIST_(args);
+    return rref_group_reduce_v(group, op, list, sizeof...(args), site);
+}
 template <class... A> inline int get(rref_future future, const A &...args)
 {
     RREF_LIST_(args);
@@ -1167,6 +1257,11 @@ template <class... A> inline int give(rref_call *call, const A &...args)
 #define rref_async(...) rref_cxx::async(RREF_SITE_, __VA_ARGS__)
 #define rref_post(...) rref_cxx::post(RREF_SITE_, __VA_ARGS__)
 #define rref_create(...) rref_cxx::create(RREF_SITE_, __VA_ARGS__)
+#define rref_group_create(...) rref_cxx::group_create(RREF_SITE_, __VA_ARGS__)
+#define rref_group_async(...) rref_cxx::group_async(RREF_SITE_, __VA_ARGS__)
+#define rref_group_post(...) rref_cxx::group_post(RREF_SITE_, __VA_ARGS__)
+#define rref_group_gather(...) rref_cxx::group_gather(RREF_SITE_, __VA_ARGS__)
+#define rref_group_reduce(...) rref_cxx::group_reduce(RREF_SITE_, __VA_ARGS__)
 #define rref_get(...) rref_cxx::get(__VA_ARGS__)
 #define rref_set(...) rref_cxx::set(__VA_ARGS__)
 #define rref_complete(...) rref_cxx::complete(__VA_ARGS__)

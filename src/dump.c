@@ -138,7 +138,7 @@ int rri_dump_stats(rref_call *c, void *service)
 static int aim(rref_context *context, int rank, rref *to)
 {
     rri_references *all = rri_context_references(context);
-    if (!all) return RREF_ERR_ARGUMENT;
+    if (!all) return rri_error_last()->code;
     int ranks = rri_link_size(all->calls->link);
     if (rank < 0 || rank >= ranks) return rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, ranks);
     *to = rri_service_of(all, rank);

@@ -241,10 +241,17 @@ static int pass(rri_fence *f, int64_t limit)
     return rc;
 }
 
-int rri_fence_pass(rri_fence *f, int64_t limit)
+int rri_fence_may(rri_fence *f)
 {
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
-        return rri_fail(RREF_ERR_STATE, "a fence from a handler or callback");
+        return rri_fail(RREF_ERR_STATE, "a collective from a handler or callback");
+    return atomic_load(&f->inside) ? rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence") : RREF_OK;
+}
+
+int rri_fence_pass(rri_fence *f, int64_t limit)
+{
+    int may = rri_fence_may(f);
+    if (may) return may;
     if (atomic_exchange(&f->inside, true)) return rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence");
     int rc = pass(f, limit);
     atomic_store(&f->inside, false);

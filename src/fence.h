@@ -43,6 +43,8 @@ void rri_fence_init(rri_fence *fence, rri_calls *calls, rri_timers *timers, int6
 /* Wait, with all other ranks, for what was made before: OK; TIMEOUT after `limit` ns, and then calling again goes on with the
  * same fence; STALLED; STATE from handlers, and while another thread is here. */
 int rri_fence_pass(rri_fence *fence, int64_t limit);
+/* Whether this thread may come to a fence: OK or STATE. */
+int rri_fence_may(rri_fence *fence);
 /* The same for everything, once, at the end: OK or STALLED. */
 int rri_fence_end(rri_fence *fence, int64_t limit);
 /* rri_calls_up.control */

@@ -103,6 +103,7 @@ int rri_finalize_watch(void) { return rri_host_at_finalize(end_forgotten); }
 int rref_fence(rref_context *context, double timeout)
 {
     int64_t limit = RRI_NEVER;
+    if (rri_forked()) return RREF_ERR_FORKED;
     if (!context) return rri_fail(RREF_ERR_ARGUMENT, "NULL context");
     if (timeout != RREF_DEFAULT_TIMEOUT && !rri_seconds(timeout, &limit))
         return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);

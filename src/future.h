@@ -104,6 +104,10 @@ void rri_future_error_last(rri_future *future);
  * have room for RRI_TYPES_MAX. */
 int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count);
 
+/* The same of any payload, its references by the taker given. */
+int rri_payload_values(const rri_types *types, const void *payload, const void *landing, const rri_ref_taker *taker,
+                       rref_value values[], rref taken[], unsigned *count);
+
 void rri_future_react(rri_future *future, rri_reaction *reaction);
 int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *));
 

@@ -40,6 +40,54 @@ int rri_host_at_finalize(void (*function)(void))
     return RREF_OK;
 }
 
+/* ---- operations */
+
+static MPI_Datatype type_of(rref_type element)
+{
+    switch (element) {
+    case RREF_BOOL: return MPI_C_BOOL;
+    case RREF_I8: return MPI_INT8_T;
+    case RREF_I16: return MPI_INT16_T;
+    case RREF_I32: return MPI_INT32_T;
+    case RREF_I64: return MPI_INT64_T;
+    case RREF_U8: return MPI_UINT8_T;
+    case RREF_U16: return MPI_UINT16_T;
+    case RREF_U32: return MPI_UINT32_T;
+    case RREF_U64: return MPI_UINT64_T;
+    case RREF_F32: return MPI_FLOAT;
+    case RREF_F64: return MPI_DOUBLE;
+    case RREF_C64: return MPI_C_FLOAT_COMPLEX;
+    default: return MPI_C_DOUBLE_COMPLEX;
+    }
+}
+
+/* MPI ends the program where the standard has no such operation, so it is refused before. */
+int rri_host_reducible(rri_op op, rref_type element)
+{
+    bool is_bool = element == RREF_BOOL, is_integer = element >= RREF_I8 && element <= RREF_U64;
+    bool is_real = is_integer || element == RREF_F32 || element == RREF_F64;
+    bool is_number = element > RREF_BOOL && element <= RREF_C128;
+    bool good = element > RREF_NONE && element <= RREF_C128;
+    if (op == MPI_OP_NULL || op == MPI_MAXLOC || op == MPI_MINLOC || op == MPI_REPLACE || op == MPI_NO_OP) good = false;
+    else if (op == MPI_SUM || op == MPI_PROD) good = is_number;
+    else if (op == MPI_MAX || op == MPI_MIN) good = is_real;
+    else if (op == MPI_LAND || op == MPI_LOR || op == MPI_LXOR) good = is_bool || is_integer;
+    else if (op == MPI_BAND || op == MPI_BOR || op == MPI_BXOR) good = is_integer;
+    return good ? RREF_OK : rri_fail(RREF_ERR_SIGNATURE, "MPI has no such operation on the method's result");
+}
+
+int rri_host_reduce(rri_op op, rref_type element, const void *in, void *inout, size_t count)
+{
+    enum { PIECE = 1 << 30 };
+    int size, rc = MPI_SUCCESS;
+    MPI_Type_size(type_of(element), &size);
+    for (size_t at = 0; at < count && rc == MPI_SUCCESS; at += PIECE) {
+        int n = count - at < PIECE ? (int)(count - at) : PIECE;
+        rc = MPI_Reduce_local((const char *)in + at * (size_t)size, (char *)inout + at * (size_t)size, n, type_of(element), op);
+    }
+    return rc == MPI_SUCCESS ? RREF_OK : rri_fail(RREF_ERR_MPI, "MPI_Reduce_local failed");
+}
+
 const char *rri_host_library(void)
 {
     static char text[MPI_MAX_LIBRARY_VERSION_STRING];

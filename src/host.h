@@ -12,6 +12,13 @@ int rri_host_usable(MPI_Comm comm, int *level);
  * that may call MPI, one rref_init after another; later calls change nothing. */
 int rri_host_at_finalize(void (*function)(void));
 
+typedef MPI_Op rri_op;
+
+/* Whether an operation can be applied to elements of a type: OK or SIGNATURE. The application's own always can. */
+int rri_host_reducible(rri_op op, rref_type element);
+/* inout = in op inout, element by element. */
+int rri_host_reduce(rri_op op, rref_type element, const void *in, void *inout, size_t count);
+
 /* Constant strings: the library's version in one line, the standard's, and the name of a thread level. */
 const char *rri_host_library(void);
 const char *rri_host_standard(void);

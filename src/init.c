@@ -261,7 +261,7 @@ static int open_objects(rref_context *ctx, const rref_options *options)
                                         options ? options->functions_self : NULL);
     if (!ctx->objects.root) return RREF_ERR_NO_MEMORY;
     ctx->objects.root->shared = true;
-    rc = rri_service_open(&ctx->service, refs);
+    rc = rri_service_open(&ctx->service, refs, &ctx->fence, ctx->number);
     if (rc) return rc;
     rri_futures_open(&ctx->calls.futures, ctx->number);
     rri_references_open(refs, ctx->number);

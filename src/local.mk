@@ -71,6 +71,9 @@ RRI_SOURCES = \
 	src/service.h \
 	src/name.c \
 	src/name.h \
+	src/group.c \
+	src/group.h \
+	src/collect.c \
 	src/dump.c \
 	src/dump.h \
 	src/fence.c \

@@ -198,7 +198,7 @@ int rref_publish(rref reference, const char *name)
 {
     rref home;
     rri_reference *r = rri_reference_of(reference);
-    if (!r) return RREF_ERR_HANDLE;
+    if (!r) return rri_error_last()->code;
     int rc = home_of(r->all, name, &home);
     return rc ? rc : rref_sync_v(home, RREF_LIST_("publish", name, reference), NULL);
 }
@@ -207,7 +207,7 @@ int rref_withdraw(rref_context *context, const char *name)
 {
     rref home;
     rri_references *all = rri_context_references(context);
-    int rc = all ? home_of(all, name, &home) : RREF_ERR_ARGUMENT;
+    int rc = all ? home_of(all, name, &home) : rri_error_last()->code;
     return rc ? rc : rref_sync_v(home, RREF_LIST_("withdraw", name), NULL);
 }
 
@@ -218,7 +218,7 @@ int rref_lookup(rref_context *context, const char *name, double timeout, rref *r
 {
     rref home;
     rri_references *all = rri_context_references(context);
-    if (!all) return RREF_ERR_ARGUMENT;
+    if (!all) return rri_error_last()->code;
     if (!reference) return rri_fail(RREF_ERR_ARGUMENT, "NULL reference");
     int rc = home_of(all, name, &home);
     if (rc) return rc;

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_NUMBERS (UINT64_C(1) << 39)     /* wrapped objects are numbered above creations */
-
 static const rri_types no_types;
 
 static size_t bucket_of(const rri_objects *all, int creator, uint64_t number)
@@ -23,7 +21,7 @@ int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, u
     all->calls = calls;
     all->classes = classes;
     all->buckets = 1024;
-    all->own = OWN_NUMBERS;
+    all->own = RRI_OWN_NUMBERS;
     all->bucket = calloc(all->buckets, sizeof *all->bucket);
     all->seen = calloc((size_t)ranks, sizeof *all->seen);
     if (!all->bucket || !all->seen) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for objects");
@@ -94,6 +92,22 @@ static void remove_object(rri_object *o)
     rri_lock_give(&all->lock);
     free(o->error);
     rri_table_remove(&all->table, o);
+}
+
+int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number)
+{
+    rri_object *o = rri_object_of(all, address);
+    if (!o) return rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
+    rri_lock_take(&all->lock);
+    rri_object **at = &all->bucket[bucket_of(all, o->creator, o->number)];
+    while (*at != o) at = &(*at)->next;
+    *at = o->next;
+    o->number = number;
+    at = &all->bucket[bucket_of(all, o->creator, number)];
+    o->next = *at;
+    *at = o;
+    rri_lock_give(&all->lock);
+    return RREF_OK;
 }
 
 static rri_object *identified(rri_objects *all, int creator, uint64_t number)
@@ -207,7 +221,7 @@ static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffe
     uint64_t number = rri_address_number(address);
     if (creator >= rri_link_size(all->calls->link)) return rri_fail(RREF_ERR_PROTOCOL, "an object made by rank %d", creator);
     rri_lock_take(&all->lock);
-    bool to_come = number < OWN_NUMBERS && number > all->seen[creator];
+    bool to_come = number < RRI_GROUP_NUMBERS && number > all->seen[creator];
     int rc = to_come ? park(all, record, buffer) : rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
     rri_lock_give(&all->lock);
     return rc;

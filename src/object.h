@@ -16,6 +16,11 @@
 
 typedef enum rri_object_state { RRI_CONSTRUCTING, RRI_ALIVE, RRI_FAILED, RRI_DYING } rri_object_state;
 
+#define RRI_GROUP_NUMBERS (UINT64_C(1) << 38)   /* creations are numbered below, members of groups from here */
+#define RRI_OWN_NUMBERS (UINT64_C(1) << 39)     /* wrapped objects from here */
+
+static inline bool rri_number_is_group(uint64_t number) { return number >= RRI_GROUP_NUMBERS && number < RRI_OWN_NUMBERS; }
+
 #define RRI_WEIGHT (UINT64_C(1) << 60)      /* of a new object, all with its creator's reference */
 
 typedef struct rri_object {
@@ -67,6 +72,8 @@ void rri_object_release(void *all, int peer, const rri_record *record);
 rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self);
 /* The local object of an address; NULL if there is none (yet). */
 rri_object *rri_object_of(rri_objects *all, uint64_t address);
+/* Give an object that was made here, and that nobody else knows yet, another number. */
+int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number);
 /* Give out more weight of a local object. */
 void rri_object_mint(rri_object *object, uint64_t weight);
 

@@ -95,18 +95,18 @@ typedef struct follow {
     rri_future *to;
 } follow;
 
-/* A result as a value; a reference is taken into *ref. */
-static int read_value(rri_future *from, unsigned i, rref_value *value, rref *ref)
+/* A value of a payload; a reference is taken into *ref. */
+static int read_value(const rri_types *types, unsigned i, const void *payload, const void *landing,
+                      const rri_ref_taker *taker, rref_value *value, rref *ref)
 {
-    const rri_type *t = &from->types->type[i];
+    const rri_type *t = &types->type[i];
     size_t count = 1;
-    const char *at = t->variable ? rri_payload_data(from->types, i, from->payload, from->landing, &count)
-                                 : (const char *)from->payload + t->slot;
+    const char *at = t->variable ? rri_payload_data(types, i, payload, landing, &count) : (const char *)payload + t->slot;
     uint64_t words[2] = { 0, 0 };
     if (t->element == RREF_REF && t->array)
-        return rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed from future to future");
+        return rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed on");
     if (t->element == RREF_REF) {
-        int rc = from->all->trade.part.take(from->all->trade.part.up, at, ref);
+        int rc = taker->take(taker->up, at, ref);
         if (rc == RREF_OK) *value = rref_of_ref(*ref);
         return rc;
     }
@@ -124,15 +124,21 @@ static int read_value(rri_future *from, unsigned i, rref_value *value, rref *ref
     return RREF_OK;
 }
 
-int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count)
+int rri_payload_values(const rri_types *types, const void *payload, const void *landing, const rri_ref_taker *taker,
+                       rref_value values[], rref taken[], unsigned *count)
 {
     int rc = RREF_OK;
     *count = 0;
-    for (unsigned i = 0; i < from->types->count && rc == RREF_OK; i++) {
-        rc = read_value(from, i, &values[i], &taken[*count]);
-        if (rc == RREF_OK && from->types->type[i].element == RREF_REF) ++*count;
+    for (unsigned i = 0; i < types->count && rc == RREF_OK; i++) {
+        rc = read_value(types, i, payload, landing, taker, &values[i], &taken[*count]);
+        if (rc == RREF_OK && types->type[i].element == RREF_REF) ++*count;
     }
     return rc;
+}
+
+int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count)
+{
+    return rri_payload_values(from->types, from->payload, from->landing, &from->all->trade.part, values, taken, count);
 }
 
 static void pass_value(rri_future *from, rri_future *to)

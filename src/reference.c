@@ -6,6 +6,7 @@
 #include "reference.h"
 #include "error.h"
 #include "fork.h"
+#include "group.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -93,6 +94,14 @@ static rref make_failed(rri_references *all)
     return handle_of(r);
 }
 
+rref rri_reference_failed(rri_references *all) { return make_failed(all); }
+
+void rri_reference_forget(rri_references *all, uint64_t handle)
+{
+    rri_reference *r = rri_table_find(&all->table, handle);
+    if (r) rri_table_remove(&all->table, r);
+}
+
 static int own_error(const rri_reference *r)
 {
     if (r->owner >= 0) return RREF_OK;
@@ -130,7 +139,11 @@ static rref root(rri_references *all, int rank)
     return rri_reference_lasting(all, &all->roots[rank], rank, 0, RRI_ROOT, rri_class_of_id(all->classes, id), id);
 }
 
-static bool is_root(const rri_reference *r) { return r->owner >= 0 && r->number == 0; }
+/* Uncounted: of root and service objects, and of members of groups. */
+static bool is_lasting(const rri_reference *r)
+{
+    return r->owner >= 0 && (r->number == 0 || rri_number_is_group(r->number)) && r->weight == 0;
+}
 
 /* ---- on the wire */
 
@@ -144,7 +157,7 @@ static int put(void *up, rref reference, void *to)
     if (rc) return rc;
     wire *w = to;
     *w = (wire){ r->class_id, r->owner, r->creator, r->number, atomic_load(&r->address), 0, 0 };
-    if (w->address == RRI_ROOT) return RREF_OK;
+    if (w->address == RRI_ROOT || rri_number_is_group(w->number)) return RREF_OK;
     rri_lock_take(&r->lock);
     w->weight = r->weight >= 16 ? r->weight >> SHARE_SHIFT : r->weight / 2;
     r->weight -= w->weight;
@@ -169,6 +182,7 @@ static int take_weight(rri_references *all, wire *w, uint64_t weight, rref *refe
         *reference = root(all, w->owner);
         return RREF_OK;
     }
+    if (rri_number_is_group(w->number)) return rri_group_reference(all->service, w->owner, w->number, reference);
     const rri_class *k = rri_class_of_id(all->classes, w->class_id);
     rri_reference *r = make(all, w->owner, w->creator, w->number, w->address, k, w->class_id, weight);
     if (!r) return RREF_ERR_NO_MEMORY;
@@ -187,7 +201,7 @@ static int take_part(void *up, const void *from, rref *reference)
 {
     wire *w = (wire *)(uintptr_t)from;
     uint64_t part = w->weight >= 16 ? w->weight >> SHARE_SHIFT : w->weight / 2;
-    if (w->address != RRI_ROOT && !part)
+    if (w->address != RRI_ROOT && !rri_number_is_group(w->number) && !part)
         return rri_fail(RREF_ERR_WEIGHT, "the result has been read until no weight was left");
     return take_weight(up, w, part, reference);
 }
@@ -237,7 +251,7 @@ static void end(rri_reference *r)
 void rri_reference_drop(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
-    if (r && !is_root(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
+    if (r && !is_lasting(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
 }
 
 /* ---- the API */
@@ -339,7 +353,7 @@ int rref_release(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
-    if (!is_root(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
+    if (!is_lasting(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
     return RREF_OK;
 }
 

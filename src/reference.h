@@ -49,6 +49,11 @@ rri_reference *rri_reference_of(rref reference);
 rref rri_reference_lasting(rri_references *all, _Atomic uint64_t *place, int rank, uint64_t number, uint64_t address,
                            const rri_class *klass, uint64_t class_id);
 
+/* The end of such a one. */
+void rri_reference_forget(rri_references *all, uint64_t handle);
+/* A reference that carries the thread's last error. */
+rref rri_reference_failed(rri_references *all);
+
 /* Why a reference cannot be called: it was made with an error, or the construction failed. RREF_OK while pending. */
 int rri_reference_error(const rri_reference *reference);
 

@@ -10,17 +10,22 @@ static const rref_method methods[] = {
     RREF_METHOD("publish", "str, ref", rri_name_publish, RREF_INLINE),
     RREF_METHOD("lookup", "str, bool -> ref", rri_name_lookup, RREF_INLINE),
     RREF_METHOD("withdraw", "str", rri_name_withdraw, RREF_INLINE),
+    RREF_METHOD("group_compare", "u64, u64", rri_group_compare, RREF_INLINE),
+    RREF_METHOD("group_failed", "u64, i64, str", rri_group_failed, RREF_INLINE),
+    RREF_METHOD("group_relay", "u64, i32, i32, i32, u32, bytes", rri_group_relay, RREF_INLINE),
     RREF_METHOD("dump", "-> str", rri_dump_text, RREF_INLINE),
     RREF_METHOD("stats", "-> u64[]", rri_dump_stats, RREF_INLINE),
     RREF_METHODS_END
 };
 static const rref_class service_class = RREF_CLASS("rref", "", NULL, NULL, methods);
 
-int rri_service_open(rri_service *s, rri_references *references)
+int rri_service_open(rri_service *s, rri_references *references, rri_fence *fence, unsigned context)
 {
     rri_objects *objects = references->objects;
     s->references = references;
     references->service = s;
+    s->fence = fence;
+    rri_groups_open(&s->groups, context);
     s->there = calloc((size_t)rri_link_size(references->calls->link), sizeof *s->there);
     if (!s->there) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the service object");
     int rc = rri_class_add(&s->classes, &service_class, &s->klass);
@@ -33,6 +38,7 @@ int rri_service_open(rri_service *s, rri_references *references)
 
 void rri_service_close(rri_service *s)
 {
+    if (s->references) rri_groups_close(&s->groups);
     rri_classes_free(&s->classes);
     free(s->there);
 }

@@ -6,6 +6,8 @@
 #ifndef RRI_SERVICE_H
 #define RRI_SERVICE_H
 
+#include "fence.h"
+#include "group.h"
 #include "name.h"
 #include "reference.h"
 
@@ -15,9 +17,11 @@ typedef struct rri_service {
     const rri_class *klass;
     _Atomic uint64_t *there;        /* a: reference to each rank's, 0 until asked for */
     rri_names names;
+    rri_groups groups;
+    rri_fence *fence;               /* i */
 } rri_service;
 
-int rri_service_open(rri_service *service, rri_references *references);
+int rri_service_open(rri_service *service, rri_references *references, rri_fence *fence, unsigned context);
 void rri_service_close(rri_service *service);
 
 /* The service object of a rank that is there. */

@@ -9,7 +9,8 @@
 
 #include "sync.h"
 
-typedef enum rri_handle_kind { RRI_KIND_REF = 1, RRI_KIND_FUTURE, RRI_KIND_OBJECT, RRI_KIND_TRANSFER } rri_handle_kind;
+typedef enum rri_handle_kind { RRI_KIND_REF = 1, RRI_KIND_FUTURE, RRI_KIND_OBJECT, RRI_KIND_TRANSFER,
+                              RRI_KIND_GROUP } rri_handle_kind;
 
 /* Stands first in every item. */
 typedef struct rri_slot {

@@ -29,6 +29,7 @@ MPI_TESTS = \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/nesting \
+	tests/mpi/groups \
 	tests/mpi/names \
 	tests/mpi/objects \
 	tests/mpi/proxies \

@@ -174,6 +174,40 @@ static int promises(rref_context *context)
     return status | rref_future_release(promise);
 }
 
+static int together(rref_context *context, const double *x, size_t n)
+{
+    rref_group group;
+    double norm, all[16];
+    size_t count;
+    int status = rref_group_create(context, &group, "vector", n);
+    status |= rref_group_create(context, &group, "vector");
+    status |= rref_group_post(group, "clear");
+    status |= rref_group_post(group, "axpy", 2.0, rref_array(x, n));
+    status |= rref_future_release(rref_group_async(group, "axpy", 2.0f, rref_borrow(x, n)));
+    status |= rref_group_gather(group, "norm", rref_out_array(all, (size_t)16, &count));
+    status |= rref_group_gather(group, "part", 1, 2u, rref_out_array(all, (size_t)16, &count));
+    status |= rref_group_reduce(group, MPI_SUM, "norm", rref_out(&norm));
+    status |= rref_group_reduce(group, MPI_MAX, "part", 1, 2u, rref_out_array(all, n, NULL));
+    status |= rref_sync(rref_group_member(group, 0), "norm", rref_out(&norm));
+    return status | rref_group_free(&group);
+}
+
+static int by_name(rref_context *context, rref r)
+{
+    char *text;
+    rref_statistics statistics;
+    int status = rref_publish(r, "solver");
+    status |= rref_lookup(context, "solver", 1.5, &r);
+    rref_future f = rref_lookup_async(context, "solver", RREF_FOREVER);
+    status |= rref_get(f, rref_out(&r));
+    status |= rref_withdraw(context, "solver");
+    status |= rref_fence(context, RREF_FOREVER);
+    status |= rref_stats_of(context, 0, &statistics);
+    status |= rref_dump(context, 0, &text);
+    free(text);
+    return status | rref_future_release(f);
+}
+
 int main(int argc, char **argv)
 {
     int level;
@@ -195,6 +229,8 @@ int main(int argc, char **argv)
         numbers(v, context);
         arrays(v);
         promises(context);
+        together(context, x, 8);
+        by_name(context, v);
         rref_release(v);
     }
     rref_finalize(&context);

@@ -96,6 +96,20 @@ int arrays(rref r)
     return status | rref_future_release(future);
 }
 
+int together(rref_context *context, const std::vector<double> &x)
+{
+    rref_group group;
+    double norm, all[16];
+    std::size_t count;
+    int status = rref_group_create(context, &group, "vector", x.size());
+    status |= rref_group_post(group, "axpy", 2.0, rref_array(x.data(), x.size()));
+    status |= rref_future_release(rref_group_async(group, "clear"));
+    status |= rref_group_gather(group, "norm", rref_out_array(all, std::size_t(16), &count));
+    status |= rref_group_reduce(group, MPI_SUM, "norm", rref_out(&norm));
+    status |= rref_group_reduce(group, MPI_MAX, "part", 1, rref_out_array(all, x.size(), nullptr));
+    return status | rref_group_free(&group);
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -118,6 +132,7 @@ int main(int argc, char **argv)
         rref_future_release(promise);
         numbers(v, context);
         arrays(v);
+        together(context, std::vector<double>(8));
         rref_release(v);
     }
     rref_finalize(&context);

@@ -35,16 +35,17 @@ done
 
 # One argument too many must be refused, by name, whatever the call.
 thirteen="1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"
-for call in 'rref_sync(r, "m", %s)' 'rref_async(r, "m", %s)' 'rref_post(r, "m", %s)' 'rref_create(c, 0, "k", %s)'; do
+for call in 'rref_sync(r, "m", %s)' 'rref_async(r, "m", %s)' 'rref_post(r, "m", %s)' 'rref_create(c, 0, "k", %s)' \
+        'rref_group_async(g, "m", %s)' 'rref_group_reduce(g, MPI_SUM, "m", %s)' 'rref_group_create(c, &g, "k", %s)'; do
     for pair in gcc:c11:c clang:c11:c g++:c++17:cpp clang++:c++17:cpp; do
         compiler=${pair%%:*} rest=${pair#*:}
         command -v "$compiler" > /dev/null || continue
         standard=${rest%:*} file=$work/thirteen.${rest#*:}
         {
             echo '#include <rref.h>'
-            echo 'void f(rref_context *c, rref r);'
+            echo 'void f(rref_context *c, rref r, rref_group g);'
             # shellcheck disable=SC2059
-            printf "void f(rref_context *c, rref r) { (void)c; (void)r; (void)$call; }\\n" "$thirteen"
+            printf "void f(rref_context *c, rref r, rref_group g) { (void)c; (void)r; (void)g; (void)$call; }\\n" "$thirteen"
         } > "$file"
         case $standard in c++*) words="calls take at most 12 arguments" ;; *) words=rref_calls_take_at_most_12_arguments ;; esac
         if compile "$compiler" "$standard" "$file" > "$work/text" 2>&1; then bad "13 arguments, $compiler $call: compiled"
