@@ -14,6 +14,7 @@ static int64_t read_clock(clockid_t clock)
 
 int64_t rri_now(void) { return read_clock(CLOCK_MONOTONIC); }
 int64_t rri_now_coarse(void) { return read_clock(CLOCK_MONOTONIC_COARSE); }
+int64_t rri_now_cpu(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 bool rri_seconds(double seconds, int64_t *ns)
 {

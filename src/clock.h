@@ -10,6 +10,8 @@
 int64_t rri_now(void);
 /* The same for ages in reports, some milliseconds late: a fifth of the price. */
 int64_t rri_now_coarse(void);
+/* CPU time of this process. */
+int64_t rri_now_cpu(void);
 
 /* Seconds of the API as nanoseconds: false for negative numbers and NaN; very long is RRI_NEVER. */
 bool rri_seconds(double seconds, int64_t *ns);

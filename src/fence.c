@@ -6,8 +6,20 @@
 #include "pending.h"
 
 #include <stdio.h>
+#include <string.h>
 
-enum { PAUSE_MIN_NS = 20000, PAUSE_MAX_NS = 2000000 };
+enum {
+    PAUSE_MIN_NS = 20000, PAUSE_MAX_NS = 2000000,   /* between waves */
+    PAUSE_LONG_NS = 20000000, PAUSE_PART = 16,      /* and where that is less than a part of what was waited already */
+    LOOK_NS = 100000000, CPU_PART = 20              /* how often to look at CPU time, and what part of a core is a sign of life */
+};
+
+/* What a control record is: PROBE and LEAVE have only the last. */
+typedef struct wave {
+    rri_record record;          /* call: ranks that are busy; object: records sent; extra: served; method: kind of fence */
+    int64_t quiet;              /* ns since the last sign of life */
+    uint64_t reserved;
+} wave;
 
 static int parent_of(int rank) { return (rank - 1) / 2; }
 static unsigned children_of(const rri_fence *f)
@@ -38,24 +50,53 @@ void rri_fence_init(rri_fence *f, rri_calls *calls, rri_timers *timers, int64_t 
     get_ready(f);
 }
 
-static void send(rri_fence *f, int to, rri_record_kind kind, uint64_t busy, uint64_t sent, uint64_t served)
+static void send(rri_fence *f, int to, const wave *w)
 {
-    rri_record *r = rri_lane_begin(f->calls->flow, to, RRI_ANSWERS, sizeof *r);
+    rri_record *r = rri_lane_begin(f->calls->flow, to, RRI_ANSWERS, sizeof *w);
     if (!r) {
         rri_log(RRI_LOG_ERROR, "no memory for a fence with rank %d", to);
         return;
     }
-    *r = (rri_record){ .bytes = sizeof *r, .kind = (uint8_t)kind, .method = (uint16_t)f->kind, .call = busy, .object = sent,
-                       .extra = served };
+    memcpy(r, w, sizeof *w);
     rri_lock_take(&f->lock);
     f->own++;
     rri_lock_give(&f->lock);
     rri_lane_end(f->calls->flow, to, RRI_ANSWERS, true);
 }
 
-static void send_down(rri_fence *f, rri_record_kind kind)
+static void send_down(rri_fence *f, rri_record_kind kind, int64_t quiet)
 {
-    for (int child = 2 * f->rank + 1; child <= 2 * f->rank + 2 && child < f->size; child++) send(f, child, kind, 0, 0, 0);
+    const wave w = { .record = { .bytes = sizeof w, .kind = (uint8_t)kind }, .quiet = quiet };
+    for (int child = 2 * f->rank + 1; child <= 2 * f->rank + 2 && child < f->size; child++) send(f, child, &w);
+}
+
+/* ---- signs of life; the lock is held */
+
+static void hear(rri_fence *f, int64_t quiet)
+{
+    int64_t then = rri_now() - quiet;
+    if (then > f->life) f->life = then;
+}
+
+static void look_at_cpu(rri_fence *f, int64_t now)
+{
+    if (now - f->looked < LOOK_NS) return;
+    int64_t cpu = rri_now_cpu();
+    bool computes = cpu - f->cpu > (now - f->looked) / CPU_PART;
+    if (computes && rri_calls_running(f->calls) && !rri_progress_is_application(f->calls->progress)) f->life = now;
+    f->looked = now;
+    f->cpu = cpu;
+}
+
+/* How long ago the last one was, as far as this rank knows. */
+static int64_t look_for_life(rri_fence *f)
+{
+    int64_t now = rri_now();
+    uint64_t done = atomic_load(&f->calls->served) - f->seen;
+    if (done != f->done) f->life = now;
+    f->done = done;
+    look_at_cpu(f, now);
+    return now - f->life;
 }
 
 static bool idle(const rri_fence *f)
@@ -83,7 +124,7 @@ static void leave(rri_fence *f)
     rri_lock_take(&f->lock);
     get_ready(f);
     rri_lock_give(&f->lock);
-    send_down(f, RRI_LEAVE);
+    send_down(f, RRI_LEAVE, 0);
     rri_event_set(&f->left);
 }
 
@@ -93,8 +134,8 @@ static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t ser
     rri_lock_take(&f->lock);
     bool over = !busy && sent == served && sent == f->last;
     f->last = !busy && sent == served ? sent : UINT64_MAX;
-    int64_t pause = f->pause;
-    if (f->pause < PAUSE_MAX_NS) f->pause *= 2;
+    int64_t pause = f->pause, waited = rri_now() - f->begun;
+    if (pause < PAUSE_MAX_NS || (pause < PAUSE_LONG_NS && pause < waited / PAUSE_PART)) f->pause *= 2;
     rri_lock_give(&f->lock);
     if (over) {
         leave(f);
@@ -113,28 +154,33 @@ static void try_report(rri_fence *f)
         f->reported = true;
         f->probed = false;
     }
-    uint64_t busy = f->busy + !idle(f), in = f->served + served(f), out = f->sent + sent(f);
+    const rri_record sums = { .bytes = sizeof(wave), .kind = RRI_REPORT, .method = (uint16_t)f->kind,
+                              .call = f->busy + !idle(f), .object = f->sent + sent(f), .extra = f->served + served(f) };
+    const wave w = { .record = sums, .quiet = look_for_life(f) };
     rri_lock_give(&f->lock);
     if (!ready) return;
-    if (f->rank == 0) finish_wave(f, busy, out, in);
-    else send(f, parent_of(f->rank), RRI_REPORT, busy, out, in);
+    if (f->rank == 0) finish_wave(f, sums.call, sums.object, sums.extra);
+    else send(f, parent_of(f->rank), &w);
 }
 
-static void begin_wave(rri_fence *f)
+static void begin_wave(rri_fence *f, int64_t heard)
 {
     rri_lock_take(&f->lock);
+    hear(f, heard);
+    int64_t quiet = look_for_life(f);
     f->probed = true;
     f->reported = false;
     f->children = children_of(f);
     f->sent = f->served = f->busy = 0;
     rri_lock_give(&f->lock);
-    send_down(f, RRI_PROBE);
+    send_down(f, RRI_PROBE, quiet);
     try_report(f);
 }
 
 static void start_wave(rri_timer *timer)
 {
-    begin_wave((rri_fence *)(void *)((char *)timer - offsetof(rri_fence, timer)));
+    rri_fence *f = (rri_fence *)(void *)((char *)timer - offsetof(rri_fence, timer));
+    begin_wave(f, INT64_MAX / 2);
 }
 
 /* From now on the application's work has another colour; what it has begun so far is waited for. */
@@ -145,6 +191,8 @@ static void enter(rri_fence *f, rri_fence_kind kind)
     f->kind = kind;
     if (kind == RRI_FENCE) f->colour = atomic_fetch_xor(&f->calls->futures.colours->now, 1);
     f->entered = true;
+    f->begun = f->life = f->looked = rri_now();
+    f->cpu = rri_now_cpu();
     rri_lock_give(&f->lock);
     try_report(f);
     rri_progress_nudge(f->calls->progress);
@@ -155,6 +203,7 @@ static void take_report(rri_fence *f, int peer, const rri_record *r)
 {
     rri_lock_take(&f->lock);
     f->stray[r->method != RRI_FENCE] = peer;
+    hear(f, ((const wave *)(const void *)r)->quiet);
     f->busy += r->call;
     f->sent += r->object;
     f->served += r->extra;
@@ -166,11 +215,16 @@ static void take_report(rri_fence *f, int peer, const rri_record *r)
 /* A control record is counted as served after this returns; it must not appear in the sums. */
 void rri_fence_control(rri_fence *f, int peer, const rri_record *r)
 {
+    const wave *w = (const void *)r;
+    if (r->bytes < sizeof *w) {
+        rri_log(RRI_LOG_ERROR, "a malformed record of a fence from rank %d was refused", peer);
+        return;
+    }
     rri_lock_take(&f->lock);
     f->seen++;
     rri_lock_give(&f->lock);
     atomic_fetch_add(&f->calls->served, 1);
-    if (r->kind == RRI_PROBE) begin_wave(f);
+    if (r->kind == RRI_PROBE) begin_wave(f, w->quiet);
     else if (r->kind == RRI_REPORT) take_report(f, peer, r);
     else leave(f);
     atomic_fetch_sub(&f->calls->served, 1);
@@ -215,19 +269,21 @@ static int tell(rri_fence *f, int code)
     return rri_fail(code, "%s did not come to its end: %s%s%s", name, why, count ? "; not answered: " : "", call);
 }
 
-/* A record served is a sign of life. */
+static int64_t quiet_for(rri_fence *f)
+{
+    rri_lock_take(&f->lock);
+    int64_t quiet = look_for_life(f);
+    rri_lock_give(&f->lock);
+    return quiet;
+}
+
 static int wait_for(rri_fence *f, int64_t limit)
 {
-    rri_calls *c = f->calls;
-    int64_t quiet = rri_now(), deadline = rri_after(quiet, limit);
-    uint64_t last = 0;
-    while (rri_progress_wait(c->progress, &f->left, rri_now() + 100000000) != RREF_OK) {
-        uint64_t seen = atomic_load(&c->served);
-        int64_t now = rri_now();
-        if (seen != last) quiet = now;
-        last = seen;
+    int64_t now = rri_now(), deadline = rri_after(now, limit);
+    while (rri_progress_wait(f->calls->progress, &f->left, deadline < now + LOOK_NS ? deadline : now + LOOK_NS) != RREF_OK) {
+        now = rri_now();
         if (now >= deadline) return tell(f, f->kind == RRI_END ? RREF_ERR_STALLED : RREF_ERR_TIMEOUT);
-        if (f->stall != RRI_NEVER && now - quiet >= f->stall) return tell(f, RREF_ERR_STALLED);
+        if (f->stall != RRI_NEVER && quiet_for(f) >= f->stall) return tell(f, RREF_ERR_STALLED);
     }
     return RREF_OK;
 }

@@ -7,6 +7,9 @@
  * whether all are idle. When two waves in a row find all idle and the same sums, equal to each other, nothing is left (the
  * four-counter method of F. Mattern, 1987), and LEAVE goes down. The first wave needs no PROBE: ranks report on entering.
  *
+ * Who sees no sign of life anywhere for the stall limit gives up. Signs are records served, and a process that uses CPU while
+ * calls run there; REPORT tells how long ago the last one was, below, and PROBE how long ago anywhere.
+ *
  *   out --enter--> entered --LEAVE--> out      A rank is ready for the next fence before it passes LEAVE on, so reports of the
  *                                              next one never meet one that is under way.
  */
@@ -31,6 +34,10 @@ typedef struct rri_fence {
     unsigned children;                  /* under the lock: reports of this wave still to come */
     int stray[2];                       /* under the lock: a child that has entered that kind, or -1 */
     uint64_t sent, served, busy;        /* under the lock: sums of this wave */
+    int64_t begun;                      /* under the lock: when this rank entered */
+    int64_t life;                       /* under the lock: last sign of life anywhere that is known here */
+    int64_t looked, cpu;                /* under the lock: when CPU time was looked at, and what it was */
+    uint64_t done;                      /* under the lock: records served when they were looked at */
     uint64_t last;                      /* root, under the lock: what the wave before found, or UINT64_MAX */
     uint64_t own;                       /* under the lock: control records this rank has sent */
     uint64_t seen;                      /* under the lock: control records served */

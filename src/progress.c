@@ -114,6 +114,7 @@ bool rri_progress_hurry(const rri_progress *p)
 }
 
 bool rri_progress_is_library(void) { return rri_self.crew != NULL; }
+bool rri_progress_is_application(const rri_progress *p) { return p->config.application; }
 
 bool rri_progress_may_run(const rri_progress *p)
 {

@@ -61,6 +61,7 @@ bool rri_progress_may_run(const rri_progress *progress);
 bool rri_progress_has_place(const rri_progress *progress);
 bool rri_progress_is_driver(const rri_progress *progress);
 bool rri_progress_is_library(void);
+bool rri_progress_is_application(const rri_progress *progress);     /* application-driven */
 /* Whether an answer should leave at once: no more records follow that may have company for it. */
 bool rri_progress_hurry(const rri_progress *progress);
 

@@ -82,6 +82,30 @@ static int wait_for_gate(rref_call *c, void *self)
     return RREF_OK;
 }
 
+/* Waits without using the CPU, and uses it without calling anybody. */
+static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t door_opened = PTHREAD_COND_INITIALIZER;
+static bool door_is_open;
+
+static int wait_at_door(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    pthread_mutex_lock(&door_lock);
+    while (!door_is_open) pthread_cond_wait(&door_opened, &door_lock);
+    pthread_mutex_unlock(&door_lock);
+    atomic_fetch_add(&arrived, 1);
+    return RREF_OK;
+}
+
+static int compute(rref_call *c, void *self)
+{
+    double until = check_clock() + rref_arg_f64(c, 0);
+    (void)self;
+    while (check_clock() < until) {}
+    atomic_fetch_add(&arrived, 1);
+    return RREF_OK;
+}
+
 static int fence_here(rref_call *c, void *self)
 {
     (void)self;
@@ -102,6 +126,8 @@ static const rref_method functions[] = {
     RREF_METHOD("give_array", "u64 -> f64[]", give_array, 0),
     RREF_METHOD("fail", "i32", fail, 0),
     RREF_METHOD("wait_for_gate", "", wait_for_gate, 0),
+    RREF_METHOD("wait_at_door", "", wait_at_door, 0),
+    RREF_METHOD("compute", "f64", compute, 0),
     RREF_METHOD("fence_here", "-> i64", fence_here, 0),
     RREF_METHOD("finalize_here", "-> i64", finalize_here, 0),
     RREF_METHODS_END
@@ -388,6 +414,35 @@ static void reported(void)
     OK(rref_finalize(&ctx));
 }
 
+static void open_door(bool open)
+{
+    pthread_mutex_lock(&door_lock);
+    door_is_open = open;
+    pthread_cond_broadcast(&door_opened);
+    pthread_mutex_unlock(&door_lock);
+}
+
+/* Without a limit it ends as well, once nothing has lived for the stall limit; a method that computes lives. */
+static void stalled(void)
+{
+    setenv("RREF_STALL_LIMIT", "0.5", 1);
+    bool begun = begin();
+    unsetenv("RREF_STALL_LIMIT");
+    if (!begun) return;
+    if (rank == 0) OK(rref_post(next_of(ctx), "compute", 2.0));
+    OK(rref_fence(ctx, RREF_FOREVER));
+    CU_ASSERT_EQUAL(all_of(&arrived), 1);
+    open_door(false);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (rank == 0) OK(rref_post(next_of(ctx), "wait_at_door"));
+    GIVES(rref_fence(ctx, RREF_FOREVER), RREF_ERR_STALLED);
+    MPI_Barrier(MPI_COMM_WORLD);
+    open_door(true);
+    OK(rref_fence(ctx, RREF_FOREVER));
+    CU_ASSERT_EQUAL(all_of(&arrived), 2);
+    OK(rref_finalize(&ctx));
+}
+
 static void application_driven(void)
 {
     int64_t expected = 0;
@@ -482,6 +537,7 @@ static const check_case cases[] = {
     { "refused", refused },
     { "limited", limited },
     { "reported", reported },
+    { "stalled", stalled },
     { "application_driven", application_driven },
     { "two_contexts", two_contexts },
     { "some_ranks_only", some_ranks_only },
