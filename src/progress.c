@@ -35,7 +35,7 @@ struct rri_progress {
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
 
-    rri_member *handling;           /* d: who runs handler number `handlers` */
+    _Atomic(rri_member *) handling; /* who runs handler number `handlers`: written by the driver */
     _Alignas(64) rri_crew crew;
     _Atomic uint64_t wakeups;       /* a */
 };
@@ -281,7 +281,7 @@ static void drive(rri_progress *p)
 static void take_over(rri_progress *p, uint64_t role)
 {
     rri_lock_take(&p->crew.lock);
-    rri_member *handling = p->handling;
+    rri_member *handling = atomic_load_explicit(&p->handling, memory_order_relaxed);
     if (take_role(p, role)) rri_crew_enlist(&p->crew, handling);
     rri_lock_give(&p->crew.lock);
 }
@@ -342,7 +342,7 @@ void rri_progress_offer(rri_progress *p)
 {
     if (p->config.application) return;
     self.offered = ++p->handlers << 2 | TAKEABLE;
-    p->handling = &rri_self;
+    atomic_store_explicit(&p->handling, &rri_self, memory_order_relaxed);
     atomic_store(&p->role, self.offered);
     if (!atomic_load(&p->crew.watching)) rri_crew_call(&p->crew);
 }
