@@ -86,7 +86,8 @@ libcheck_la_LIBADD = $(CUNIT_LIBS)
 tests_sanitizers_planted_LDADD =
 
 # Calls between ranks of one process: its own link stands in front of the library's.
-tests_unit_machine_SOURCES = tests/unit/machine.c tests/unit/fake_link.c tests/unit/fake_link.h
+tests_unit_machine_SOURCES = tests/unit/machine.c $(FAKE)
+FAKE = tests/unit/fake_link.c tests/unit/fake_link.h tests/unit/fake_rank.c tests/unit/fake_rank.h
 
 # Programs without an _LDADD of their own, that is the tests, are linked with this. What LIBRARY is depends on the kind of
 # test; so does what must be built first.

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Calls from send to answer between ranks of one process, on a link that the test makes up (fake_link.h). */
-#include "call.h"
+/* Calls from send to answer between ranks of one process, on a link that the test makes up (fake_link.h, fake_rank.h). */
+#include "fake_rank.h"
 
 #include "check.h"
 #include "error.h"
-#include "fake_link.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -14,10 +13,7 @@ enum { RANKS = 3, ROOM = 8192, EAGER = 1024, OBJECT = 16, MANY = 40, LONG = 5000
 enum { NEXT, FAIL, NOTE, REVERSE, METHODS };
 
 typedef struct rank {
-    rri_flow *flow;
-    rri_timers timers;
-    rri_progress *progress;
-    rri_calls calls;
+    fake_rank fake;
     rri_actor actor;
     unsigned unanswered;
     rref_error last;
@@ -25,6 +21,7 @@ typedef struct rank {
 
 static rri_link *link_of[RANKS];
 static rank ranks[RANKS];
+static fake_rank *const all[RANKS] = { &ranks[0].fake, &ranks[1].fake, &ranks[2].fake };
 static rri_signature signature[METHODS];
 static uint64_t noted[2 * MANY];
 static unsigned notes;
@@ -108,32 +105,10 @@ static void on_unanswered(void *up, const rref_error *error)
 static void open_rank(int i, const rri_flow_config *config)
 {
     rank *r = &ranks[i];
-    rri_calls *c = &r->calls;
-    const rri_progress_config driven = {
-        .application = true, .crew = { .workers = 1, .max_blocked = 1, .absent = true }, .bell_reaches_all = true
-    };
+    const rri_calls_up up = { .find = find, .release = on_record, .control = on_record, .created = on_created,
+                              .unanswered = on_unanswered, .up = r };
     memset(r, 0, sizeof *r);
-    rri_timers_init(&r->timers);
-    CU_ASSERT_EQUAL_FATAL(rri_flow_open(link_of[i], config, &r->flow), RREF_OK);
-    CU_ASSERT_EQUAL_FATAL(rri_link_start(link_of[i], rri_flow_pool(r->flow), 1), RREF_OK);
-    CU_ASSERT_EQUAL_FATAL(rri_transfers_open(link_of[i], r->flow, (unsigned)i + 1, &c->transfers), RREF_OK);
-    CU_ASSERT_EQUAL_FATAL(rri_progress_open(link_of[i], r->flow, &r->timers, &driven, rri_call_dispatch, c, &r->progress),
-                          RREF_OK);
-    c->link = link_of[i];
-    c->flow = r->flow;
-    c->progress = r->progress;
-    c->eager = EAGER;
-    c->rank = i;
-    c->site = calloc(RRI_SITES, sizeof *c->site);
-    c->up = (rri_calls_up){ .find = find, .release = on_record, .control = on_record, .created = on_created,
-                            .unanswered = on_unanswered, .up = r };
-    c->futures.progress = r->progress;
-    c->futures.timers = &r->timers;
-    c->futures.colours = rri_flow_colours(r->flow);
-    c->futures.unread = on_unanswered;
-    c->futures.up = r;
-    c->futures.rank = i;
-    CU_ASSERT_EQUAL_FATAL(rri_futures_open(&c->futures, (unsigned)i + 1), RREF_OK);
+    CU_ASSERT_EQUAL_FATAL(fake_rank_open(&r->fake, link_of[i], config, EAGER, &up), RREF_OK);
 }
 
 static void open_ranks(unsigned credits, size_t batch, size_t queue_limit)
@@ -145,21 +120,14 @@ static void open_ranks(unsigned credits, size_t batch, size_t queue_limit)
     for (int i = 0; i < RANKS; i++) open_rank(i, &config);
 }
 
-static void pump(void)
-{
-    for (int round = 0, quiet = 0; round < 10000 && quiet < 3; round++) {
-        int news = 0;
-        for (int i = 0; i < RANKS; i++) news += rri_progress_poll(ranks[i].progress);
-        quiet = news ? 0 : quiet + 1;
-    }
-}
+static void pump(void) { fake_pump(all, RANKS); }
 
 /* Nothing may be left over: calls, futures, moving data, buffers. */
 static void close_ranks(void)
 {
     pump();
     for (int i = 0; i < RANKS; i++) {
-        rank *r = &ranks[i];
+        fake_rank *r = all[i];
         CU_ASSERT_EQUAL(rri_calls_running(&r->calls), 0);
         CU_ASSERT_EQUAL(atomic_load(&r->calls.futures.table.live), 0);
         CU_ASSERT(!rri_link_busy(link_of[i]));
@@ -167,16 +135,7 @@ static void close_ranks(void)
         CU_ASSERT_EQUAL(atomic_load(&rri_flow_pool(r->flow)->live), 0);
     }
     fake_close(link_of, RANKS);
-    for (int i = 0; i < RANKS; i++) {
-        rank *r = &ranks[i];
-        rri_futures_close(&r->calls.futures);
-        rri_calls_close(&r->calls);
-        rri_progress_close(r->progress);
-        rri_transfers_close(r->calls.transfers);
-        rri_timers_free(&r->timers);
-        rri_link_close(link_of[i], false);
-        rri_flow_close(r->flow);
-    }
+    for (int i = 0; i < RANKS; i++) fake_rank_close(all[i]);
     for (int m = 0; m < METHODS; m++) rri_signature_free(&signature[m]);
 }
 
@@ -195,7 +154,7 @@ static rri_target target(int peer, uint16_t method, uint64_t address)
 /* An asynchronous call of rank 0. */
 static rri_future *call(int peer, uint16_t method, uint64_t address, rref_value value)
 {
-    rri_calls *c = &ranks[0].calls;
+    rri_calls *c = &all[0]->calls;
     rri_target to = target(peer, method, address);
     rri_future *f = rri_future_new(&c->futures, to.out, "here:1");
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
@@ -207,7 +166,7 @@ static int post(int peer, uint16_t method, uint64_t x)
 {
     rri_target to = target(peer, method, OBJECT);
     rref_value value = u64(x);
-    return rri_call_send(&ranks[0].calls, &to, &value, 1, RRI_ONEWAY, "here:2", NULL, RRI_NEVER);
+    return rri_call_send(&all[0]->calls, &to, &value, 1, RRI_ONEWAY, "here:2", NULL, RRI_NEVER);
 }
 
 static void expect_error(rri_future *f, int code, int from, const char *words)
@@ -236,8 +195,8 @@ static void answers(void)
         CU_ASSERT_EQUAL(*(uint64_t *)f->payload, 42);
         rri_future_drop(f);
     }
-    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.in), 1);
-    CU_ASSERT_EQUAL(atomic_load(&ranks[0].calls.out), RANKS);
+    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.in), 1);
+    CU_ASSERT_EQUAL(atomic_load(&all[0]->calls.out), RANKS);
     close_ranks();
 }
 
@@ -263,10 +222,10 @@ static void late_answer(void)
 {
     open_ranks(8, 1024, 1 << 20);
     rri_future *f = call(1, NEXT, OBJECT, u64(1));
-    rri_call_expire(&ranks[0].calls, f);
+    rri_call_expire(&all[0]->calls, f);
     CU_ASSERT(rri_event_done(&f->event));
     pump();
-    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.in), 1);
+    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.in), 1);
     CU_ASSERT_PTR_NULL(f->payload);
     expect_error(f, RREF_ERR_TIMEOUT, 0, "the call was sent");
     close_ranks();
@@ -277,20 +236,20 @@ static void late_answer(void)
 static void credits(void)
 {
     open_ranks(2, 64, 1 << 20);             /* one record a message */
-    unsigned event = atomic_load(rri_lane_event(ranks[0].flow, 1));
+    unsigned event = atomic_load(rri_lane_event(all[0]->flow, 1));
     for (unsigned i = 0; i < MANY; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
     CU_ASSERT_EQUAL(fake_queued(link_of[1]), 2);
-    CU_ASSERT(rri_lane_full(ranks[0].flow, 1));
+    CU_ASSERT(rri_lane_full(all[0]->flow, 1));
     CU_ASSERT_EQUAL(post(2, NOTE, MANY), RREF_OK);  /* another lane is not held up */
     CU_ASSERT_EQUAL(fake_queued(link_of[2]), 1);
-    rri_progress_poll(ranks[2].progress);
+    rri_progress_poll(all[2]->progress);
     CU_ASSERT_EQUAL(noted[0], MANY);
     notes = 0;
     pump();
     CU_ASSERT_EQUAL(notes, MANY);
     for (unsigned i = 0; i < MANY; i++) CU_ASSERT_EQUAL(noted[i], i);
-    CU_ASSERT(!rri_lane_full(ranks[0].flow, 1));
-    CU_ASSERT_NOT_EQUAL(atomic_load(rri_lane_event(ranks[0].flow, 1)), event);
+    CU_ASSERT(!rri_lane_full(all[0]->flow, 1));
+    CU_ASSERT_NOT_EQUAL(atomic_load(rri_lane_event(all[0]->flow, 1)), event);
     close_ranks();
 }
 
@@ -299,9 +258,9 @@ static void company(void)
     open_ranks(8, 1024, 1 << 20);
     for (unsigned i = 0; i < 10; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
     CU_ASSERT_EQUAL(fake_queued(link_of[1]), 1);    /* the first; the others wait for company */
-    rri_flow_flush(ranks[0].flow, false);           /* which is not for requests, and does not forget them */
+    rri_flow_flush(all[0]->flow, false);           /* which is not for requests, and does not forget them */
     CU_ASSERT_EQUAL(fake_queued(link_of[1]), 1);
-    rri_flow_flush(ranks[0].flow, true);
+    rri_flow_flush(all[0]->flow, true);
     pump();
     CU_ASSERT_EQUAL(notes, 10);
     close_ranks();
@@ -347,12 +306,12 @@ static void withdrawn(void)
     uint64_t out, in;
     open_ranks(8, 1024, 1 << 20);
     rri_future *f = call(1, REVERSE, OBJECT, u64s(x, LONG));
-    rri_progress_poll(ranks[1].progress);           /* grants */
+    rri_progress_poll(all[1]->progress);           /* grants */
     CU_ASSERT(rri_link_busy(link_of[1]));
-    rri_call_expire(&ranks[0].calls, f);
+    rri_call_expire(&all[0]->calls, f);
     pump();
     CU_ASSERT(!rri_link_busy(link_of[1]));
-    rri_transfers_counts(ranks[0].calls.transfers, &out, &in);
+    rri_transfers_counts(all[0]->calls.transfers, &out, &in);
     CU_ASSERT_EQUAL(out, 0);
     expect_error(f, RREF_ERR_TIMEOUT, 0, "was not sent");
     close_ranks();
@@ -385,8 +344,8 @@ static void bad_messages(void)
     fake_put(link_of[1], 0, &bytes, sizeof bytes);
     fake_put(link_of[1], 0, &good, sizeof good - 16);
     for (int i = 0; i < 20; i++) pump();
-    CU_ASSERT_EQUAL(rri_flow_refused(ranks[1].flow), 6);
-    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.served), 0);
+    CU_ASSERT_EQUAL(rri_flow_refused(all[1]->flow), 6);
+    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.served), 0);
     close_ranks();
 }
 
@@ -400,7 +359,7 @@ static void bad_records(void)
         fake_put(link_of[1], 0, &f, sizeof f);
     }
     pump();
-    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.served), 0);
+    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.served), 0);
     forged kind = forge(RRI_KINDS + 3), answer = forge(RRI_RESULT), grant = forge(RRI_GRANT);
     answer.record.call = UINT64_C(0x2010000000000001);
     grant.record.call = UINT64_C(0x4010000000000001);
@@ -408,8 +367,8 @@ static void bad_records(void)
     fake_put(link_of[1], 0, &answer, sizeof answer);
     fake_put(link_of[1], 0, &grant, sizeof grant);
     pump();
-    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.refused), 2);
-    CU_ASSERT_EQUAL(atomic_load(&ranks[1].calls.served), 3);
+    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.refused), 2);
+    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.served), 3);
     rri_future *f = call(1, NEXT, OBJECT, u64(1));  /* and life goes on */
     pump();
     CU_ASSERT(rri_event_done(&f->event) && f->outcome == RREF_OK);
@@ -421,7 +380,7 @@ static void bad_records(void)
 static void short_request(void)
 {
     open_ranks(8, 1024, 1 << 20);
-    rri_future *f = rri_future_new(&ranks[0].calls.futures, &signature[NEXT].out, NULL);
+    rri_future *f = rri_future_new(&all[0]->calls.futures, &signature[NEXT].out, NULL);
     forged r = forge(RRI_CALL);
     rri_future_keep(f);
     r.record.object = OBJECT;
