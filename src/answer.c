@@ -2,6 +2,7 @@
 /* Owns what comes back for a call: its results, or why there are none, on their way into the future. */
 #include "answer.h"
 #include "error.h"
+#include "log.h"
 
 #include <stdlib.h>
 
@@ -79,14 +80,22 @@ static void receive_bulk(arriving *a, const rri_bulk_note *note, const rri_packi
     settle(a, false);
 }
 
+/* An answer to nothing that was asked, or one too short to be read. */
+static void unexpected(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
+{
+    atomic_fetch_add(&calls->refused, 1);
+    rri_log(RRI_LOG_ERROR, "an answer of rank %d that nobody waits for was refused", buffer->peer);
+    rri_transfer_refuse_note(calls->transfers, buffer->peer, r);
+}
+
 void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
 {
     rri_packing p;
-    rri_future *f = rri_future_of_call(&calls->futures, r->call);
     bool bulk = r->flags & RRI_FLAG_BULK;
     size_t head = sizeof *r + (bulk ? sizeof(rri_bulk_note) : 0);
-    if (!f || r->bytes < head) {
-        atomic_fetch_add(&calls->refused, 1);
+    rri_future *f = r->bytes < head ? NULL : rri_future_of_answer(&calls->futures, r->call, buffer->peer);
+    if (!f) {
+        unexpected(calls, r, buffer);
         return;
     }
     arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer,
@@ -138,8 +147,11 @@ void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffe
         calls->up.unanswered(calls->up.up, &error);
         return;
     }
-    rri_future *f = rri_future_of_call(&calls->futures, r->call);
-    if (!f) return;
+    rri_future *f = rri_future_of_answer(&calls->futures, r->call, buffer->peer);
+    if (!f) {
+        unexpected(calls, r, buffer);
+        return;
+    }
     if (f->sending) rri_transfer_withdraw(calls->transfers, f->sending);
     if (rri_future_claim(f)) rri_future_error(f, &error);
     rri_future_drop(f);

@@ -203,6 +203,7 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
         return rc;
     }
     atomic_fetch_add_explicit(&calls->out, 1, memory_order_relaxed);
+    if (future) atomic_store(&future->owed, target->peer + 1);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC);
     if (p.segments && future && rri_event_done(&future->event))     /* its time was over before there was an offer */
         rri_transfer_withdraw(calls->transfers, future->sending);
@@ -232,6 +233,7 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
         return rc;
     }
     rri_future_keep(future);
+    atomic_store(&future->owed, target->peer + 1);
     *number = r->object = rri_lane_number(calls->flow, target->peer);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, false);
     rri_progress_nudge(calls->progress);

@@ -212,12 +212,23 @@ static void take_report(rri_fence *f, int peer, const rri_record *r)
     try_report(f);
 }
 
+/* Reports come from children that owe one, all else from the parent. */
+static bool expected(rri_fence *f, int peer, rri_record_kind kind)
+{
+    if (kind != RRI_REPORT) return f->rank > 0 && peer == parent_of(f->rank);
+    rri_lock_take(&f->lock);
+    bool owed = f->children > 0;
+    rri_lock_give(&f->lock);
+    return owed && peer > 0 && parent_of(peer) == f->rank;
+}
+
 /* A control record is counted as served after this returns; it must not appear in the sums. */
 void rri_fence_control(rri_fence *f, int peer, const rri_record *r)
 {
     const wave *w = (const void *)r;
-    if (r->bytes < sizeof *w) {
-        rri_log(RRI_LOG_ERROR, "a malformed record of a fence from rank %d was refused", peer);
+    if (r->bytes < sizeof *w || !expected(f, peer, r->kind)) {
+        atomic_fetch_add(&f->calls->refused, 1);
+        rri_log(RRI_LOG_ERROR, "a record of a fence from rank %d, malformed or out of place, was refused", peer);
         return;
     }
     rri_lock_take(&f->lock);

@@ -6,6 +6,7 @@
  */
 #include "flow.h"
 #include "error.h"
+#include "log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -349,12 +350,12 @@ rri_buffer *rri_flow_receive(rri_flow *flow)
 {
     rri_buffer *b = atomic_load_explicit(&flow->inside, memory_order_acquire) ? take_first(flow, &flow->inbox) : NULL;
     if (!b) b = rri_link_receive(flow->link);
-    if (!b) return NULL;
-    if (!well_formed(b)) {
-        atomic_fetch_add(&flow->refused, 1);
+    for (; b && !well_formed(b); b = rri_link_receive(flow->link)) {
+        rri_flow_refuse(flow);
+        rri_log(RRI_LOG_ERROR, "a message of rank %d that cannot be read was refused", b->peer);
         rri_buffer_drop(b);
-        return NULL;
     }
+    if (!b) return NULL;
     uint32_t credits = ((const rri_message *)(const void *)b->data)->credits;
     if (credits) take_credits(flow, &flow->lanes[b->peer], credits);
     return b;
@@ -391,6 +392,7 @@ void rri_flow_done(rri_flow *flow, rri_buffer *buffer)
 
 bool rri_flow_self_pending(const rri_flow *flow) { return atomic_load(&flow->self_open) != 0; }
 bool rri_flow_inbox(const rri_flow *flow) { return atomic_load(&flow->inside) != 0; }
+void rri_flow_refuse(rri_flow *flow) { atomic_fetch_add(&flow->refused, 1); }
 uint64_t rri_flow_refused(const rri_flow *flow) { return atomic_load_explicit(&flow->refused, memory_order_relaxed); }
 
 rri_colours *rri_flow_colours(rri_flow *flow) { return &flow->colours; }

@@ -64,6 +64,8 @@ void rri_flow_done(rri_flow *flow, rri_buffer *buffer);
 /* Messages of the own rank to itself that were not yet received in full. */
 bool rri_flow_self_pending(const rri_flow *flow);
 bool rri_flow_inbox(const rri_flow *flow);
+/* Count messages, or records of them, that cannot be decoded. */
+void rri_flow_refuse(rri_flow *flow);
 uint64_t rri_flow_refused(const rri_flow *flow);
 /* Records given to lanes so far. */
 uint64_t rri_flow_records(rri_flow *flow);

@@ -60,10 +60,12 @@ rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char 
 uint64_t rri_future_handle(const rri_future *future) { return rri_table_handle(&future->all->table, future); }
 
 /* The answer came through MPI; the count taken for the call in flight is what orders its making before this. */
-rri_future *rri_future_of_call(rri_futures *all, uint64_t handle)
+rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer)
 {
+    int owed = peer + 1;
     rri_future *f = rri_table_find(&all->table, handle);
-    return f && atomic_load_explicit(&f->refs, memory_order_acquire) ? f : NULL;
+    bool known = f && atomic_load_explicit(&f->refs, memory_order_acquire);
+    return known && atomic_compare_exchange_strong(&f->owed, &owed, 0) ? f : NULL;
 }
 
 rri_future *rri_future_of(uint64_t handle)

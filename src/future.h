@@ -47,6 +47,7 @@ struct rri_future {
     rref_error *error;              /* by the claimer */
     rri_timer timer;
     bool timed;                     /* i: the timer was set and holds a count */
+    atomic_int owed;                /* a: by which rank an answer, plus one; 0: by none (any more) */
     atomic_bool watched;            /* a: has, or had, reactions */
     const char *site;               /* i */
     _Atomic(const char *) method_name;  /* a: of a call, written after the next three: for reports */
@@ -86,9 +87,10 @@ rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char 
 uint64_t rri_future_handle(const rri_future *future);
 /* The future of a handle, or NULL with RREF_ERR_HANDLE / FINALIZED in rri_fail. */
 rri_future *rri_future_of(uint64_t handle);
-rri_future *rri_future_of_call(rri_futures *all, uint64_t handle);
 uint64_t rri_future_lend(rri_future *future);
 void rri_future_take_back(rri_future *future);
+/* The future of an answer from a rank, once: NULL if that rank owes none. The count of the call in flight is the caller's. */
+rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer);
 void rri_future_keep(rri_future *future);
 void rri_future_drop(rri_future *future);
 

@@ -35,8 +35,18 @@ static void forget(void *item, void *arg)
     free(o->error);
 }
 
+static void drop_parked(rri_objects *all)
+{
+    for (rri_parked *p; (p = all->parked);) {
+        all->parked = p->next;
+        if (p->buffer) rri_buffer_drop(p->buffer);
+        free(p);
+    }
+}
+
 void rri_objects_close(rri_objects *all)
 {
+    drop_parked(all);
     rri_table_each(&all->table, forget, NULL);
     rri_table_free(&all->table);
     free(all->bucket);
@@ -293,6 +303,15 @@ static void constructed(rref_call *c, int outcome)
     unpark(o->all, rri_address(o->creator, o->number));
 }
 
+/* Creators count from 1 in the order of their lane. */
+static bool is_new(rri_objects *all, int creator, uint64_t number)
+{
+    rri_lock_take(&all->lock);
+    bool fresh = number > all->seen[creator] && number < RRI_OWN_NUMBERS;
+    rri_lock_give(&all->lock);
+    return fresh;
+}
+
 static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *buffer, rref_call *c)
 {
     char name[256] = "";
@@ -303,6 +322,7 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
         return rri_fail(RREF_ERR_PROTOCOL, "a creation that cannot be read");
     memcpy(&id, body, sizeof id);
     memcpy(name, body + sizeof id, r->method);
+    if (!is_new(all, buffer->peer, r->object)) return rri_fail(RREF_ERR_PROTOCOL, "a creation out of order");
     const rri_class *k = rri_class_named(all->classes, name);
     rri_object *o = add(all, k, buffer->peer, r->object);
     if (!o) return RREF_ERR_NO_MEMORY;
@@ -411,16 +431,25 @@ static bool keep_release(rri_objects *all, const rri_object *o, const rri_record
 /* Objects that are there from the start to the end. */
 static bool lasting(const rri_object *o) { return o && (o == o->all->root || o == o->all->service); }
 
+/* Take weight back, with the last of it the object; false if there is not so much out. */
+static bool take_back(rri_object *o, uint64_t weight)
+{
+    uint64_t out = atomic_load(&o->weight);
+    do {
+        if (!weight || weight > out) return false;
+    } while (!atomic_compare_exchange_weak(&o->weight, &out, out - weight));
+    if (weight == out) destroy(o);
+    return true;
+}
+
 void rri_object_release(void *up, int peer, const rri_record *record)
 {
     rri_objects *all = up;
     rri_object *o = rri_object_of(all, record->object);
     if (!lasting(o) && keep_release(all, o, record)) return;
-    if (!o || lasting(o)) {
-        rri_log(RRI_LOG_ERROR, "rank %d released an object that is not there", peer);
-        return;
-    }
-    if (atomic_fetch_sub(&o->weight, record->extra) == record->extra) destroy(o);
+    if (o && !lasting(o) && take_back(o, record->extra)) return;
+    atomic_fetch_add(&all->calls->refused, 1);
+    rri_log(RRI_LOG_ERROR, "rank %d released an object that is not there, or more of it than it had", peer);
 }
 
 static void destroy_left(void *item, void *arg)

@@ -165,6 +165,7 @@ static rri_verdict run_batch(rri_progress *p)
         const rri_record *r = (const rri_record *)(const void *)(b->data + at);
         if (b->bytes - at < sizeof *r || r->bytes < sizeof *r || r->bytes % 16 || r->bytes > b->bytes - at) {
             rri_log(RRI_LOG_ERROR, "a malformed record from rank %d was refused", b->peer);
+            rri_flow_refuse(p->flow);
             return finish_batch(p);
         }
         p->at = at + r->bytes;

@@ -249,10 +249,8 @@ void rri_call_grant(rref_call *c)
 
 static void refuse(rref_call *c, const rri_record *r)
 {
-    if (r->flags & RRI_FLAG_BULK) {
-        const rri_bulk_note *note = (const void *)(r + 1);
-        rri_transfer_refuse(c->calls->transfers, c->peer, note->transfer);
-    }
+    if (rri_error_last()->code == RREF_ERR_PROTOCOL) atomic_fetch_add(&c->calls->refused, 1);
+    rri_transfer_refuse_note(c->calls->transfers, c->peer, r);
     answer_error(c, rri_error_last());
     if (c->ended) c->ended(c, rri_error_last()->code);
     rri_exec_free(c);

@@ -213,6 +213,13 @@ void rri_transfer_refuse(rri_transfers *t, int peer, uint64_t handle)
     answer(t, peer, RRI_GRANT, handle, 0);
 }
 
+void rri_transfer_refuse_note(rri_transfers *t, int peer, const rri_record *record)
+{
+    const rri_bulk_note *note = (const void *)(record + 1);
+    if (record->flags & RRI_FLAG_BULK && record->bytes >= sizeof *record + sizeof *note)
+        rri_transfer_refuse(t, peer, note->transfer);
+}
+
 void rri_transfer_withdrawn(rri_transfers *t, int peer, const rri_record *record)
 {
     landing *l = record->method < TAGS ? t->by_tag[record->method] : NULL;

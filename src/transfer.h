@@ -25,8 +25,9 @@ bool rri_transfer_withdraw(rri_transfers *transfers, uint64_t offer);
 /* Receive an offer into segments; done(arg, whole) is called once by whoever drives. Driver only. */
 int rri_transfer_accept(rri_transfers *transfers, int peer, uint64_t offer, const rri_segment *segments, unsigned count,
                         void (*done)(void *arg, bool whole), void *arg);
-/* Say no to an offer. */
+/* Say no to an offer; and to that of a record that is not used, if it has one. */
 void rri_transfer_refuse(rri_transfers *transfers, int peer, uint64_t offer);
+void rri_transfer_refuse_note(rri_transfers *transfers, int peer, const rri_record *record);
 
 /* Records RRI_GRANT and RRI_WITHDRAWN. */
 void rri_transfer_granted(rri_transfers *transfers, int peer, const rri_record *record);

@@ -360,6 +360,7 @@ static void bad_records(void)
     }
     pump();
     CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.served), 0);
+    CU_ASSERT_EQUAL(rri_flow_refused(all[1]->flow), 6);
     forged kind = forge(RRI_KINDS + 3), answer = forge(RRI_RESULT), grant = forge(RRI_GRANT);
     answer.record.call = UINT64_C(0x2010000000000001);
     grant.record.call = UINT64_C(0x4010000000000001);
@@ -383,6 +384,7 @@ static void short_request(void)
     rri_future *f = rri_future_new(&all[0]->calls.futures, &signature[NEXT].out, NULL);
     forged r = forge(RRI_CALL);
     rri_future_keep(f);
+    atomic_store(&f->owed, 1 + 1);
     r.record.object = OBJECT;
     r.record.call = rri_future_handle(f);
     fake_put(link_of[1], 0, &r, sizeof r);
