@@ -20,6 +20,13 @@ UNIT_TESTS = \
 	tests/unit/table \
 	tests/unit/value
 
+# tests/fuzz/NAME.c: bad bytes, from tests/fuzz/corpus/NAME and near it; libFuzzer's are had with `make fuzz`.
+FUZZ_TESTS = \
+	tests/fuzz/options \
+	tests/fuzz/payload \
+	tests/fuzz/signature \
+	tests/fuzz/wire
+
 # tests/mpi/NAME.c: the public interface only. NAME-N is NAME on N ranks.
 MPI_TESTS = \
 	tests/mpi/calls \
@@ -69,8 +76,8 @@ RANKED_TESTS = $(MPI_TESTS_1) $(MPI_TESTS_2) $(MPI_TESTS_3) $(MPI_TESTS_4) $(MPI
 
 if HAVE_CUNIT
 check_LTLIBRARIES += libcheck.la
-check_PROGRAMS += $(UNIT_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
-TESTS += $(UNIT_TESTS) $(RANKED_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
+TESTS += $(UNIT_TESTS) $(FUZZ_TESTS) $(RANKED_TESTS)
 endif
 if SANITIZED
 check_PROGRAMS += tests/sanitizers/planted
@@ -87,13 +94,17 @@ tests_sanitizers_planted_LDADD =
 
 # Calls between ranks of one process: its own link stands in front of the library's.
 tests_unit_machine_SOURCES = tests/unit/machine.c $(FAKE)
-FAKE = tests/unit/fake_link.c tests/unit/fake_link.h tests/unit/fake_rank.c tests/unit/fake_rank.h
+tests_fuzz_wire_SOURCES = tests/fuzz/wire.c tests/fuzz/fuzz.h tests/fuzz/replay.c $(FAKE)
+tests_fuzz_payload_SOURCES = tests/fuzz/payload.c tests/fuzz/fuzz.h tests/fuzz/replay.c
+tests_fuzz_signature_SOURCES = tests/fuzz/signature.c tests/fuzz/fuzz.h tests/fuzz/replay.c
+tests_fuzz_options_SOURCES = tests/fuzz/options.c tests/fuzz/fuzz.h tests/fuzz/replay.c
+FAKE = tests/fake_link.c tests/fake_link.h tests/fake_rank.c tests/fake_rank.h
 
 # Programs without an _LDADD of their own, that is the tests, are linked with this. What LIBRARY is depends on the kind of
 # test; so does what must be built first.
 LDADD = libcheck.la $(LIBRARY)
-$(UNIT_TESTS): LIBRARY = librri.la
-$(UNIT_TESTS): librri.la
+$(UNIT_TESTS) $(FUZZ_TESTS): LIBRARY = librri.la
+$(UNIT_TESTS) $(FUZZ_TESTS): librri.la
 $(MPI_TESTS) $(LARGE_TESTS): LIBRARY = librref.la
 $(MPI_TESTS) $(LARGE_TESTS): librref.la
 
@@ -114,7 +125,7 @@ AM_TESTS_ENVIRONMENT = \
 
 # Parts of `make check`, for quickstart: make check TESTS="$(make -s print-unit)" and so on.
 print-unit:
-	@echo $(UNIT_TESTS)
+	@echo $(UNIT_TESTS) $(FUZZ_TESTS)
 print-lint:
 	@echo $(LINT_TESTS)
 print-sanitizer:
@@ -132,7 +143,15 @@ check-all:
 	cd $(srcdir) && ./quickstart check-all
 .PHONY: check-all
 
+# SECONDS for each target.
+SECONDS = 600
+fuzz:
+	srcdir='$(abs_srcdir)' builddir='$(abs_builddir)' sh $(srcdir)/tests/fuzz/run.sh $(SECONDS)
+.PHONY: fuzz
+
 EXTRA_DIST += \
+	tests/fuzz/corpus \
+	tests/fuzz/run.sh \
 	$(LINT_TESTS) \
 	$(EXAMPLE_TESTS) \
 	tests/data.sh \

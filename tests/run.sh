@@ -54,11 +54,12 @@ export TMPDIR="$own" RREF_TEST_SHM="$shared"
 export OMPI_MCA_btl_vader_backing_directory="$shared" OMPI_MCA_btl_sm_backing_directory="$shared"
 
 # ---- sanitizers: quiet about MPI's own sins, loud about ours ---------------------------------------------------------
-# A leak can only be laid at MPI's door if its whole call chain is known, hence no fast unwinding.
-export ASAN_OPTIONS="fast_unwind_on_malloc=0:detect_stack_use_after_return=1:${ASAN_OPTIONS-}"
+# A leak can only be laid at MPI's door if its whole call chain is known, hence no fast unwinding. Asking for more memory than
+# there is gives NULL, as without a sanitizer.
+export ASAN_OPTIONS="allocator_may_return_null=1:fast_unwind_on_malloc=0:detect_stack_use_after_return=1:${ASAN_OPTIONS-}"
 export LSAN_OPTIONS="suppressions=$here/sanitizers/leak.supp:print_suppressions=0:${LSAN_OPTIONS-}"
 export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS-}"
-export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${TSAN_OPTIONS-}"
+export TSAN_OPTIONS="allocator_may_return_null=1:ignore_noninstrumented_modules=1:second_deadlock_stack=1:${TSAN_OPTIONS-}"
 
 # ---- the command -----------------------------------------------------------------------------------------------------
 case $1 in *.sh) set -- sh "$@" ;; esac

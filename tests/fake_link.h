@@ -11,6 +11,9 @@
 void fake_open(rri_link *link[], int size);
 void fake_close(rri_link *link[], int size);
 
+/* End all data on its way as if it had moved. */
+void fake_give_up(rri_link *link[], int size);
+
 /* Put bytes into a rank's queue as a message of `from`. */
 void fake_put(rri_link *to, int from, const void *data, size_t bytes);
 
