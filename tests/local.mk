@@ -29,6 +29,7 @@ FUZZ_TESTS = \
 
 # tests/mpi/NAME.c: the public interface only. NAME-N is NAME on N ranks.
 MPI_TESTS = \
+	tests/mpi/bytes \
 	tests/mpi/calls \
 	tests/mpi/contexts \
 	tests/mpi/deferred \
