@@ -276,19 +276,21 @@ static bool parse_integer(const option *o, const char *text, int64_t *value)
     return (o->special != NULL && *value == o->alias) || (*value >= o->least && *value <= o->most);
 }
 
-/* Not strtod: its point depends on the locale, and it takes exponents, hexadecimals and "inf". */
+/* Not strtod: its point depends on the locale, and it takes exponents, hexadecimals and "inf". Digits past the nanosecond do not
+ * count; the rest is one division, so that what was printed comes back the same. */
 static bool parse_seconds(const option *o, const char *text, double *value)
 {
-    int64_t whole;
-    double number, place = 1;
-    if (!take_digits(&text, o->most, &whole))
+    int64_t number, scale = 1;
+    if (!take_digits(&text, o->most, &number))
         return false;
-    number = (double)whole;
     if (*text == '.' && text[1] != '\0')
         for (text++; *text >= '0' && *text <= '9'; text++)
-            number += (*text - '0') * (place /= 10);
-    *value = number;
-    return *text == '\0' && number <= (double)o->most;
+            if (scale < 1000000000) {
+                number = 10 * number + (*text - '0');
+                scale *= 10;
+            }
+    *value = (double)number / (double)scale;
+    return *text == '\0' && *value <= (double)o->most;
 }
 
 static bool set_word(rri_settings *settings, const option *o, const char *text)
