@@ -15,17 +15,20 @@ typedef struct arriving {
     void *landing;
     int peer;
     unsigned colour;            /* of a result that lands beside its message */
+    bool good;                  /* the payload can be read */
 } arriving;
 
-static void settle(arriving *a, bool whole)
+static void settle(arriving *a, int outcome)
 {
     rri_future *f = a->future;
-    if (whole) {
+    if (outcome == RREF_OK) {
         rri_future_value(f, a->payload, a->bytes, a->landing);
     } else {
         rref_error error;
-        rri_error_fill(&error, RREF_ERR_PROTOCOL, "the result of rank %d could not be received", a->peer);
+        rri_error_fill(&error, outcome, outcome == RREF_ERR_NO_MEMORY ? "no memory to receive the result of rank %d"
+                                                                      : "the result of rank %d cannot be decoded", a->peer);
         free(a->landing);
+        if (a->good) rri_payload_refs(f->types, a->payload, f->all->trade.drop, f->all->trade.codec.up);
         rri_future_error(f, &error);
     }
     rri_future_drop(f);
@@ -47,7 +50,7 @@ static void result_landed(void *arg, bool whole)
     rri_colours *colours = a->calls->futures.colours;
     unsigned colour = a->colour;
     rri_paint before = rri_paint_on(colours, colour);
-    settle(a, whole && good_segments(a));
+    settle(a, whole && good_segments(a) ? RREF_OK : RREF_ERR_PROTOCOL);
     rri_buffer_drop(a->buffer);
     free(a);
     rri_paint_back(before);
@@ -77,7 +80,7 @@ static void receive_bulk(arriving *a, const rri_bulk_note *note, const rri_packi
     if (rc == RREF_OK) return;
     free(heap);
     rri_transfer_refuse(a->calls->transfers, a->peer, note->transfer);
-    settle(a, false);
+    settle(a, RREF_ERR_NO_MEMORY);
 }
 
 /* An answer to nothing that was asked, or one too short to be read. */
@@ -99,20 +102,20 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
         return;
     }
     arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer,
-                   rri_record_colour(r) };
+                   rri_record_colour(r), false };
     const rri_bulk_note *note = (const void *)(r + 1);
-    bool good = rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
+    a.good = rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
     if (r->object) calls->up.created(calls->up.up, f, r->object);
     if (!rri_future_claim(f)) {             /* late: nobody wants it */
         if (bulk) rri_transfer_refuse(calls->transfers, a.peer, note->transfer);
-        if (good) rri_payload_refs(f->types, a.payload, calls->futures.trade.drop, calls->futures.trade.codec.up);
+        if (a.good) rri_payload_refs(f->types, a.payload, calls->futures.trade.drop, calls->futures.trade.codec.up);
         rri_future_drop(f);
-    } else if (!good) {
-        settle(&a, false);
+    } else if (!a.good) {
+        settle(&a, RREF_ERR_PROTOCOL);
     } else if (bulk) {
         receive_bulk(&a, note, &p);
     } else {
-        settle(&a, true);
+        settle(&a, RREF_OK);
     }
 }
 

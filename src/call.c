@@ -34,7 +34,6 @@ static size_t count_inputs(const rref_value *values, size_t count)
 
 /* What is sent beside the lane, until it has left. */
 typedef struct outgoing {
-    rri_segment segments[RRI_TYPES_MAX];
     void *copy;                 /* memory of copied arrays */
     rri_future *future;         /* told when the caller's arrays are free again; or NULL */
 } outgoing;
@@ -50,21 +49,21 @@ static void data_left(void *arg)
     free(o);
 }
 
-static size_t room_for_copy(const rri_segment *s, unsigned count)
-{
-    size_t sum = 0;
-    for (unsigned i = 0; i < count; i++) sum += (s[i].bytes + 63) & ~(size_t)63;
-    return sum;
-}
-
 /* Sync calls and borrowed arrays stay where they are; others are copied. */
-static int hold_data(outgoing *o, const rri_packing *p, bool in_place)
+static outgoing *hold_data(const rri_packing *p, rri_future *in_place)
 {
-    if (in_place) return RREF_OK;
-    o->copy = malloc(room_for_copy(o->segments, p->segments));
-    if (!o->copy) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to copy %zu bytes of arrays", p->bulk);
-    rri_segments_copy(o->segments, p->segments, o->copy, o->segments);
-    return RREF_OK;
+    outgoing *o = calloc(1, sizeof *o);
+    if (o && !in_place) o->copy = malloc(p->bulk);
+    if (!o || (!in_place && !o->copy)) {
+        free(o);
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory to copy %zu bytes of arrays", p->bulk);
+        return NULL;
+    }
+    if (!in_place) return o;
+    o->future = in_place;
+    rri_future_keep(in_place);
+    atomic_store(&in_place->sent.word, 0);
+    return o;
 }
 
 static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t body, bool bulk)
@@ -86,28 +85,32 @@ static void mark_future(rri_calls *calls, rri_future *future, const rri_target *
     atomic_store_explicit(&future->method_name, target->method_name, memory_order_release);
 }
 
+/* Offer what does not ride in the message; *offer is 0 if that is nothing. */
+static int offer_data(rri_calls *calls, const rri_target *target, const rri_packing *p, rri_future *in_place, void **copy,
+                      rri_segment **segments, uint64_t *offer)
+{
+    *offer = 0;
+    if (!p->segments) return RREF_OK;
+    outgoing *o = hold_data(p, in_place);
+    if (!o) return RREF_ERR_NO_MEMORY;
+    *copy = o->copy;
+    *offer = rri_transfer_offer(calls->transfers, target->peer, segments, p->segments, data_left, o);
+    if (!*offer) data_left(o);
+    return *offer ? RREF_OK : RREF_ERR_NO_MEMORY;
+}
+
+/* Memory comes first: references that are packed cannot be taken back. */
 static int pack_request(rri_calls *calls, rri_record *r, const rri_target *target, const rref_value *values,
                         const rri_packing *p, void *payload, rri_mode mode, rri_future *future)
 {
-    outgoing *o = p->segments ? calloc(1, sizeof *o) : NULL;
-    if (p->segments && !o) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a transfer");
-    int rc = rri_values_pack(target->in, values, p, payload, o ? o->segments : NULL, &calls->futures.trade.codec);
-    if (rc || !o) {
-        free(o);
-        return rc;
-    }
-    bool in_place = mode == RRI_SYNC || p->borrows;
-    rc = hold_data(o, p, in_place);
-    if (rc == RREF_OK && in_place) {
-        o->future = future;
-        rri_future_keep(future);
-        atomic_store(&future->sent.word, 0);
-    }
-    uint64_t offer = rc ? 0 : rri_transfer_offer(calls->transfers, target->peer, o->segments, p->segments, data_left, o);
-    if (!offer) {
-        data_left(o);
-        return rc ? rc : RREF_ERR_NO_MEMORY;
-    }
+    void *copy = NULL;
+    uint64_t offer;
+    rri_segment *segments = NULL;
+    int rc = offer_data(calls, target, p, mode == RRI_SYNC || p->borrows ? future : NULL, &copy, &segments, &offer);
+    if (rc == RREF_OK) rc = rri_values_pack(target->in, values, p, payload, segments, &calls->futures.trade.codec);
+    if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
+    if (rc || !offer) return rc;
+    if (copy) rri_segments_copy(segments, p->segments, copy, segments);
     if (future) future->sending = offer;
     r->flags |= RRI_FLAG_BULK;
     *(rri_bulk_note *)(void *)(r + 1) = (rri_bulk_note){ offer, p->bulk };

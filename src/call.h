@@ -58,6 +58,7 @@ struct rref_call {
     bool aside;                         /* left its object's queue: a method there waits for what this one is made for */
     bool untidy;                        /* views or copies are to be freed */
     bool kept;                          /* holds a count of its buffer */
+    bool reserved;                      /* the reserve */
     bool direct;                        /* runs in the caller's thread, which takes its results */
     bool local;                         /* nobody waits for an answer (destructors, continuations) */
     int64_t deadline;
@@ -109,6 +110,7 @@ struct rri_calls {
     int rank;
     rri_lock lock;
     rref_call *free;                    /* calls kept for reuse */
+    rref_call *reserve;                 /* for requests that are refused for want of memory; NULL while in use */
     rri_landings landings;
     atomic_size_t landed;               /* a: bytes of arguments in landing areas */
     const char **site;                  /* call sites of one-way calls, by number */
@@ -161,6 +163,8 @@ void rri_call_fail_early(rref_call *call, int code, const char *why);
 /* Free a call that was not entered. */
 void rri_call_end(rref_call *call);
 
+/* Memory that calls need from the start. */
+int rri_calls_open(rri_calls *calls);
 void rri_calls_close(rri_calls *calls);
 
 #endif

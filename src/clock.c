@@ -91,6 +91,14 @@ static int grow(rri_timers *timers)
     return 0;
 }
 
+int rri_timers_reserve(rri_timers *timers)
+{
+    rri_lock_take(&timers->lock);
+    int rc = timers->count == timers->room ? grow(timers) : 0;
+    rri_lock_give(&timers->lock);
+    return rc;
+}
+
 int rri_timer_add(rri_timers *timers, rri_timer *timer, int64_t deadline, bool *first)
 {
     rri_lock_take(&timers->lock);

@@ -38,6 +38,8 @@ void rri_timers_init(rri_timers *timers);
 void rri_timers_free(rri_timers *timers);
 
 /* Returns 0, or -1 without memory. *first tells whether it is now the earliest (a sleeping driver must be told). */
+/* Have room for one more. Returns 0 or -1: no memory. */
+int rri_timers_reserve(rri_timers *timers);
 int rri_timer_add(rri_timers *timers, rri_timer *timer, int64_t deadline, bool *first);
 
 /* Returns false when it was not in the heap: fired already, or firing now. */

@@ -126,9 +126,13 @@ int rref_info(rref_context *ctx, char **text)
     if (!ctx) return (*text = rri_info_format(NULL)) ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for the text");
     int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link);
     rri_info_rank mine = { 0 }, *all = calloc((size_t)size, sizeof *all);
-    if (!all) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
+    int rc = rri_link_agree(ctx->link, all ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size));
+    if (rc) {
+        free(all);
+        return rc;
+    }
     describe_self(ctx, &mine);
-    int rc = rri_link_gather(ctx->link, &mine, all, sizeof mine);
+    rc = rri_link_gather(ctx->link, &mine, all, sizeof mine);
     rri_info_facts facts = {
         .size = size, .nodes = number_nodes(all, size), .mpi_library = rri_host_library(), .mpi_standard = rri_host_standard(),
         .thread_level = rri_host_level_name(ctx->level), .doorbell = "shared memory", .eager = ctx->settings.eager,

@@ -10,11 +10,15 @@ enum { STALL_NS = 1000000 };
 
 _Thread_local rri_member rri_self;
 
-void rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg)
+/* The list of threads is as long as it will be: one that blocks must not need memory to be replaced. */
+int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg)
 {
     crew->config = *config;
     crew->main = main;
     crew->arg = arg;
+    crew->room = config->absent ? 1 : config->workers + config->max_blocked + 2;
+    crew->thread = calloc(crew->room, sizeof *crew->thread);
+    return crew->thread ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for threads");
 }
 
 void rri_crew_close(rri_crew *crew) { free(crew->thread); }
@@ -24,7 +28,7 @@ void rri_crew_close(rri_crew *crew) { free(crew->thread); }
 static bool grow_list(rri_crew *crew)
 {
     if (crew->made < crew->room) return true;
-    unsigned room = crew->room ? 2 * crew->room : 8;
+    unsigned room = 2 * crew->room;
     pthread_t *list = realloc(crew->thread, room * sizeof *list);
     if (!list) return false;
     crew->thread = list;

@@ -61,7 +61,8 @@ struct rri_crew {
 
 extern _Thread_local rri_member rri_self;
 
-void rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg);
+/* Errors: NO_MEMORY, through rri_fail. */
+int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg);
 void rri_crew_close(rri_crew *crew);
 
 /* Start the first thread. Errors: SYSTEM, NO_MEMORY, through rri_fail. */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RESERVE = 4 };               /* messages that can be answered or received when there is no memory */
+
 typedef struct lane {
     rri_lock lock;
     int peer;                       /* i */
@@ -69,6 +71,10 @@ int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **out)
     flow->me = rri_link_rank(link);
     flow->size = rri_link_size(link);
     rri_pool_init(&flow->pool, config->room, 256);
+    if (rri_pool_reserve(&flow->pool, RESERVE)) {
+        rri_flow_close(flow);
+        return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d messages", RESERVE);
+    }
     flow->pool.last = repay;
     flow->pool.up = flow;
     for (int i = 0; i < flow->size; i++) {
@@ -183,9 +189,11 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
     }
 }
 
-static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream)
+/* Answers, and records without a body (releases), go out when there is no memory, too. */
+static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_t bytes)
 {
-    rri_buffer *b = rri_buffer_new(&flow->pool);
+    bool must = stream == RRI_ANSWERS || bytes == sizeof(rri_record);
+    rri_buffer *b = must ? rri_buffer_reserved(&flow->pool) : rri_buffer_new(&flow->pool);
     if (!b) return NULL;
     rri_message *m = (rri_message *)(void *)b->data;
     *m = (rri_message){ .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .counted = stream == RRI_REQUESTS };
@@ -207,7 +215,7 @@ rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t b
     int failed = RREF_OK;
     if (bytes > flow->config.room - sizeof(rri_message)) failed = RREF_ERR_RANGE;
     else if (stream == RRI_REQUESTS && l->queued > flow->config.queue_limit) failed = RREF_ERR_WOULD_BLOCK;
-    else if (!b && !(b = open_buffer(flow, l, stream))) failed = RREF_ERR_NO_MEMORY;
+    else if (!b && !(b = open_buffer(flow, l, stream, bytes))) failed = RREF_ERR_NO_MEMORY;
     if (failed) {
         rri_lock_give(&l->lock);
         if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
@@ -296,7 +304,7 @@ static void flush_lane(rri_flow *flow, lane *l, bool requests)
     rri_lock_take(&l->lock);
     close_open(flow, l, RRI_ANSWERS);
     if (requests) close_open(flow, l, RRI_REQUESTS);
-    if (atomic_load(&l->owed) > 0 && open_buffer(flow, l, RRI_ANSWERS)) close_open(flow, l, RRI_ANSWERS);
+    if (atomic_load(&l->owed) > 0 && open_buffer(flow, l, RRI_ANSWERS, 0)) close_open(flow, l, RRI_ANSWERS);
     bool left = l->open[RRI_REQUESTS] != NULL;
     rri_lock_give(&l->lock);
     if (left) mark_dirty(flow, l);

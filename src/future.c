@@ -261,6 +261,7 @@ void rri_future_value(rri_future *future, const void *payload, size_t bytes, voi
     } else if (bytes) {
         rc = keep_payload(future, payload, bytes);
         future->landing = landing;
+        if (rc) rri_payload_refs(future->types, payload, all->trade.drop, all->trade.codec.up);
     }
     if (rc) rri_future_error_last(future);
     else complete(future, RREF_OK);

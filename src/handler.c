@@ -181,7 +181,10 @@ rref rref_arg_ref(rref_call *call, unsigned index)
     if (!call->views[index]) {
         call->untidy = true;
         call->views[index] = malloc(sizeof(rref));
-        if (!call->views[index]) return (rref){ 0 };
+        if (!call->views[index]) {
+            misuse(call, RREF_ERR_NO_MEMORY, "no memory for a reference");
+            return (rref){ 0 };
+        }
         *call->views[index] = take(call, slot(call, t));
     }
     return *call->views[index];

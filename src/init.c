@@ -166,7 +166,11 @@ static int meet(rref_context *ctx, const rref_options *options)
         mine.root_class = rri_class_named(&ctx->classes, "rank")->id;
         rri_place_mask(mine.cores);
     }
-    if (!all) return named;
+    rc = rri_link_agree(ctx->link, all ? RREF_OK : named);
+    if (rc) {
+        free(all);
+        return rc;
+    }
     rref_error error = *rri_error_last();
     rc = rri_link_gather(ctx->link, &mine, all, sizeof mine);
     if (rc == RREF_OK) {
@@ -230,7 +234,6 @@ static int open_calls(rref_context *ctx)
     calls->eager = (size_t)ctx->settings.eager;
     calls->landing_limit = (size_t)ctx->settings.landing_limit;
     calls->rank = rri_link_rank(ctx->link);
-    calls->site = calloc(RRI_SITES, sizeof *calls->site);
     rri_futures *f = &calls->futures;
     f->progress = ctx->progress;
     f->timers = &ctx->timers;
@@ -240,7 +243,7 @@ static int open_calls(rref_context *ctx)
     f->rank = calls->rank;
     gethostname(f->host, sizeof f->host - 1);
     atomic_store(&f->timeout, rri_context_ns(ctx->settings.timeout));
-    return calls->site ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for call sites");
+    return rri_calls_open(calls);
 }
 
 static int open_objects(rref_context *ctx, const rref_options *options)
@@ -267,7 +270,7 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     rri_references_open(refs, ctx->number);
     ctx->calls.futures.trade = rri_reference_trade(refs);
     rri_fence_init(&ctx->fence, &ctx->calls, &ctx->timers, rri_context_ns(ctx->settings.stall_limit));
-    return RREF_OK;
+    return rri_timers_reserve(&ctx->timers) ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for timers") : RREF_OK;
 }
 
 void rri_context_close(rref_context *ctx, bool abandon)
@@ -291,18 +294,6 @@ void rri_context_close(rref_context *ctx, bool abandon)
     free(ctx);
 }
 
-/* All ranks start or none does: agree once more after what may fail alone. */
-static int agree(rref_context *ctx, int rc)
-{
-    int size = rri_link_size(ctx->link), *all = calloc((size_t)size, sizeof *all);
-    if (!all) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
-    int gathered = rri_link_gather(ctx->link, &rc, all, sizeof rc);
-    for (int i = 0; i < size && !gathered && !rc; i++)
-        if (all[i]) gathered = rri_fail(all[i], "rank %d could not start: %s", i, rref_strerror(all[i]));
-    free(all);
-    return rc ? rc : gathered;
-}
-
 /* ---- start */
 
 static int name_init(int rc)
@@ -311,19 +302,31 @@ static int name_init(int rc)
     return rc;
 }
 
+static rref_context *make(int level, int *rc)
+{
+    rref_context *ctx = calloc(1, sizeof *ctx);
+    if (!ctx) {
+        *rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a context");
+        return NULL;
+    }
+    ctx->level = level;
+    ctx->number = take_number();
+    if (!ctx->number) *rc = rri_fail(RREF_ERR_STATE, "more than %d contexts", CONTEXTS);
+    return ctx;
+}
+
 int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context)
 {
     int level = 0;
     if (!context) return name_init(rri_fail(RREF_ERR_ARGUMENT, "NULL context"));
     int rc = rri_forked() ? RREF_ERR_FORKED : rri_host_usable(comm, &level);
-    if (rc == RREF_OK) rc = rri_fork_watch();
-    rref_context *ctx = rc ? NULL : calloc(1, sizeof *ctx);
-    if (!rc && !ctx) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a context");
     if (rc) return name_init(rc);
-    ctx->level = level;
-    ctx->number = take_number();
-    if (!ctx->number) rc = rri_fail(RREF_ERR_STATE, "more than %d contexts", CONTEXTS);
-    if (rc == RREF_OK) rc = rri_link_open(comm, &ctx->link);
+    rri_link *link = NULL;
+    rc = rri_fork_watch();
+    rref_context *ctx = make(level, &rc);
+    rc = rri_link_open(comm, rc, &link);
+    if (!ctx) return name_init(rc);
+    ctx->link = link;
     if (rc == RREF_OK) rc = meet(ctx, options);
     if (rc == RREF_OK) {
         int watched = rri_finalize_watch();
@@ -331,7 +334,7 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
         rc = watched ? watched : open_floors(ctx);
         if (rc == RREF_OK) rc = open_objects(ctx, options);
         if (rc == RREF_OK) rc = rri_progress_start(ctx->progress);
-        rc = agree(ctx, rc);
+        rc = rri_link_agree(ctx->link, rc);     /* all ranks start or none does */
     }
     if (rc) {
         rref_error error = *rri_error_last();

@@ -28,6 +28,7 @@ struct rri_link {
     int rank, size;             /* i */
     int local_size;             /* i */
     int *local;                 /* i: a rank's number on this node, or -1 */
+    int *members;               /* i: the reverse; room for all ranks */
     rri_doorbell *bell;         /* i */
     rri_pool *pool;             /* i */
     slot *ring;                 /* d */
@@ -71,8 +72,7 @@ static int open_bell(rri_link *link, MPI_Comm node, int me)
     if (me == 0) rc = rri_doorbell_make(&link->bell, name, link->local_size);
     MPI_Bcast(name, sizeof name, MPI_CHAR, 0, node);
     if (me != 0)
-        rc = name[0] ? rri_doorbell_map(&link->bell, name, link->local_size, me)
-                     : rri_fail(RREF_ERR_SYSTEM, "the node's first rank has no doorbell");
+        rc = name[0] ? rri_doorbell_map(&link->bell, name, link->local_size, me) : RREF_OK;   /* the first rank says why */
     MPI_Barrier(node);
     if (me == 0) rri_doorbell_unlink(name);
     return rc;
@@ -85,44 +85,55 @@ static int find_neighbours(rri_link *link)
     if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Comm_split_type");
     MPI_Comm_rank(node, &me);
     MPI_Comm_size(node, &link->local_size);
-    int *members = calloc((size_t)link->local_size, sizeof *members);
-    link->local = malloc((size_t)link->size * sizeof *link->local);
-    link->sent = calloc((size_t)link->size, sizeof *link->sent);
-    link->announced = calloc((size_t)link->local_size, sizeof *link->announced);
-    if (members && link->local && link->sent && link->announced) {
-        MPI_Allgather(&link->rank, 1, MPI_INT, members, 1, MPI_INT, node);
-        for (int i = 0; i < link->size; i++) link->local[i] = -1;
-        for (int i = 0; i < link->local_size; i++) link->local[members[i]] = i;
-        rc = open_bell(link, node, me);
-    } else {
-        rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", link->size);
-    }
-    free(members);
+    MPI_Allgather(&link->rank, 1, MPI_INT, link->members, 1, MPI_INT, node);
+    for (int i = 0; i < link->size; i++) link->local[i] = -1;
+    for (int i = 0; i < link->local_size; i++) link->local[link->members[i]] = i;
+    rc = open_bell(link, node, me);
     MPI_Comm_free(&node);
     return rc;
 }
 
-int rri_link_open(MPI_Comm comm, rri_link **out)
+/* Memory comes before the first collective call, which would not wait for those who have none. */
+static rri_link *make(MPI_Comm comm)
 {
     rri_link *link = calloc(1, sizeof *link);
-    if (!link) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a link");
+    if (!link) return NULL;
     link->lane = link->bulk = MPI_COMM_NULL;
-    int rc = duplicate(comm, &link->lane);
+    MPI_Comm_rank(comm, &link->rank);
+    MPI_Comm_size(comm, &link->size);
+    size_t size = (size_t)link->size;
+    link->local = malloc(size * sizeof *link->local);
+    link->members = malloc(size * sizeof *link->members);
+    link->sent = calloc(size, sizeof *link->sent);
+    link->announced = calloc(size, sizeof *link->announced);
+    if (link->local && link->members && link->sent && link->announced) return link;
+    rri_link_close(link, false);
+    return NULL;
+}
+
+static int agree(MPI_Comm comm, int outcome)
+{
+    struct { int code, rank; } mine = { outcome, 0 }, worst;
+    MPI_Comm_rank(comm, &mine.rank);
+    int rc = MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MINLOC, comm);
+    if (outcome) return outcome;
+    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Allreduce");
+    return worst.code ? rri_fail(worst.code, "rank %d could not go on: %s", worst.rank, rref_strerror(worst.code)) : RREF_OK;
+}
+
+int rri_link_agree(rri_link *link, int outcome) { return agree(link->lane, outcome); }
+
+int rri_link_open(MPI_Comm comm, int outcome, rri_link **out)
+{
+    rri_link *link = outcome ? NULL : make(comm);
+    if (!outcome && !link) outcome = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a link");
+    int rc = agree(comm, outcome);
+    if (rc == RREF_OK) rc = duplicate(comm, &link->lane);
     if (rc == RREF_OK) rc = duplicate(comm, &link->bulk);
-    if (rc == RREF_OK) {
-        MPI_Comm_rank(link->lane, &link->rank);
-        MPI_Comm_size(link->lane, &link->size);
-        rc = find_neighbours(link);
-    }
-    int worst = rc;
-    if (link->lane != MPI_COMM_NULL) MPI_Allreduce(&rc, &worst, 1, MPI_INT, MPI_MIN, link->lane);
-    if (worst != RREF_OK) {
-        if (rc == RREF_OK) rc = rri_fail(worst, "another rank could not set up its link");
-        rri_link_close(link, false);
-        return rc;
-    }
-    *out = link;
-    return RREF_OK;
+    if (rc == RREF_OK) rc = agree(link->lane, find_neighbours(link));
+    if (rc == RREF_OK) *out = link;
+    else if (link) rri_link_close(link, false);
+    return rc;
 }
 
 static int post(rri_link *link, slot *s)
@@ -168,6 +179,7 @@ void rri_link_close(rri_link *link, bool abandon)
     }
     rri_doorbell_free(link->bell);
     free(link->local);
+    free(link->members);
     free(link->announced);
     free(link->sent);
     free(link);
@@ -246,8 +258,8 @@ rri_buffer *rri_link_receive(rri_link *link)
         return NULL;
     }
     if (!done) return NULL;
-    rri_buffer *fresh = link->spare ? link->spare : rri_buffer_new(link->pool), *buffer = s->buffer;
-    while (!fresh) fresh = rri_buffer_new(link->pool);  /* a gap would break the order of the ring */
+    rri_buffer *fresh = link->spare ? link->spare : rri_buffer_reserved(link->pool), *buffer = s->buffer;
+    while (!fresh) fresh = rri_buffer_reserved(link->pool);  /* a gap would break the order of the ring */
     link->spare = NULL;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
     buffer->bytes = (uint32_t)bytes;
@@ -318,7 +330,8 @@ static int start_piece(rri_link *link, bool send, char *at, size_t bytes, int pe
 static int start_moving(rri_link *link, rri_moving *m, bool send, int peer, int tag, void *const data[],
                         const size_t bytes[], unsigned segments)
 {
-    m->requests = malloc((size_t)pieces_of(bytes, segments) * sizeof *m->requests);
+    int pieces = pieces_of(bytes, segments);
+    m->requests = pieces <= RRI_FEW_PIECES ? m->few : malloc((size_t)pieces * sizeof *m->requests);
     m->count = 0;
     if (!m->requests) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to move data");
     for (unsigned i = 0; i < segments; i++)
@@ -350,7 +363,7 @@ int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag,
 
 static void end_moving(rri_link *link, rri_moving *m)
 {
-    free(m->requests);
+    if (m->requests != m->few) free(m->requests);
     m->requests = NULL;
     atomic_fetch_sub(&link->busy, 1);
     atomic_fetch_sub(&link->movers, 1);

@@ -13,16 +13,23 @@
 
 typedef struct rri_link rri_link;
 
+enum { RRI_FEW_PIECES = 12 };      /* one for each argument of a call, unless some are very large */
+
 /* Bulk data on its way; owned by the caller until done() was called, once, by whoever drives. */
 typedef struct rri_moving {
     struct rri_moving *next;
-    MPI_Request *requests;
+    MPI_Request few[RRI_FEW_PIECES], *requests;     /* that many need no memory of their own */
     int count;
     void (*done)(struct rri_moving *moving);
 } rri_moving;
 
-/* Duplicate the communicator, find the neighbours on this node, set up the doorbell. Collective. */
-int rri_link_open(MPI_Comm comm, rri_link **link);
+/* Duplicate the communicator, find the neighbours on this node, set up the doorbell. Collective: it fails on all ranks, or on
+ * none; outcome is how the start has gone on this rank so far. */
+int rri_link_open(MPI_Comm comm, int outcome, rri_link **link);
+
+/* How it went on all ranks: this rank's own error; or, through rri_fail, that of the worst of the others. Collective; needs no
+ * memory. */
+int rri_link_agree(rri_link *link, int outcome);
 
 /* Post the ring: receives of up to pool->room bytes. */
 int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring);

@@ -147,6 +147,8 @@ rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self
     return o;
 }
 
+void rri_object_unwrap(rri_object *object) { remove_object(object); }
+
 void rri_object_mint(rri_object *object, uint64_t weight) { atomic_fetch_add(&object->weight, weight); }
 
 /* ---- requests for objects that are not there yet */
@@ -244,10 +246,7 @@ static int run_method(rref_call *c) { return c->handler(c, c->self); }
 static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
 {
     c->class_name = o->klass ? o->klass->name : "?";      /* a failed creation may have none */
-    if (atomic_load(&o->state) == RRI_FAILED) {
-        *rri_error_last() = *o->error;
-        return o->error->code;
-    }
+    if (atomic_load(&o->state) == RRI_FAILED) return rri_fail_as(o->outcome, o->error);
     if (record->method >= o->klass->count)
         return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method number %u", o->klass->name, record->method);
     const rri_method *m = &o->klass->method[record->method];
@@ -267,10 +266,10 @@ static int run_found(rref_call *c)
 {
     rri_object *o = c->object;
     if (atomic_load(&o->state) == RRI_FAILED) {
-        *rri_error_last() = *o->error;
         c->error = malloc(sizeof *c->error);
-        if (c->error) *c->error = *o->error;
-        return o->error->code;
+        rri_fail_as(o->outcome, o->error);
+        if (c->error) *c->error = *rri_error_last();
+        return o->outcome;
     }
     c->self = o->self;
     return run_method(c);
@@ -287,6 +286,7 @@ static int run_constructor(rref_call *c)
 
 static void fail_object(rri_object *o, const rref_error *error)
 {
+    o->outcome = error->code;
     o->error = malloc(sizeof *o->error);
     if (o->error) {
         *o->error = *error;
@@ -308,6 +308,7 @@ static bool is_new(rri_objects *all, int creator, uint64_t number)
 {
     rri_lock_take(&all->lock);
     bool fresh = number > all->seen[creator] && number < RRI_OWN_NUMBERS;
+    if (fresh) all->seen[creator] = number;
     rri_lock_give(&all->lock);
     return fresh;
 }
@@ -326,9 +327,6 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
     const rri_class *k = rri_class_named(all->classes, name);
     rri_object *o = add(all, k, buffer->peer, r->object);
     if (!o) return RREF_ERR_NO_MEMORY;
-    rri_lock_take(&all->lock);
-    all->seen[buffer->peer] = r->object;
-    rri_lock_give(&all->lock);
     int rc = RREF_OK;
     if (!k) rc = rri_fail(RREF_ERR_NO_CLASS, "class %s is not known there", name);
     else if (k->id != id)
@@ -349,7 +347,7 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
     }
     if (rc) {
         unpark(all, rri_address(buffer->peer, r->object));
-        *rri_error_last() = *o->error;
+        rri_fail_as(o->outcome, o->error);
     }
     return rc;
 }
@@ -401,7 +399,8 @@ static void destroy(rri_object *o)
 {
     rref_call *c = rri_call_new(o->all->calls);
     if (!c) {
-        rri_log(RRI_LOG_ERROR, "no memory to destroy an object");
+        rri_log(RRI_LOG_ERROR, "no memory to destroy an object now; it is left for the end");
+        atomic_store(&o->weight, 1);
         return;
     }
     bool failed = atomic_load(&o->state) == RRI_FAILED;

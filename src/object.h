@@ -35,7 +35,8 @@ typedef struct rri_object {
     int creator;
     atomic_int state;
     bool shared;                            /* the root object: all its methods are concurrent */
-    rref_error *error;                      /* of a failed construction */
+    int outcome;                            /* of the construction */
+    rref_error *error;                      /* its text, when it failed and there was memory for it */
 } rri_object;
 
 typedef struct rri_parked {
@@ -70,6 +71,8 @@ void rri_object_release(void *all, int peer, const rri_record *record);
 
 /* A local object made by the application; its weight goes to the reference made for it. */
 rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self);
+/* The same undone, for want of a reference. */
+void rri_object_unwrap(rri_object *object);
 /* The local object of an address; NULL if there is none (yet). */
 rri_object *rri_object_of(rri_objects *all, uint64_t address);
 /* Give an object that was made here, and that nobody else knows yet, another number. */

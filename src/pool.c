@@ -26,16 +26,38 @@ static rri_buffer *make(rri_pool *pool)
     return b;
 }
 
-rri_buffer *rri_buffer_new(rri_pool *pool)
+static void push(rri_pool *pool, rri_buffer *b)
+{
+    b->next = pool->free;
+    pool->free = b;
+    pool->kept++;
+}
+
+/* A free buffer, if there are more than `but` of them. */
+static rri_buffer *pop(rri_pool *pool, unsigned but)
 {
     rri_lock_take(&pool->lock);
-    rri_buffer *b = pool->free;
+    rri_buffer *b = pool->kept > but ? pool->free : NULL;
     if (b) {
         pool->free = b->next;
         pool->kept--;
     }
     rri_lock_give(&pool->lock);
-    if (!b) b = make(pool);
+    return b;
+}
+
+int rri_pool_reserve(rri_pool *pool, unsigned buffers)
+{
+    for (pool->reserve = 0; pool->reserve < buffers; pool->reserve++) {
+        rri_buffer *b = make(pool);
+        if (!b) return -1;
+        push(pool, b);
+    }
+    return 0;
+}
+
+static rri_buffer *begin(rri_pool *pool, rri_buffer *b)
+{
     if (!b) return NULL;
     atomic_fetch_add_explicit(&pool->live, 1, memory_order_relaxed);
     b->next = NULL;
@@ -44,6 +66,18 @@ rri_buffer *rri_buffer_new(rri_pool *pool)
     b->owes = false;
     atomic_store_explicit(&b->refs, 1, memory_order_relaxed);
     return b;
+}
+
+rri_buffer *rri_buffer_new(rri_pool *pool)
+{
+    rri_buffer *b = pop(pool, pool->reserve);
+    return begin(pool, b ? b : make(pool));
+}
+
+rri_buffer *rri_buffer_reserved(rri_pool *pool)
+{
+    rri_buffer *b = rri_buffer_new(pool);
+    return b ? b : begin(pool, pop(pool, 0));
 }
 
 void rri_buffer_keep(rri_buffer *buffer)
@@ -66,11 +100,7 @@ void rri_buffer_drop(rri_buffer *buffer)
     atomic_fetch_sub_explicit(&pool->live, 1, memory_order_relaxed);
     rri_lock_take(&pool->lock);
     bool keep = pool->kept < pool->keep;
-    if (keep) {
-        buffer->next = pool->free;
-        pool->free = buffer;
-        pool->kept++;
-    }
+    if (keep) push(pool, buffer);
     rri_lock_give(&pool->lock);
     if (!keep) free(buffer);
 }

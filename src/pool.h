@@ -21,6 +21,7 @@ struct rri_pool {
     rri_lock lock;
     size_t room;                /* i: bytes of data */
     unsigned keep;              /* i: free buffers kept */
+    unsigned reserve;           /* i: of these, the last ones are for those that must go on without memory */
     unsigned kept;
     atomic_uint live;           /* a: buffers in use */
     rri_buffer *free;
@@ -31,8 +32,12 @@ struct rri_pool {
 void rri_pool_init(rri_pool *pool, size_t room, unsigned keep);
 void rri_pool_free(rri_pool *pool);
 
-/* A buffer with one count, or NULL. */
+/* Set buffers aside. Returns 0 or -1: no memory. */
+int rri_pool_reserve(rri_pool *pool, unsigned buffers);
+
+/* A buffer with one count, or NULL; the second one goes to the reserve when there is no memory. */
 rri_buffer *rri_buffer_new(rri_pool *pool);
+rri_buffer *rri_buffer_reserved(rri_pool *pool);
 void rri_buffer_keep(rri_buffer *buffer);
 void rri_buffer_drop(rri_buffer *buffer);
 

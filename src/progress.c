@@ -67,6 +67,10 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     rri_progress *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
     if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for progress");
     memset(p, 0, sizeof *p);
+    if (rri_crew_open(&p->crew, &config->crew, crew_main, p)) {
+        free(p);
+        return RREF_ERR_NO_MEMORY;
+    }
     p->link = link;
     p->flow = flow;
     p->timers = timers;
@@ -75,7 +79,6 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     p->up = up;
     p->init_thread = pthread_self();
     p->nap = NAP_MIN_NS;
-    rri_crew_open(&p->crew, &config->crew, crew_main, p);
     *out = p;
     return RREF_OK;
 }

@@ -66,6 +66,18 @@ static int give_values(rri_future *f, const rref_value *values, size_t count)
     return rc;
 }
 
+static void fail_last(rri_future *f)
+{
+    if (rri_future_claim(f)) rri_future_error_last(f);
+}
+
+/* Values that nobody waits to see accepted: what keeps them from being given is the outcome then. */
+static void give_or_fail(rri_future *f, const rref_value *values, size_t count)
+{
+    int rc = give_values(f, values, count);
+    if (rc && rc != RREF_ERR_COMPLETED) fail_last(f);
+}
+
 int rref_set_v(rref_future promise, const rref_value *values, size_t count)
 {
     int rc;
@@ -147,9 +159,9 @@ static void pass_value(rri_future *from, rri_future *to)
     rref refs[RRI_TYPES_MAX];
     unsigned taken;
     int rc = rri_future_values(from, values, refs, &taken);
-    if (rc == RREF_OK) rc = give_values(to, values, from->types->count);
+    if (rc) fail_last(to);
+    else give_or_fail(to, values, from->types->count);
     for (unsigned i = 0; i < taken; i++) rri_reference_drop(refs[i]);
-    if (rc && rc != RREF_ERR_COMPLETED && rri_future_claim(to)) rri_future_error_last(to);
 }
 
 static void pass_on(rri_future *from, rri_future *to)
@@ -235,7 +247,7 @@ static void run_then(rri_reaction *reaction, rri_future *parent)
     atomic_store(&parent->read, true);
     if (!call) {
         rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
-        if (rri_future_claim(a->child)) rri_future_error_last(a->child);
+        fail_last(a->child);
     } else {
         call->in = &no_types;
         call->out = a->child->types;
@@ -254,6 +266,7 @@ rref_future rref_then(rref_future parent, const char *signature, rref_continuati
     if (!function) rri_fail(RREF_ERR_ARGUMENT, "rref_then without a function");
     rri_future *child = function ? make(f->all, signature ? signature : "") : NULL;
     after *a = malloc(sizeof *a);
+    if (child && !a) rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
     if (!child || !a) {
         rref_error error = *rri_error_last();
         free(a);
@@ -276,9 +289,7 @@ static void run_chain(rri_reaction *reaction, rri_future *parent)
     rri_future *f = rri_future_of(next.bits);
     atomic_store(&parent->read, true);
     a->child->types = f ? f->types : &no_types;
-    if (!f || follow_with(f, a->child)) {
-        if (rri_future_claim(a->child)) rri_future_error_last(a->child);
-    }
+    if (!f || follow_with(f, a->child)) fail_last(a->child);
     if (f) rref_future_release(next);
     rri_future_drop(a->child);
 }
@@ -289,6 +300,7 @@ rref_future rref_chain(rref_future parent, rref_chain_function function, void *a
     rri_future *child = f && function ? make(f->all, "") : NULL;
     after *a = child ? malloc(sizeof *a) : NULL;
     if (!a) {
+        if (child) rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
         if (child) rri_future_drop(child);
         return (rref_future){ 0 };
     }
@@ -327,8 +339,8 @@ static void run_member(rri_reaction *reaction, rri_future *f)
     bool last = atomic_fetch_sub(&p->left, 1) == 1;
     atomic_store(&f->read, true);
     if (f->outcome != RREF_OK) pass_on(f, p->whole);
-    else if (p->any) give_values(p->whole, &(rref_value){ RREF_VALUE_SCALAR, RREF_U64, 8, 1, m->index, 0 }, 1);
-    else if (last) give_values(p->whole, NULL, 0);
+    else if (p->any) give_or_fail(p->whole, &(rref_value){ RREF_VALUE_SCALAR, RREF_U64, 8, 1, m->index, 0 }, 1);
+    else if (last) give_or_fail(p->whole, NULL, 0);
     leave_party(p);
 }
 
@@ -340,11 +352,15 @@ static rref_future gather(rref_context *context, const rref_future *futures, siz
     whole->promise = false;
     if (count == 0 && any) {
         rri_fail(RREF_ERR_ARGUMENT, "any of no futures");
-        if (rri_future_claim(whole)) rri_future_error_last(whole);
+        fail_last(whole);
     } else if (count == 0) {
-        give_values(whole, NULL, 0);
+        give_or_fail(whole, NULL, 0);
     }
     party *p = count ? malloc(sizeof *p) : NULL;
+    if (!p && count) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory to watch %zu futures", count);
+        fail_last(whole);
+    }
     if (!p) return handle_of(whole);
     rri_future_keep(whole);
     p->whole = whole;
@@ -360,7 +376,7 @@ static rref_future gather(rref_context *context, const rref_future *futures, siz
             continue;
         }
         if (f) rri_fail(RREF_ERR_NO_MEMORY, "no memory to watch a future");
-        if (rri_future_claim(whole)) rri_future_error_last(whole);
+        fail_last(whole);
         leave_party(p);
     }
     leave_party(p);

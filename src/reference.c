@@ -338,7 +338,9 @@ rref rref_wrap(rref_context *context, const char *class_name, void *self)
     rri_object *o = rri_object_wrap(all->objects, k, self);
     if (!o) return make_failed(all);
     int me = all->calls->rank;
-    return handle_of(make(all, me, me, o->number, rri_table_handle(&all->objects->table, o), k, k->id, RRI_WEIGHT));
+    rri_reference *r = make(all, me, me, o->number, rri_table_handle(&all->objects->table, o), k, k->id, RRI_WEIGHT);
+    if (!r) rri_object_unwrap(o);
+    return r ? handle_of(r) : make_failed(all);
 }
 
 int rref_retain(rref reference)

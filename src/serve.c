@@ -11,6 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+int rri_calls_open(rri_calls *calls)
+{
+    calls->site = calloc(RRI_SITES, sizeof *calls->site);
+    calls->reserve = malloc(sizeof *calls->reserve);
+    return calls->site && calls->reserve ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for calls");
+}
+
+static rref_call *take_reserve(rri_calls *calls)
+{
+    rri_lock_take(&calls->lock);
+    rref_call *c = calls->reserve;
+    calls->reserve = NULL;
+    rri_lock_give(&calls->lock);
+    return c;
+}
+
 rref_call *rri_call_new(rri_calls *calls)
 {
     rri_lock_take(&calls->lock);
@@ -18,10 +34,12 @@ rref_call *rri_call_new(rri_calls *calls)
     if (c) calls->free = c->next;
     rri_lock_give(&calls->lock);
     if (!c) c = malloc(sizeof *c);
+    bool reserved = !c && (c = take_reserve(calls));
     if (!c) return NULL;
     memset(c, 0, offsetof(rref_call, results));
     memset(c->copies, 0, sizeof *c - offsetof(rref_call, copies));
     c->calls = calls;
+    c->reserved = reserved;
     c->deadline = RRI_NEVER;
     c->ready = true;
     atomic_store_explicit(&c->parts, 1, memory_order_relaxed);
@@ -55,8 +73,12 @@ void rri_exec_free(rref_call *c)
     for (unsigned i = 0; i < c->owned_count; i++) c->owned_free[i](c->owned[i]);
     if (c->kept) rri_buffer_drop(c->buffer);
     rri_lock_take(&calls->lock);
-    c->next = calls->free;
-    calls->free = c;
+    if (c->reserved) {
+        calls->reserve = c;
+    } else {
+        c->next = calls->free;
+        calls->free = c;
+    }
     rri_lock_give(&calls->lock);
     rri_paint_back(before);
     rri_idle(calls->futures.colours, colour);
@@ -99,11 +121,25 @@ static void result_left(void *arg)
     rri_exec_left(arg);
 }
 
+/* Offer the results that do not ride in the message; *offer is 0 if there are none. */
+static int offer_results(rref_call *c, const rri_packing *p, rri_segment **segments, uint64_t *offer)
+{
+    *offer = 0;
+    if (!p->segments) return RREF_OK;
+    atomic_fetch_add(&c->parts, 1);
+    if (!c->kept && c->buffer) rri_buffer_keep(c->buffer);
+    c->kept = c->buffer != NULL;
+    *offer = rri_transfer_offer(c->calls->transfers, c->peer, segments, p->segments, result_left, c);
+    if (!*offer) atomic_fetch_sub(&c->parts, 1);
+    return *offer ? RREF_OK : RREF_ERR_NO_MEMORY;
+}
+
 static int answer_value(rref_call *c)
 {
     rri_calls *calls = c->calls;
     rri_packing p;
-    rri_segment segments[RRI_TYPES_MAX];
+    rri_segment *segments = NULL;
+    uint64_t offer;
     if (c->result_count < c->out->count)
         return rri_fail(RREF_ERR_SIGNATURE, "the handler returned %u of %u results", c->result_count, c->out->count);
     int rc = rri_values_check(c->out, c->results, c->result_count, calls->eager, &p);
@@ -112,16 +148,11 @@ static int answer_value(rref_call *c)
     rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, bytes);
     if (!r) return rri_error_last()->code;
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created };
-    rc = rri_values_pack(c->out, c->results, &p, (char *)(r + 1) + note, segments, &calls->futures.trade.codec);
-    if (rc == RREF_OK && p.segments) {
-        atomic_fetch_add(&c->parts, 1);
-        if (!c->kept && c->buffer) rri_buffer_keep(c->buffer);
-        c->kept = c->buffer != NULL;
-        uint64_t offer = rri_transfer_offer(calls->transfers, c->peer, segments, p.segments, result_left, c);
-        if (!offer) {
-            rc = RREF_ERR_NO_MEMORY;
-            atomic_fetch_sub(&c->parts, 1);
-        }
+    rc = offer_results(c, &p, &segments, &offer);       /* memory first: references that are packed cannot be taken back */
+    if (rc == RREF_OK)
+        rc = rri_values_pack(c->out, c->results, &p, (char *)(r + 1) + note, segments, &calls->futures.trade.codec);
+    if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
+    if (offer) {
         r->flags = RRI_FLAG_BULK;
         *(rri_bulk_note *)(void *)(r + 1) = (rri_bulk_note){ offer, p.bulk };
     }
@@ -279,6 +310,7 @@ static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *bu
     }
     atomic_fetch_add_explicit(&calls->in, 1, memory_order_relaxed);
     c->buffer = buffer;
+    if (rc == RREF_OK && c->reserved) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a call");
     if (rc == RREF_OK) rc = take_arguments(c, r);
     if (rc) {
         refuse(c, r);
@@ -352,6 +384,7 @@ rri_verdict rri_call_dispatch(void *up, const rri_record *record, rri_buffer *bu
 void rri_calls_close(rri_calls *calls)
 {
     for (rref_call *c; (c = calls->free); free(c)) calls->free = c->next;
+    free(calls->reserve);
     rri_landings_close(&calls->landings);
     free(calls->site);
 }

@@ -64,7 +64,7 @@ void rri_transfers_close(rri_transfers *t)
     free(t);
 }
 
-uint64_t rri_transfer_offer(rri_transfers *t, int peer, const rri_segment *segments, unsigned count,
+uint64_t rri_transfer_offer(rri_transfers *t, int peer, rri_segment **segments, unsigned count,
                             void (*done)(void *arg), void *arg)
 {
     uint64_t handle;
@@ -77,7 +77,7 @@ uint64_t rri_transfer_offer(rri_transfers *t, int peer, const rri_segment *segme
     o->all = t;
     o->peer = peer;
     o->count = count;
-    memcpy(o->segments, segments, count * sizeof *segments);
+    *segments = o->segments;
     o->done = done;
     o->arg = arg;
     rri_lock_give(&t->lock);
@@ -151,8 +151,12 @@ void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
     }
     atomic_fetch_add(&t->out, split(o->segments, o->count, data, bytes));
     o->moving.done = sent;
-    if (rri_link_data_send(t->link, &o->moving, peer, record->method, data, bytes, o->count))
-        rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
+    int rc = rri_link_data_send(t->link, &o->moving, peer, record->method, data, bytes, o->count);
+    if (rc) rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
+    if (rc == RREF_ERR_NO_MEMORY) {     /* none of it has been sent */
+        answer(t, peer, RRI_WITHDRAWN, 0, record->method);
+        end_offer(o);
+    }
 }
 
 static void set_tag(rri_transfers *t, uint16_t tag, landing *l)

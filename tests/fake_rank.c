@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fake_rank.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const rri_progress_config driven = {
@@ -16,7 +15,6 @@ static int open_calls(fake_rank *r, rri_link *link, size_t eager, const rri_call
     c->progress = r->progress;
     c->eager = eager;
     c->rank = rri_link_rank(link);
-    c->site = calloc(RRI_SITES, sizeof *c->site);
     c->up = *up;
     c->futures.progress = r->progress;
     c->futures.timers = &r->timers;
@@ -24,7 +22,8 @@ static int open_calls(fake_rank *r, rri_link *link, size_t eager, const rri_call
     c->futures.unread = up->unanswered;
     c->futures.up = up->up;
     c->futures.rank = c->rank;
-    return c->site ? rri_futures_open(&c->futures, (unsigned)c->rank + 1) : RREF_ERR_NO_MEMORY;
+    int rc = rri_calls_open(c);
+    return rc ? rc : rri_futures_open(&c->futures, (unsigned)c->rank + 1);
 }
 
 int fake_rank_open(fake_rank *r, rri_link *link, const rri_flow_config *flow, size_t eager, const rri_calls_up *up)
