@@ -3,6 +3,7 @@
 #include "answer.h"
 #include "error.h"
 #include "log.h"
+#include "memory.h"
 
 #include <stdlib.h>
 
@@ -61,9 +62,9 @@ static void receive_bulk(arriving *a, const rri_bulk_note *note, const rri_packi
 {
     rri_segment segments[RRI_TYPES_MAX];
     rri_future *f = a->future;
-    arriving *heap = malloc(sizeof *heap);
+    arriving *heap = rri_malloc(sizeof *heap);
     bool direct = f->outputs && rri_outputs_fit(f->types, a->payload, f->outputs);
-    a->landing = direct ? NULL : aligned_alloc(64, (p->bulk + 63) & ~(size_t)63);
+    a->landing = direct ? NULL : rri_aligned_alloc(64, (p->bulk + 63) & ~(size_t)63);
     int rc = RREF_ERR_NO_MEMORY;
     if (heap && (direct || a->landing)) {
         *heap = *a;

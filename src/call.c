@@ -3,6 +3,7 @@
 #include "call.h"
 #include "error.h"
 #include "exec.h"
+#include "memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,8 +53,8 @@ static void data_left(void *arg)
 /* Sync calls and borrowed arrays stay where they are; others are copied. */
 static outgoing *hold_data(const rri_packing *p, rri_future *in_place)
 {
-    outgoing *o = calloc(1, sizeof *o);
-    if (o && !in_place) o->copy = malloc(p->bulk);
+    outgoing *o = rri_calloc(1, sizeof *o);
+    if (o && !in_place) o->copy = rri_malloc(p->bulk);
     if (!o || (!in_place && !o->copy)) {
         free(o);
         rri_fail(RREF_ERR_NO_MEMORY, "no memory to copy %zu bytes of arrays", p->bulk);
@@ -132,7 +133,7 @@ static int keep_outputs(rri_future *future, const rref_value *outputs, size_t co
 {
     if (!count) return RREF_OK;
     if (copy) {
-        rref_value *own = malloc(count * sizeof *own);
+        rref_value *own = rri_malloc(count * sizeof *own);
         if (!own) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for outputs");
         memcpy(own, outputs, count * sizeof *own);
         outputs = own;

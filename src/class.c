@@ -2,6 +2,7 @@
 /* Owns the compiled classes. The hash is FNV-1a (Fowler, Noll, Vo) over name, signatures and flags in order. */
 #include "class.h"
 #include "error.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static int compile(const rref_class *source, rri_class **out)
 {
     size_t n = 0;
     while (source->methods && source->methods[n].name && n < METHODS_MAX) n++;
-    rri_class *c = calloc(1, sizeof *c + n * sizeof c->method[0]);
+    rri_class *c = rri_calloc(1, sizeof *c + n * sizeof c->method[0]);
     if (!c) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for class %s", source->name);
     c->source = source;
     c->name = source->name;

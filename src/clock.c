@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the heap of timers. Invariant: heap[1] is the earliest; heap[t->place] == t for every timer in it. */
 #include "clock.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -84,7 +85,7 @@ static void take_out(rri_timers *timers, rri_timer *timer)
 static int grow(rri_timers *timers)
 {
     size_t room = timers->room ? 2 * timers->room : 64;
-    rri_timer **heap = realloc(timers->heap, (room + 1) * sizeof *heap);
+    rri_timer **heap = rri_realloc(timers->heap, (room + 1) * sizeof *heap);
     if (!heap) return -1;
     timers->heap = heap;
     timers->room = room;

@@ -5,6 +5,7 @@
  */
 #include "error.h"
 #include "host.h"
+#include "memory.h"
 #include "service.h"
 
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static int pack(rri_group *g, const rri_types *in, const rref_value *values, siz
     int rc = rri_values_check(in, values, count, SIZE_MAX, &packing);
     if (rc) return rc;
     p->bytes = packing.bytes;
-    p->payload = aligned_alloc(64, (packing.bytes + 64) & ~(size_t)63);
+    p->payload = rri_aligned_alloc(64, (packing.bytes + 64) & ~(size_t)63);
     if (!p->payload) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", packing.bytes);
     rc = rri_values_pack(in, values, &packing, p->payload, NULL, &trade->codec);
     if (rc) free(p->payload);
@@ -89,7 +90,7 @@ static int unpack(rref_call *c, const rri_types *in, packet *p)
 {
     rri_packing packing;
     const void *bytes = rref_arg_bytes(c, 5, &p->bytes);
-    p->payload = aligned_alloc(64, (p->bytes + 64) & ~(size_t)63);
+    p->payload = rri_aligned_alloc(64, (p->bytes + 64) & ~(size_t)63);
     if (!p->payload) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", p->bytes);
     memcpy(p->payload, bytes, p->bytes);
     int rc = rri_payload_check(in, p->payload, p->bytes, &packing);
@@ -183,8 +184,8 @@ static int await(rri_group *g, results *r)
 static int call_each(rri_group *g, unsigned method, const rref_value *values, size_t count, results *r, const char *site)
 {
     size_t ranks = (size_t)ranks_of(g);
-    r->future = calloc(ranks, sizeof *r->future);
-    r->count = calloc(ranks, sizeof *r->count);
+    r->future = rri_calloc(ranks, sizeof *r->future);
+    r->count = rri_calloc(ranks, sizeof *r->count);
     int rc = r->future && r->count ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu calls", ranks);
     for (size_t i = 0; i < ranks && !rc; i++) r->future[i] = call_member(g, (int)i, method, values, count, r, site);
     if (!rc) rc = await(g, r);
@@ -295,7 +296,7 @@ int rref_group_reduce_v(rref_group group, rri_op op, const rref_value *values, s
     const rref_value *to = &values[1 + inputs];
     results r = { .output = *to, .each = to->kind == RREF_VALUE_OUT ? 1 : (size_t)to->count, .size = to->size };
     if (!type->array && r.each != 1) return rri_fail(RREF_ERR_SIGNATURE, "an output of one element is wanted");
-    r.at = calloc((size_t)ranks_of(g) * r.each + 1, r.size);
+    r.at = rri_calloc((size_t)ranks_of(g) * r.each + 1, r.size);
     if (!r.at) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the results of %d members", ranks_of(g));
     rc = call_each(g, method, values + 1, inputs, &r, site);
     if (!rc) rc = combine(g, op, type->element, &r);

@@ -5,6 +5,7 @@
 #include "fork.h"
 #include "host.h"
 #include "info.h"
+#include "memory.h"
 #include "place.h"
 
 #include <stdio.h>
@@ -125,7 +126,7 @@ int rref_info(rref_context *ctx, char **text)
     if (rri_forked()) return RREF_ERR_FORKED;
     if (!ctx) return (*text = rri_info_format(NULL)) ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for the text");
     int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link);
-    rri_info_rank mine = { 0 }, *all = calloc((size_t)size, sizeof *all);
+    rri_info_rank mine = { 0 }, *all = rri_calloc((size_t)size, sizeof *all);
     int rc = rri_link_agree(ctx->link, all ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size));
     if (rc) {
         free(all);

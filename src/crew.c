@@ -2,6 +2,7 @@
 /* Owns the library's threads and the queue of jobs. */
 #include "crew.h"
 #include "error.h"
+#include "memory.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(v
     crew->main = main;
     crew->arg = arg;
     crew->room = config->absent ? 1 : config->workers + config->max_blocked + 2;
-    crew->thread = calloc(crew->room, sizeof *crew->thread);
+    crew->thread = rri_calloc(crew->room, sizeof *crew->thread);
     return crew->thread ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for threads");
 }
 
@@ -29,7 +30,7 @@ static bool grow_list(rri_crew *crew)
 {
     if (crew->made < crew->room) return true;
     unsigned room = 2 * crew->room;
-    pthread_t *list = realloc(crew->thread, room * sizeof *list);
+    pthread_t *list = rri_realloc(crew->thread, room * sizeof *list);
     if (!list) return false;
     crew->thread = list;
     crew->room = room;

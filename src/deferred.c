@@ -11,6 +11,7 @@
 #include "error.h"
 #include "exec.h"
 #include "future.h"
+#include "memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ static void run_answer(rri_reaction *reaction, rri_future *f)
     if (outcome == RREF_OK) {
         outcome = results(c, f, refs, &taken);
     } else if (f->error) {
-        c->error = malloc(sizeof *c->error);
+        c->error = rri_malloc(sizeof *c->error);
         if (c->error) *c->error = *f->error;
     }
     rri_exec_answer(c, outcome);
@@ -73,7 +74,7 @@ static rref_call *answering_half(rref_call *call)
 static int promise_answer(rref_call *call, rri_future *f)
 {
     if (call->direct) return RREF_OK;
-    answer *a = malloc(sizeof *a);
+    answer *a = rri_malloc(sizeof *a);
     rref_call *half = a ? answering_half(call) : NULL;
     if (!half) {
         free(a);

@@ -3,6 +3,7 @@
 #include "call.h"
 #include "error.h"
 #include "exec.h"
+#include "memory.h"
 
 #include <stdlib.h>
 
@@ -14,7 +15,7 @@ static int direct_results(rref_call *c, const rref_value *outputs, size_t count)
     if (c->result_count < c->out->count)
         return rri_fail(RREF_ERR_SIGNATURE, "the handler returned %u of %u results", c->result_count, c->out->count);
     int rc = rri_values_check(c->out, c->results, c->result_count, SIZE_MAX, &p);
-    void *payload = rc ? NULL : aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);
+    void *payload = rc ? NULL : rri_aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);
     if (!rc && !payload) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of results", p.bytes);
     if (!rc) rc = rri_values_pack(c->out, c->results, &p, payload, NULL, &trade->codec);
     if (!rc) {
@@ -74,7 +75,7 @@ static int direct_arguments(rref_call *c, const rref_value *values, size_t input
     rri_packing p;
     int rc = rri_values_check(c->in, values, inputs, SIZE_MAX, &p);
     if (rc) return rc;
-    c->landing = aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);
+    c->landing = rri_aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);
     if (!c->landing) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", p.bytes);
     rc = rri_values_pack(c->in, values, &p, c->landing, NULL, &c->calls->futures.trade.codec);
     if (rc == RREF_OK) c->payload = c->landing;

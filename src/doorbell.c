@@ -3,6 +3,7 @@
  * and a rank's death hangs nobody. */
 #include "doorbell.h"
 #include "error.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,7 @@ static int map(rri_doorbell **bell, int fd, int count, int me)
     int flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (at == MAP_FAILED) return rri_fail(RREF_ERR_SYSTEM, "cannot map the doorbell: %s", strerror(errno));
-    rri_doorbell *b = malloc(sizeof *b);
+    rri_doorbell *b = rri_malloc(sizeof *b);
     if (!b) {
         munmap(at, bytes);
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the doorbell");

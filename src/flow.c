@@ -7,6 +7,7 @@
 #include "flow.h"
 #include "error.h"
 #include "log.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,8 @@ static void repay(void *up, rri_buffer *buffer)
 
 int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **out)
 {
-    rri_flow *flow = calloc(1, sizeof *flow);
-    if (flow) flow->lanes = calloc((size_t)rri_link_size(link), sizeof *flow->lanes);
+    rri_flow *flow = rri_calloc(1, sizeof *flow);
+    if (flow) flow->lanes = rri_calloc((size_t)rri_link_size(link), sizeof *flow->lanes);
     if (!flow || !flow->lanes) {
         free(flow);
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d lanes", rri_link_size(link));

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "exec.h"
 #include "fork.h"
+#include "memory.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -225,7 +226,7 @@ void rri_error_origin(rri_futures *all, rref_error *error)
 
 void rri_future_error(rri_future *future, const rref_error *error)
 {
-    rref_error *copy = malloc(sizeof *copy);
+    rref_error *copy = rri_malloc(sizeof *copy);
     if (copy) {
         *copy = *error;
         rri_error_origin(future->all, copy);
@@ -244,7 +245,7 @@ void rri_future_error_last(rri_future *future)
 
 static int keep_payload(rri_future *f, const void *payload, size_t bytes)
 {
-    f->payload = aligned_alloc(16, (bytes + 15) & ~(size_t)15);
+    f->payload = rri_aligned_alloc(16, (bytes + 15) & ~(size_t)15);
     if (!f->payload) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a result");
     memcpy(f->payload, payload, bytes);
     return RREF_OK;
@@ -430,7 +431,7 @@ int rref_on_complete(rref_future future, rref_callback callback, void *arg, unsi
     rri_future *f = rri_future_of(future.bits);
     if (!f) return rri_error_last()->code;
     if (!callback) return rri_fail(RREF_ERR_ARGUMENT, "NULL callback");
-    notice *n = malloc(sizeof *n);
+    notice *n = rri_malloc(sizeof *n);
     if (!n) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a callback");
     *n = (notice){ { NULL, notify, flags & RREF_INLINE }, callback, arg };
     rri_future_react(f, &n->reaction);

@@ -6,6 +6,7 @@
 #include "group.h"
 #include "error.h"
 #include "fork.h"
+#include "memory.h"
 #include "service.h"
 
 #include <stdlib.h>
@@ -144,7 +145,7 @@ static int add(rri_service *service, uint64_t number, const rri_class *klass, rr
     uint64_t handle;
     size_t ranks = (size_t)rri_link_size(service->references->calls->link);
     rri_group *g = rri_table_add(&service->groups.table, &handle);
-    _Atomic uint64_t *member = g ? calloc(ranks, sizeof *member) : NULL;
+    _Atomic uint64_t *member = g ? rri_calloc(ranks, sizeof *member) : NULL;
     if (!member) {
         if (g) rri_table_remove(&service->groups.table, g);
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a group");

@@ -2,6 +2,7 @@
 /* What a handler does with its call: read arguments, give results, fail. Everything here runs on the handler's thread. */
 #include "handler.h"
 #include "error.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ double rref_time_left(const rref_call *call)
 static int set_error(rref_call *call, int code, const char *format, va_list list)
 {
     rri_fail_list(code, format, list);
-    if (!call->error) call->error = malloc(sizeof *call->error);
+    if (!call->error) call->error = rri_malloc(sizeof *call->error);
     if (call->error) *call->error = *rri_error_last();
     return code;
 }
@@ -150,7 +151,7 @@ static int keep_until_end(rref_call *call, rref r)
 {
     if (call->taken_count == call->taken_room) {
         size_t room = call->taken_room ? 2 * call->taken_room : 8;
-        rref *more = realloc(call->taken, room * sizeof *more);
+        rref *more = rri_realloc(call->taken, room * sizeof *more);
         if (!more) {
             call->calls->up.drop_ref(r);
             return misuse(call, RREF_ERR_NO_MEMORY, "no memory for a reference");
@@ -180,7 +181,7 @@ rref rref_arg_ref(rref_call *call, unsigned index)
     if (!t) return (rref){ 0 };
     if (!call->views[index]) {
         call->untidy = true;
-        call->views[index] = malloc(sizeof(rref));
+        call->views[index] = rri_malloc(sizeof(rref));
         if (!call->views[index]) {
             misuse(call, RREF_ERR_NO_MEMORY, "no memory for a reference");
             return (rref){ 0 };
@@ -196,7 +197,7 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
     const char *at = view(call, index, RREF_REF, true, "ref[]", &n);
     if (n && !call->views[index]) {
         call->untidy = true;
-        call->views[index] = malloc(n * sizeof(rref));
+        call->views[index] = rri_malloc(n * sizeof(rref));
         if (!call->views[index]) misuse(call, RREF_ERR_NO_MEMORY, "no memory for references");
         for (size_t i = 0; call->views[index] && i < n; i++) call->views[index][i] = take(call, at + i * RRI_REF_WIRE);
     }
@@ -243,7 +244,7 @@ static int copy_result(rref_call *call, unsigned at)
     const void *from = (const void *)(uintptr_t)v->bits;
     size_t n = v->element == RREF_STR ? strlen(from) + 1 : (size_t)v->count * v->size;
     call->untidy = true;
-    call->copies[at] = malloc(n ? n : 1);
+    call->copies[at] = rri_malloc(n ? n : 1);
     if (!call->copies[at]) return misuse(call, RREF_ERR_NO_MEMORY, "no memory for a result of %zu bytes", n);
     memcpy(call->copies[at], from, n);
     v->bits = (uint64_t)(uintptr_t)call->copies[at];

@@ -5,6 +5,7 @@
 #include "fork.h"
 #include "host.h"
 #include "log.h"
+#include "memory.h"
 #include "place.h"
 
 #include <stdio.h>
@@ -154,10 +155,10 @@ static bool cores_short(const rref_context *ctx, const hello *all, int size)
 static int meet(rref_context *ctx, const rref_options *options)
 {
     int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link);
-    hello mine = { .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION }, *all = calloc((size_t)size, sizeof *all);
+    hello mine = { .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION }, *all = rri_calloc((size_t)size, sizeof *all);
     int rc = prepare(ctx, options), named = rc ? rc : name_self(ctx, options, mine.name);
-    ctx->names = calloc((size_t)size, sizeof *ctx->names);
-    ctx->root_classes = calloc((size_t)size, sizeof *ctx->root_classes);
+    ctx->names = rri_calloc((size_t)size, sizeof *ctx->names);
+    ctx->root_classes = rri_calloc((size_t)size, sizeof *ctx->root_classes);
     if (!all || !ctx->names || !ctx->root_classes) named = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
     mine.outcome = named;
     if (!named) {
@@ -252,7 +253,7 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     int size = rri_link_size(ctx->link);
     int rc = open_calls(ctx);
     if (rc == RREF_OK) rc = rri_objects_open(&ctx->objects, &ctx->calls, &ctx->classes, ctx->number, size);
-    refs->roots = calloc((size_t)size, sizeof *refs->roots);
+    refs->roots = rri_calloc((size_t)size, sizeof *refs->roots);
     if (rc == RREF_OK && !refs->roots) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
     if (rc) return rc;
     refs->calls = &ctx->calls;
@@ -304,7 +305,7 @@ static int name_init(int rc)
 
 static rref_context *make(int level, int *rc)
 {
-    rref_context *ctx = calloc(1, sizeof *ctx);
+    rref_context *ctx = rri_calloc(1, sizeof *ctx);
     if (!ctx) {
         *rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a context");
         return NULL;

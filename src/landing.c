@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the landing areas between calls. Locking key: l under lock. */
 #include "landing.h"
+#include "memory.h"
 
 #include <stdlib.h>
 
@@ -30,7 +31,7 @@ void *rri_landing_take(rri_landings *all, size_t *bytes)
     rri_lock_give(&all->lock);
     if (at) return at;
     *bytes = (*bytes + 63) & ~(size_t)63;
-    return aligned_alloc(64, *bytes);
+    return rri_aligned_alloc(64, *bytes);
 }
 
 void rri_landing_give(rri_landings *all, void *at, size_t bytes)

@@ -6,6 +6,7 @@
 #include "link.h"
 #include "clock.h"
 #include "error.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,16 +97,16 @@ static int find_neighbours(rri_link *link)
 /* Memory comes before the first collective call, which would not wait for those who have none. */
 static rri_link *make(MPI_Comm comm)
 {
-    rri_link *link = calloc(1, sizeof *link);
+    rri_link *link = rri_calloc(1, sizeof *link);
     if (!link) return NULL;
     link->lane = link->bulk = MPI_COMM_NULL;
     MPI_Comm_rank(comm, &link->rank);
     MPI_Comm_size(comm, &link->size);
     size_t size = (size_t)link->size;
-    link->local = malloc(size * sizeof *link->local);
-    link->members = malloc(size * sizeof *link->members);
-    link->sent = calloc(size, sizeof *link->sent);
-    link->announced = calloc(size, sizeof *link->announced);
+    link->local = rri_malloc(size * sizeof *link->local);
+    link->members = rri_malloc(size * sizeof *link->members);
+    link->sent = rri_calloc(size, sizeof *link->sent);
+    link->announced = rri_calloc(size, sizeof *link->announced);
     if (link->local && link->members && link->sent && link->announced) return link;
     rri_link_close(link, false);
     return NULL;
@@ -144,7 +145,7 @@ static int post(rri_link *link, slot *s)
 int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring)
 {
     link->pool = pool;
-    link->ring = calloc(ring, sizeof *link->ring);
+    link->ring = rri_calloc(ring, sizeof *link->ring);
     if (!link->ring) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %u receives", ring);
     for (; link->slots < ring; link->slots++) {
         slot *s = &link->ring[link->slots];
@@ -210,7 +211,7 @@ static void announce(rri_link *link, int peer)
 /* A send that MPI could not finish at once is kept; without memory to keep it, wait for it here. */
 static void keep_send(rri_link *link, rri_buffer *buffer, MPI_Request request)
 {
-    pending *p = malloc(sizeof *p);
+    pending *p = rri_malloc(sizeof *p);
     if (!p) {
         MPI_Wait(&request, MPI_STATUS_IGNORE);
         rri_buffer_drop(buffer);
@@ -331,7 +332,7 @@ static int start_moving(rri_link *link, rri_moving *m, bool send, int peer, int 
                         const size_t bytes[], unsigned segments)
 {
     int pieces = pieces_of(bytes, segments);
-    m->requests = pieces <= RRI_FEW_PIECES ? m->few : malloc((size_t)pieces * sizeof *m->requests);
+    m->requests = pieces <= RRI_FEW_PIECES ? m->few : rri_malloc((size_t)pieces * sizeof *m->requests);
     m->count = 0;
     if (!m->requests) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to move data");
     for (unsigned i = 0; i < segments; i++)

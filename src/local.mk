@@ -3,6 +3,8 @@
 
 RRI_SOURCES = \
 	src/visible.h \
+	src/memory.c \
+	src/memory.h \
 	src/value.c \
 	src/value.h \
 	src/fit.c \

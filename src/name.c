@@ -3,6 +3,7 @@
  * list frees it. */
 #include "name.h"
 #include "error.h"
+#include "memory.h"
 #include "service.h"
 
 #include <stdlib.h>
@@ -73,7 +74,7 @@ int rri_name_publish(rref_call *c, void *self)
     rri_names *names = &((rri_service *)self)->names;
     const char *name = rref_arg_str(c, 0);
     rref r = rref_arg_ref(c, 1);
-    published *p = malloc(sizeof *p + strlen(name) + 1);
+    published *p = rri_malloc(sizeof *p + strlen(name) + 1);
     if (!p) return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory for the name %s", name);
     p->next = NULL;
     p->reference = r;
@@ -123,7 +124,7 @@ static rref append(rri_names *names, waiter *w)
 
 static int wait_for(rref_call *c, rri_service *service, const char *name)
 {
-    waiter *w = malloc(sizeof *w + strlen(name) + 1);
+    waiter *w = rri_malloc(sizeof *w + strlen(name) + 1);
     if (!w) return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory to wait for the name %s", name);
     w->next = NULL;
     w->colours = service->references->calls->futures.colours;

@@ -3,6 +3,7 @@
 #include "object.h"
 #include "error.h"
 #include "log.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,8 @@ int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, u
     all->classes = classes;
     all->buckets = 1024;
     all->own = RRI_OWN_NUMBERS;
-    all->bucket = calloc(all->buckets, sizeof *all->bucket);
-    all->seen = calloc((size_t)ranks, sizeof *all->seen);
+    all->bucket = rri_calloc(all->buckets, sizeof *all->bucket);
+    all->seen = rri_calloc((size_t)ranks, sizeof *all->seen);
     if (!all->bucket || !all->seen) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for objects");
     return RREF_OK;
 }
@@ -56,7 +57,7 @@ void rri_objects_close(rri_objects *all)
 static void rehash(rri_objects *all)
 {
     size_t buckets = 2 * all->buckets, old = all->buckets;
-    rri_object **bucket = calloc(buckets, sizeof *bucket), **from = all->bucket;
+    rri_object **bucket = rri_calloc(buckets, sizeof *bucket), **from = all->bucket;
     if (!bucket) return;                    /* longer chains, no harm */
     all->buckets = buckets;
     all->bucket = bucket;
@@ -156,7 +157,7 @@ void rri_object_mint(rri_object *object, uint64_t weight) { atomic_fetch_add(&ob
 /* The lock is held. */
 static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
 {
-    rri_parked *p = malloc(sizeof *p);
+    rri_parked *p = rri_malloc(sizeof *p);
     if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a request for an object to come");
     *p = (rri_parked){ .buffer = buffer, .record = record };
     if (buffer) {
@@ -266,7 +267,7 @@ static int run_found(rref_call *c)
 {
     rri_object *o = c->object;
     if (atomic_load(&o->state) == RRI_FAILED) {
-        c->error = malloc(sizeof *c->error);
+        c->error = rri_malloc(sizeof *c->error);
         rri_fail_as(o->outcome, o->error);
         if (c->error) *c->error = *rri_error_last();
         return o->outcome;
@@ -287,7 +288,7 @@ static int run_constructor(rref_call *c)
 static void fail_object(rri_object *o, const rref_error *error)
 {
     o->outcome = error->code;
-    o->error = malloc(sizeof *o->error);
+    o->error = rri_malloc(sizeof *o->error);
     if (o->error) {
         *o->error = *error;
         rri_error_origin(&o->all->calls->futures, o->error);

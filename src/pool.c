@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the free buffers. Invariant: a buffer on the free list has no count. */
 #include "pool.h"
+#include "memory.h"
 
 #include <stdlib.h>
 
@@ -21,7 +22,7 @@ void rri_pool_free(rri_pool *pool)
 static rri_buffer *make(rri_pool *pool)
 {
     size_t bytes = (sizeof(rri_buffer) + pool->room + 63) & ~(size_t)63;
-    rri_buffer *b = aligned_alloc(64, bytes);
+    rri_buffer *b = rri_aligned_alloc(64, bytes);
     if (b) b->pool = pool;
     return b;
 }

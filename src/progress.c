@@ -8,6 +8,7 @@
 #include "crew.h"
 #include "error.h"
 #include "log.h"
+#include "memory.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static void *crew_main(void *arg);
 int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const rri_progress_config *config,
                       rri_dispatch dispatch, void *up, rri_progress **out)
 {
-    rri_progress *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
+    rri_progress *p = rri_aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
     if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for progress");
     memset(p, 0, sizeof *p);
     if (rri_crew_open(&p->crew, &config->crew, crew_main, p)) {

@@ -2,6 +2,7 @@
 /* Futures made from futures: promises, links, continuations, all and any. Owns nothing but their reactions. */
 #include "future.h"
 #include "error.h"
+#include "memory.h"
 #include "reference.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@ static rri_future *make(rri_futures *all, const char *signature)
     }
     if (rri_signature_parse(signature, &types)) return NULL;
     rri_future *f = rri_future_new(all, NULL, NULL);
-    rri_signature *own = f ? malloc(sizeof *own) : NULL;
+    rri_signature *own = f ? rri_malloc(sizeof *own) : NULL;
     if (!own) {
         if (f) rri_future_drop(f);
         rri_signature_free(&types);
@@ -53,7 +54,7 @@ static int give_values(rri_future *f, const rref_value *values, size_t count)
 {
     rri_packing p;
     int rc = rri_values_check(f->types, values, count, SIZE_MAX, &p);
-    void *payload = rc ? NULL : aligned_alloc(16, (p.bytes + 16) & ~(size_t)15);
+    void *payload = rc ? NULL : rri_aligned_alloc(16, (p.bytes + 16) & ~(size_t)15);
     if (!rc && !payload) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for the values");
     if (!rc) rc = rri_values_pack(f->types, values, &p, payload, NULL, &f->all->trade.codec);
     if (!rc && !rri_future_claim(f)) {
@@ -188,7 +189,7 @@ static void run_follow(rri_reaction *reaction, rri_future *from)
 
 static int follow_with(rri_future *from, rri_future *to)
 {
-    follow *f = malloc(sizeof *f);
+    follow *f = rri_malloc(sizeof *f);
     if (!f) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a link");
     *f = (follow){ { NULL, run_follow, true }, to };
     rri_future_keep(to);
@@ -265,7 +266,7 @@ rref_future rref_then(rref_future parent, const char *signature, rref_continuati
     if (!f) return (rref_future){ 0 };
     if (!function) rri_fail(RREF_ERR_ARGUMENT, "rref_then without a function");
     rri_future *child = function ? make(f->all, signature ? signature : "") : NULL;
-    after *a = malloc(sizeof *a);
+    after *a = rri_malloc(sizeof *a);
     if (child && !a) rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
     if (!child || !a) {
         rref_error error = *rri_error_last();
@@ -298,7 +299,7 @@ rref_future rref_chain(rref_future parent, rref_chain_function function, void *a
 {
     rri_future *f = rri_future_of(parent.bits);
     rri_future *child = f && function ? make(f->all, "") : NULL;
-    after *a = child ? malloc(sizeof *a) : NULL;
+    after *a = child ? rri_malloc(sizeof *a) : NULL;
     if (!a) {
         if (child) rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
         if (child) rri_future_drop(child);
@@ -356,7 +357,7 @@ static rref_future gather(rref_context *context, const rref_future *futures, siz
     } else if (count == 0) {
         give_or_fail(whole, NULL, 0);
     }
-    party *p = count ? malloc(sizeof *p) : NULL;
+    party *p = count ? rri_malloc(sizeof *p) : NULL;
     if (!p && count) {
         rri_fail(RREF_ERR_NO_MEMORY, "no memory to watch %zu futures", count);
         fail_last(whole);
@@ -369,7 +370,7 @@ static rref_future gather(rref_context *context, const rref_future *futures, siz
     atomic_init(&p->refs, count + 1);
     for (size_t i = 0; i < count; i++) {
         rri_future *f = rri_future_of(futures[i].bits);
-        member *m = f ? malloc(sizeof *m) : NULL;
+        member *m = f ? rri_malloc(sizeof *m) : NULL;
         if (m) {
             *m = (member){ { NULL, run_member, true }, p, i };
             rri_future_react(f, &m->reaction);

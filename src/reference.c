@@ -8,6 +8,7 @@
 #include "fork.h"
 #include "group.h"
 #include "log.h"
+#include "memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +89,7 @@ static rref make_failed(rri_references *all)
     rri_reference *r = make(all, -1, all->calls->rank, 0, 0, NULL, 0, 0);
     if (!r) return (rref){ 0 };
     rri_error_origin(&all->calls->futures, &error);
-    r->error = malloc(sizeof *r->error);
+    r->error = rri_malloc(sizeof *r->error);
     if (r->error) *r->error = error;
     *rri_error_last() = error;
     return handle_of(r);

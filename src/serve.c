@@ -6,6 +6,7 @@
 #include "exec.h"
 #include "handler.h"
 #include "log.h"
+#include "memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@
 
 int rri_calls_open(rri_calls *calls)
 {
-    calls->site = calloc(RRI_SITES, sizeof *calls->site);
-    calls->reserve = malloc(sizeof *calls->reserve);
+    calls->site = rri_calloc(RRI_SITES, sizeof *calls->site);
+    calls->reserve = rri_malloc(sizeof *calls->reserve);
     return calls->site && calls->reserve ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for calls");
 }
 
@@ -33,7 +34,7 @@ rref_call *rri_call_new(rri_calls *calls)
     rref_call *c = calls->free;
     if (c) calls->free = c->next;
     rri_lock_give(&calls->lock);
-    if (!c) c = malloc(sizeof *c);
+    if (!c) c = rri_malloc(sizeof *c);
     bool reserved = !c && (c = take_reserve(calls));
     if (!c) return NULL;
     memset(c, 0, offsetof(rref_call, results));
@@ -191,7 +192,7 @@ void rri_exec_answer(rref_call *c, int outcome)
 void rri_call_fail_early(rref_call *c, int code, const char *why)
 {
     c->failed = code;
-    c->error = calloc(1, sizeof *c->error);
+    c->error = rri_calloc(1, sizeof *c->error);
     if (c->error) rri_error_fill(c->error, code, "%s", why);
 }
 

@@ -3,6 +3,7 @@
 #include "service.h"
 #include "dump.h"
 #include "error.h"
+#include "memory.h"
 
 #include <stdlib.h>
 
@@ -26,7 +27,7 @@ int rri_service_open(rri_service *s, rri_references *references, rri_fence *fenc
     references->service = s;
     s->fence = fence;
     rri_groups_open(&s->groups, context);
-    s->there = calloc((size_t)rri_link_size(references->calls->link), sizeof *s->there);
+    s->there = rri_calloc((size_t)rri_link_size(references->calls->link), sizeof *s->there);
     if (!s->there) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the service object");
     int rc = rri_class_add(&s->classes, &service_class, &s->klass);
     if (rc) return rc;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "memory.h"
 
 /* A list of 12 types gets 11 commas, each of which may cost one space more than was written; an arrow costs two. */
 enum { TEXT_GROWTH = 32 };
@@ -253,7 +254,7 @@ int rri_signature_parse(const char *text, rri_signature *signature)
 {
     if (!text) return rri_fail(RREF_ERR_SIGNATURE, "at 0: the signature is NULL");
     size_t room = strlen(text) + TEXT_GROWTH;
-    rri_signature made = { .text = malloc(2 * room) };
+    rri_signature made = { .text = rri_malloc(2 * room) };
     if (!made.text) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the signature \"%s\"", text);
     parser p = { text, text, made.text + room };
     int err = parse_both(&p, &made);

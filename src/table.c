@@ -2,6 +2,7 @@
 /* Owns the chunks of items. Invariant: a slot's generation only grows; LIVE is set from add to
  * remove. */
 #include "table.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static rri_slot *extend(rri_table *table)
     unsigned k = 31u - (unsigned)__builtin_clz(index / RRI_TABLE_FIRST + 1);
     if (index >= INDEXES || k >= RRI_TABLE_CHUNKS) return NULL;
     if (!atomic_load(&table->chunk[k])) {
-        char *chunk = calloc((size_t)RRI_TABLE_FIRST << k, table->item);
+        char *chunk = rri_calloc((size_t)RRI_TABLE_FIRST << k, table->item);
         if (!chunk) return NULL;
         atomic_store(&table->chunk[k], chunk);
     }

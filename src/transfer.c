@@ -3,6 +3,7 @@
 #include "transfer.h"
 #include "error.h"
 #include "log.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,8 @@ struct rri_transfers {
 
 int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, rri_transfers **out)
 {
-    rri_transfers *t = calloc(1, sizeof *t);
-    if (t) t->by_tag = calloc(TAGS, sizeof(landing *));
+    rri_transfers *t = rri_calloc(1, sizeof *t);
+    if (t) t->by_tag = rri_calloc(TAGS, sizeof(landing *));
     if (!t || !t->by_tag) {
         free(t);
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for transfers");
@@ -193,7 +194,7 @@ int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_s
 {
     void *data[RRI_TYPES_MAX];
     size_t bytes[RRI_TYPES_MAX];
-    landing *l = malloc(sizeof *l);
+    landing *l = rri_malloc(sizeof *l);
     uint16_t tag = l ? take_tag(t, l) : 0;
     if (!tag) {
         free(l);

@@ -12,6 +12,7 @@ UNIT_TESTS = \
 	tests/unit/landing \
 	tests/unit/log \
 	tests/unit/machine \
+	tests/unit/memory \
 	tests/unit/options \
 	tests/unit/payload \
 	tests/unit/place \
@@ -43,7 +44,11 @@ MPI_TESTS = \
 	tests/mpi/proxies \
 	tests/mpi/ready
 
-# The same, but for check-all alone: they need 6 GiB of memory, or minutes.
+# tests/inner/NAME.c: on 1 and 2 ranks, with the library's internal names.
+INNER_TESTS = \
+	tests/inner/memory
+
+# As those of tests/mpi, but for check-all alone: they need 6 GiB of memory, or minutes.
 LARGE_TESTS = \
 	tests/mpi/large
 
@@ -73,11 +78,12 @@ MPI_TESTS_3 = $(MPI_TESTS:=-3)
 MPI_TESTS_4 = $(MPI_TESTS:=-4)
 MPI_TESTS_8 = $(MPI_TESTS:=-8)
 RANKED_LARGE = $(LARGE_TESTS:=-2)
-RANKED_TESTS = $(MPI_TESTS_1) $(MPI_TESTS_2) $(MPI_TESTS_3) $(MPI_TESTS_4) $(MPI_TESTS_8)
+RANKED_INNER = $(INNER_TESTS:=-1) $(INNER_TESTS:=-2)
+RANKED_TESTS = $(RANKED_INNER) $(MPI_TESTS_1) $(MPI_TESTS_2) $(MPI_TESTS_3) $(MPI_TESTS_4) $(MPI_TESTS_8)
 
 if HAVE_CUNIT
 check_LTLIBRARIES += libcheck.la
-check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
 TESTS += $(UNIT_TESTS) $(FUZZ_TESTS) $(RANKED_TESTS)
 endif
 if SANITIZED
@@ -104,13 +110,13 @@ FAKE = tests/fake_link.c tests/fake_link.h tests/fake_rank.c tests/fake_rank.h
 # Programs without an _LDADD of their own, that is the tests, are linked with this. What LIBRARY is depends on the kind of
 # test; so does what must be built first.
 LDADD = libcheck.la $(LIBRARY)
-$(UNIT_TESTS) $(FUZZ_TESTS): LIBRARY = librri.la
-$(UNIT_TESTS) $(FUZZ_TESTS): librri.la
+$(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS): LIBRARY = librri.la
+$(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS): librri.la
 $(MPI_TESTS) $(LARGE_TESTS): LIBRARY = librref.la
 $(MPI_TESTS) $(LARGE_TESTS): librref.la
 
 # tests/mpi/NAME-N: a script of one line that can also be run by hand; its name says all.
-$(RANKED_TESTS) $(RANKED_LARGE): $(MPI_TESTS) $(LARGE_TESTS)
+$(RANKED_TESTS) $(RANKED_LARGE): $(INNER_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
 	$(AM_V_GEN)printf '#!/bin/sh\nexec %s/tests/run.sh -c "$$0"\n' '$(abs_srcdir)' > $@ && chmod +x $@
 CLEANFILES += $(RANKED_TESTS) $(RANKED_LARGE)
 
@@ -136,7 +142,7 @@ print-examples:
 print-large:
 	@echo $(RANKED_LARGE)
 print-1 print-2 print-3 print-4 print-8:
-	@echo $(MPI_TESTS:=-$(@:print-%=%))
+	@echo $(filter %-$(@:print-%=%),$(RANKED_TESTS))
 .PHONY: print-large print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
 
 # All rank counts under all sanitizers too; quickstart knows the builds.

@@ -5,10 +5,10 @@
 #   tests/run.sh [-n RANKS] [-t SECONDS] PROGRAM [ARGUMENTS]     on RANKS ranks, default 2; 0: without mpirun
 #   tests/run.sh -c [-t SECONDS] TEST                            as a counted test, for `make check`
 #
-# A counted TEST named .../mpi/NAME-N is the program .../mpi/NAME on N ranks; other names run as they are. Its output
-# ends in one or more lines `TEST: N passed, N failed`; without one, or if the exit status disagrees, a line that counts
-# one failure is added. A test that cannot run here prints `TEST: skipped: REASON` (exit status 77). A script that needs
-# more than two minutes says so in a line of its head, `# Time limit: 300 s`.
+# A counted TEST named .../mpi/NAME-N is the program .../mpi/NAME on N ranks, and so for .../inner/; other names run as they
+# are. Its output ends in one or more lines `TEST: N passed, N failed`; without one, or if the exit status disagrees, a line
+# that counts one failure is added. A test that cannot run here prints `TEST: skipped: REASON` (exit status 77). A script
+# that needs more than two minutes says so in a line of its head, `# Time limit: 300 s`.
 #
 # Environment: MPIRUN (default mpirun), RREF_MPIRUN_FLAGS (more of its options).
 set -u
@@ -34,7 +34,7 @@ if [ -n "$counted" ]; then
         *.sh)
             limit=$(sed -n '1,10s/^# Time limit: \([0-9]*\) s$/\1/p' "$1")
             : "${seconds:=$limit}" ;;
-        */mpi/*-[0-9]*)
+        */mpi/*-[0-9]* | */inner/*-[0-9]*)
             ranks=${1##*-}
             program=${1%-*}
             shift

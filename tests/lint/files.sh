@@ -21,6 +21,12 @@ code=$(printf '%s\n' "$files" | grep -E '\.(c|h|hpp|cpp|f90)$')
     none "no tabs in code" "$(grep -nP '\t' $code)"
 }
 
+# Else a test could not see what becomes of a request that fails (tests/inner/memory.c).
+requests='(^|[^a-z_])(m|c|re|aligned_)alloc\(|reallocarray\(|memalign\(|strn?dup\(|asprintf\('
+none "no memory but by memory.h" "$(for f in src/*.c; do
+    [ "$f" = src/memory.c ] || bare "$f" | grep -nE "$requests" | sed "s,^,$f:,"
+done)"
+
 none "each source includes its own header first" "$(for f in src/*.c; do
     own=$(basename "$f" .c).h
     [ ! -f "src/$own" ] || [ "$(sed -n 's/^# *include *//p' "$f" | head -n 1)" = "\"$own\"" ] || echo "$f"

@@ -5,7 +5,8 @@ cd "$srcdir" || exit 1
 words=$(cat Makefile.am ./*/local.mk | tr -s ' \t\\=' '\n' | sort -u)
 
 unlisted() {
-    find "$@" -type f ! -name local.mk ! -path 'tests/data/*' ! -path 'tests/fuzz/corpus/*' ! -name '*.md' ! -name '*~' ! -name '.*' | sort |
+    find "$@" -type f ! -name local.mk ! -path 'tests/data/*' ! -path 'tests/fuzz/corpus/*' \
+        ! -name '*.md' ! -name '*~' ! -name '.*' | sort |
     while read -r file; do
         # A test program is named without its suffix.
         printf '%s\n' "$words" | grep -qxF -e "$file" -e "${file%.c}" || echo "$file"

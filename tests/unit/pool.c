@@ -3,6 +3,7 @@
 #include "pool.h"
 
 #include "check.h"
+#include "memory.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -139,11 +140,40 @@ static void many_threads(void)
     rri_pool_free(&pool);
 }
 
+/* The last of the free ones are for those who ask for them, and come back. */
+static void reserve(void)
+{
+    open_pool(64, 4);
+    CU_ASSERT_EQUAL(rri_pool_reserve(&pool, 2), 0);
+    CU_ASSERT_EQUAL(pool.kept, 2);
+    rri_buffer *b = rri_buffer_new(&pool);
+    CU_ASSERT_EQUAL(pool.kept, 2);
+    rri_memory_fail(1);
+    CU_ASSERT_PTR_NULL(rri_buffer_new(&pool));
+    for (unsigned left = 2; left-- > 0;) {
+        rri_memory_fail(1);
+        rri_buffer *r = rri_buffer_reserved(&pool);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+        CU_ASSERT_EQUAL(pool.kept, left);
+        r->next = b;
+        b = r;
+    }
+    rri_memory_fail(1);
+    CU_ASSERT_PTR_NULL(rri_buffer_reserved(&pool));
+    CU_ASSERT(!rri_memory_armed());
+    for (rri_buffer *next; b; b = next) {
+        next = b->next;
+        rri_buffer_drop(b);
+    }
+    CU_ASSERT_EQUAL(pool.kept, 3);
+    rri_pool_free(&pool);
+}
+
 int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         { "fresh", fresh }, { "counts", counts }, { "keeps so many", keeps_so_many }, { "owes", owes },
-        { "many threads", many_threads }, CHECK_END
+        { "many threads", many_threads }, { "reserve", reserve }, CHECK_END
     };
     return check_main(argc, argv, "pool", cases);
 }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the count down to the request that fails: 0 when off, and then all it costs is to be looked at. */
+#include "memory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+static atomic_uint left;
+
+static bool refused(void)
+{
+    unsigned n = atomic_load_explicit(&left, memory_order_relaxed);
+    while (n && !atomic_compare_exchange_weak(&left, &n, n - 1)) continue;
+    return n == 1;
+}
+
+void rri_memory_fail(unsigned n) { atomic_store(&left, n); }
+bool rri_memory_armed(void) { return atomic_load(&left) != 0; }
+
+void *rri_malloc(size_t bytes) { return refused() ? NULL : malloc(bytes); }
+void *rri_calloc(size_t count, size_t bytes) { return refused() ? NULL : calloc(count, bytes); }
+void *rri_realloc(void *memory, size_t bytes) { return refused() ? NULL : realloc(memory, bytes); }
+void *rri_aligned_alloc(size_t align, size_t bytes) { return refused() ? NULL : aligned_alloc(align, bytes); }
