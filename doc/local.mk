@@ -3,4 +3,4 @@
 
 dist_man_MANS += doc/rref-info.1
 
-EXTRA_DIST += doc/design.md doc/performance.md
+EXTRA_DIST += doc/design.md doc/performance.md doc/reliability.md
