@@ -2,6 +2,7 @@
 /* Owns nothing: looks at the tables of the rank, each under its lock, and writes after that. */
 #include "dump.h"
 #include "error.h"
+#include "memory.h"
 #include "pending.h"
 #include "service.h"
 
@@ -153,7 +154,7 @@ static int take_text(rref_future future, char **text)
     rri_future *f = rri_future_of(future.bits);
     if (rc || !f) return rc;
     const char *at = rri_payload_data(f->types, 0, f->payload, f->landing, &length);
-    char *copy = strdup(at);
+    char *copy = rri_strdup(at);
     if (!copy) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the text");
     *text = copy;
     return RREF_OK;

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 static atomic_uint left;
 
@@ -20,4 +21,5 @@ bool rri_memory_armed(void) { return atomic_load(&left) != 0; }
 void *rri_malloc(size_t bytes) { return refused() ? NULL : malloc(bytes); }
 void *rri_calloc(size_t count, size_t bytes) { return refused() ? NULL : calloc(count, bytes); }
 void *rri_realloc(void *memory, size_t bytes) { return refused() ? NULL : realloc(memory, bytes); }
+char *rri_strdup(const char *text) { return refused() ? NULL : strdup(text); }
 void *rri_aligned_alloc(size_t align, size_t bytes) { return refused() ? NULL : aligned_alloc(align, bytes); }

@@ -12,6 +12,7 @@
 void *rri_malloc(size_t bytes);
 void *rri_calloc(size_t count, size_t bytes);
 void *rri_realloc(void *memory, size_t bytes);
+char *rri_strdup(const char *text);
 void *rri_aligned_alloc(size_t align, size_t bytes);
 
 /* For tests: the n-th request from now on fails, once, whichever thread makes it; 0: none does. */

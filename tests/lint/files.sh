@@ -22,7 +22,7 @@ code=$(printf '%s\n' "$files" | grep -E '\.(c|h|hpp|cpp|f90)$')
 }
 
 # Else a test could not see what becomes of a request that fails (tests/inner/memory.c).
-requests='(^|[^a-z_])(m|c|re|aligned_)alloc\(|reallocarray\(|memalign\(|strn?dup\(|asprintf\('
+requests='(^|[^a-z_])(m|c|re|aligned_)alloc\(|reallocarray\(|memalign\(|(^|[^a-z_])strn?dup\(|asprintf\('
 none "no memory but by memory.h" "$(for f in src/*.c; do
     [ "$f" = src/memory.c ] || bare "$f" | grep -nE "$requests" | sed "s,^,$f:,"
 done)"

@@ -12,7 +12,9 @@ static void *by_malloc(void) { return rri_malloc(100); }
 static void *by_calloc(void) { return rri_calloc(10, 10); }
 static void *by_realloc(void) { return rri_realloc(NULL, 100); }
 static void *by_aligned_alloc(void) { return rri_aligned_alloc(64, 128); }
-static void *(*const ways[])(void) = { by_malloc, by_calloc, by_realloc, by_aligned_alloc };
+static void *by_strdup(void) { return rri_strdup("at least 100 bytes: 4567890123456789012345678901234567890"
+                                                 "123456789012345678901234567890123456789012345678901234567890"); }
+static void *(*const ways[])(void) = { by_malloc, by_calloc, by_realloc, by_aligned_alloc, by_strdup };
 enum { WAYS = sizeof ways / sizeof *ways };
 
 static void gives(void *(*way)(void), bool something)
