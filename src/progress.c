@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
-       DRIFT_NS = 1000000 };
+       DRIFT_NS = 1000000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000 };
 
 struct rri_progress {
     rri_link *link;                 /* i */
@@ -374,23 +374,32 @@ static void leave_role(rri_progress *p)
 
 /* ---- waiting */
 
-static void sleep_on(rri_progress *p, rri_event *event, int64_t deadline)
+static void sleep_on(rri_progress *p, rri_event *event, int64_t ns)
 {
     unsigned word = atomic_load(&event->word);
     if (word & RRI_EVENT_DONE || atomic_load(&p->crew.stop)) return;
     if (!(word & RRI_EVENT_WAITED)
         && !atomic_compare_exchange_strong(&event->word, &word, word | RRI_EVENT_WAITED)) return;
-    int64_t ns = deadline == RRI_NEVER ? 100000000 : deadline - rri_now();
-    if (ns > 100000000) ns = 100000000;     /* look at `stop` now and then */
     if (ns > 0) rri_futex_wait(&event->word, word | RRI_EVENT_WAITED, ns);
 }
 
+static int64_t slice(int64_t deadline, int64_t most)
+{
+    if (deadline == RRI_NEVER) return most;
+    int64_t left = deadline - rri_now();
+    return left < most ? left : most;
+}
+
+/* MPI may still hold back what this thread has sent, the library's messages or the application's own: who waits for long sees to
+ * it that MPI is entered, the sooner if it knows of something. */
 static int sleep_until(rri_progress *p, rri_event *event, int64_t deadline)
 {
-    while (!rri_event_done(event)) {
+    for (unsigned slices = 0; !rri_event_done(event); slices++) {
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
         if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
-        sleep_on(p, event, deadline);
+        if (slices > 1 && !rri_self.crew) rri_link_kick(p->link);
+        else if (slices > 0) rri_progress_nudge(p);
+        sleep_on(p, event, slice(deadline, slices ? SLICE_NS : SLICE_FIRST_NS));
     }
     return RREF_OK;
 }
@@ -472,7 +481,7 @@ static int wait_application(rri_progress *p, rri_event *event, int64_t deadline)
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
         if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
         int rc = rri_progress_poll(p);
-        if (rc == RREF_ERR_THREAD) sleep_on(p, event, deadline == RRI_NEVER ? rri_now() + 1000000 : deadline);
+        if (rc == RREF_ERR_THREAD) sleep_on(p, event, slice(deadline, SLICE_FIRST_NS));
     }
     return RREF_OK;
 }
