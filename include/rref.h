@@ -187,26 +187,42 @@ typedef struct rref_method {
     unsigned flags;
 } rref_method;
 
+/** Flags of a class. */
+enum {
+    RREF_SEALED = 1,                /**< a promise that none of its methods defers its answer; deferring fails the call */
+    RREF_REENTRANT = 2              /**< methods may run while one of their object waits for a call that led to them */
+};
+
+/** How objects of a class are copied to other ranks (rref_to_here): taken apart there, put together here. */
+typedef struct rref_hooks {
+    const char *signature;          /**< what an object is packed into, e.g. "u64, f64[]"; no results */
+    rref_handler pack;              /**< gives these values with rref_return_*; runs like a method of the object */
+    rref_constructor unpack;        /**< a constructor that has these values as arguments */
+} rref_hooks;
+
 typedef struct rref_class {
     const char *name;
     const char *signature;          /**< the constructor's arguments; no results */
     rref_constructor create;        /**< NULL: objects are made with rref_wrap only */
     rref_destructor destroy;        /**< may be NULL */
     const rref_method *methods;     /**< ends with RREF_METHODS_END */
-    unsigned flags;                 /**< 0 */
+    unsigned flags;                 /**< RREF_SEALED, RREF_REENTRANT */
+    const rref_hooks *hooks;        /**< NULL: its objects cannot be copied */
 } rref_class;
 
 #ifdef __cplusplus
 #define RREF_METHOD(name, signature, handler, flags) rref_method{ (name), (signature), (handler), (flags) }
 #define RREF_METHODS_END rref_method{ nullptr, nullptr, nullptr, 0u }
-#define RREF_CLASS(name, signature, create, destroy, methods) \
-    rref_class{ (name), (signature), (create), (destroy), (methods), 0u }
+#define RREF_CLASS_EX(name, signature, create, destroy, methods, flags, hooks) \
+    rref_class{ (name), (signature), (create), (destroy), (methods), (flags), (hooks) }
 #else
 #define RREF_METHOD(name, signature, handler, flags) { (name), (signature), (handler), (flags) }
 #define RREF_METHODS_END { NULL, NULL, NULL, 0u }
-#define RREF_CLASS(name, signature, create, destroy, methods) \
-    { (name), (signature), (create), (destroy), (methods), 0u }
+#define RREF_CLASS_EX(name, signature, create, destroy, methods, flags, hooks) \
+    { (name), (signature), (create), (destroy), (methods), (flags), (hooks) }
 #endif
+#define RREF_CLASS(name, signature, create, destroy, methods) \
+    RREF_CLASS_EX(name, signature, create, destroy, methods, 0u, NULL)
 
 /* ---- contexts ------------------------------------------------------------------------------------------------ */
 
@@ -358,9 +374,32 @@ bool rref_is_owner(rref reference);
 int rref_local_value(rref reference, void **self);
 
 /** Whether the owner has confirmed that the object exists: RREF_OK, RREF_ERR_PENDING, or the construction's own error.
+ *  Asks nobody: a rank that did not create the object knows it if its owner does, if the reference came with word of it, or
+ *  since rref_creation brought it.
  *  Errors: HANDLE; PENDING; as above.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
 int rref_confirmed(rref reference);
+
+/** A future without values, complete when the object exists, or failed with the construction's own error. A rank that did
+ *  not create the object asks the owner, where the question waits without a thread.
+ *  Errors: found in the future. A zero future for a bad reference or without memory.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: release the future.  Since: 0.1 */
+rref_future rref_creation(rref reference);
+
+/** Occupy a local object for the calling thread, as a method does: waits in turn among the calls for it; meanwhile others
+ *  wait, concurrent methods excepted. Leave it before the context ends, and before waiting for calls to it.
+ *  @param timeout  seconds to wait for the turn; RREF_DEFAULT_TIMEOUT and RREF_FOREVER: no limit.
+ *  @param self     receives the object.
+ *  Errors: HANDLE; NOT_OWNER; TIMEOUT; PENDING (its creation has not arrived here); STATE (entered by this thread already; a
+ *  root object); BLOCKING from an inline method or callback; the construction's own.
+ *  Thread: any.  Blocks: until its turn or the timeout.  Progress: as rref_wait.  Owns: rref_leave is due, by the same
+ *  thread.  Since: 0.1 */
+int rref_enter(rref reference, double timeout, void **self);
+
+/** Leave an object that this thread has entered; calls that waited go on.
+ *  Errors: HANDLE; NOT_OWNER; STATE (not entered by this thread).
+ *  Thread: the one that entered.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_leave(rref reference);
 
 /** Whether two references mean the same object (not: are the same handle).
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
@@ -459,6 +498,14 @@ rref_sync_proxy rref_rpc_sync(rref target, double timeout);
  *  Errors, Thread, Blocks, Progress, Owns: as rref_rpc_sync.  Since: 0.1 */
 rref_async_proxy rref_rpc_async(rref target, double timeout);
 
+/** The same for calls whose result stays at the owner. */
+typedef struct rref_remote_proxy { rref target; double timeout; } rref_remote_proxy;
+
+/** A proxy whose calls give a reference to their result (rref_remote).
+ *  @param timeout  of the method: its owner does not start it after that, and gives up a deferred answer.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_rpc_sync.  Since: 0.1 */
+rref_remote_proxy rref_rpc_remote(rref target, double timeout);
+
 /** The function under rref_invoke of a sync proxy.
  *  Errors: as rref_sync_v; ARGUMENT for a bad timeout.
  *  Thread, Blocks, Progress, Owns: as rref_sync_v.  Since: 0.1 */
@@ -468,6 +515,53 @@ int rref_invoke_sync_v(rref_sync_proxy proxy, const rref_value *values, size_t c
  *  Errors: as rref_async_v; ARGUMENT, in the future, for a bad timeout.
  *  Thread, Blocks, Progress, Owns: as rref_async_v.  Since: 0.1 */
 rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_remote: the method's result stays where it ran. Returns at once with a reference to the result,
+ *  that may be fetched (rref_to_here), shared and released before there is one. The values go with the last reference.
+ *  Borrowed arrays and outputs are refused.
+ *  Errors: found in the reference, and at once by whoever fetches it, on any rank: what is found before sending, as
+ *  rref_sync_v; TIMEOUT (the method did not start, or its deferred answer did not come, in time); the handler's own. A zero
+ *  reference for a bad target, or without memory for the handle.
+ *  Thread: any.  Blocks: for credit when the owner is flooded (application threads only).  Progress: inline methods.
+ *  Owns: release the reference with rref_release.  Since: 0.1 */
+rref rref_remote_v(rref target, const rref_value *values, size_t count, const char *site);
+
+/** rref_remote_v through a bound method.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_remote_v.  Since: 0.1 */
+rref rref_remote_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_invoke of a remote proxy.
+ *  Errors: as rref_remote_v; ARGUMENT, in the reference, for a bad timeout.
+ *  Thread, Blocks, Progress, Owns: as rref_remote_v.  Since: 0.1 */
+rref rref_invoke_remote_v(rref_remote_proxy proxy, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_to_here: fetch what a reference stands for.
+ *  - Of a result that stayed (rref_remote): its values, into outputs. A result that is one reference to another such
+ *    result is followed to the end of the chain; other references are values.
+ *  - Of an object of a class with hooks: a copy, made here by unpack of what pack gave there; the output is a reference to
+ *    it, owned by this rank.
+ *  - Of an object that this rank owns: the object itself, when it exists; the output is one more reference to it.
+ *  It waits for an object that does not exist yet. Pack and unpack run like methods, one at a time per object.
+ *  Errors: HANDLE; NO_METHOD (a class without hooks, named); NO_CLASS (not registered on this rank); SIGNATURE; TRUNCATED;
+ *  TIMEOUT; TOO_DEEP (results that refer to each other); the hooks' own; the construction's or remote call's own.
+ *  Thread: any.  Blocks: until it is here, or the context's default timeout has passed.  Progress: as rref_sync_v.
+ *  Owns: outputs are the caller's; a reference among them needs a release.  Since: 0.1 */
+int rref_to_here_v(rref from, const rref_value *outputs, size_t count, const char *site);
+
+/** rref_to_here_v with the time limit of a proxy.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_to_here_v.  Since: 0.1 */
+int rref_to_here_p(rref_sync_proxy from, const rref_value *outputs, size_t count, const char *site);
+
+/** The function under rref_to_here_async: as rref_to_here_v, with a future, read with rref_get. Its types are known when
+ *  it is complete.
+ *  Errors: found in the future. A zero future for a bad reference or without memory.
+ *  Thread: any.  Blocks: for credit when the owner is flooded (application threads only).  Progress: inline methods.
+ *  Owns: release the future with rref_future_release.  Since: 0.1 */
+rref_future rref_to_here_async_v(rref from, const char *site);
+
+/** rref_to_here_async_v with the time limit of a proxy.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_to_here_async_v.  Since: 0.1 */
+rref_future rref_to_here_async_p(rref_async_proxy from, const char *site);
 
 /** The function under rref_post: one-way; nothing comes back unless the call fails, which goes to the error handler and
  *  makes the next rref_fence or rref_finalize return RREF_ERR_ONEWAY.
@@ -939,11 +1033,13 @@ static inline rref_value rref_out_bytes(void *p, size_t capacity, size_t *count)
 #ifndef __cplusplus
 /*
  * rref_create(ctx, rank, "class", args...)    rref_sync(target, "method", args and outputs...)
- * rref_async(target, "method", ...)           rref_post(target, "method", ...)
+ * rref_async(target, "method", ...)           rref_post(target, "method", ...)      rref_remote(target, "method", ...)
  *   target: a reference, or a bound method (then without the name). 0 to 12 arguments, each evaluated once: integers,
  *   bool, float, double, complex, strings, references, and the values made above and by
  * rref_array(p, n)      n elements, copied         rref_borrow(p, n)                n elements, used in place
  * rref_out(&x)          room for a scalar result   rref_out_array(p, room, &count)  room for an array result
+ *
+ * rref_to_here(from, outputs...)     rref_to_here_async(from)      from: a reference, or a sync (async) proxy
  */
 #define RREF_VALUE_(x) _Generic((x), \
     _Bool: rref_of_bool, char: rref_of_i64, signed char: rref_of_i64, short: rref_of_i64, int: rref_of_i64, \
@@ -1057,9 +1153,10 @@ static inline rref_value rref_of_c64_(float _Complex x)
 #define RREF_PICK_sync(t) _Generic((t), rref: rref_sync_v, rref_method_ref: rref_sync_m)
 #define RREF_PICK_async(t) _Generic((t), rref: rref_async_v, rref_method_ref: rref_async_m)
 #define RREF_PICK_post(t) _Generic((t), rref: rref_post_v, rref_method_ref: rref_post_m)
-
+#define RREF_PICK_remote(t) _Generic((t), rref: rref_remote_v, rref_method_ref: rref_remote_m)
+#define RREF_PICK_to_here(t) _Generic((t), rref: rref_to_here_v, rref_sync_proxy: rref_to_here_p)
 #define RREF_PICK_invoke(t) _Generic((t), rref_sync_proxy: rref_invoke_sync_v, rref_async_proxy: rref_invoke_async_v, \
-                                          rref_method_ref: rref_sync_m)
+                                          rref_remote_proxy: rref_invoke_remote_v, rref_method_ref: rref_sync_m)
 #define rref_sync(...) RREF_CALL_(sync, __VA_ARGS__)
 #define rref_invoke(...) RREF_CALL_(invoke, __VA_ARGS__)
 #define rref_async(...) RREF_CALL_(async, __VA_ARGS__)
@@ -1074,6 +1171,10 @@ static inline rref_value rref_of_c64_(float _Complex x)
 #define rref_group_post(...) RREF_CALL_(group_post, __VA_ARGS__)
 #define rref_group_gather(...) RREF_CALL_(group_gather, __VA_ARGS__)
 #define rref_group_reduce(group, op, ...) rref_group_reduce_v((group), (op), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
+#define rref_remote(...) RREF_CALL_(remote, __VA_ARGS__)
+#define rref_to_here(...) RREF_CALL_(to_here, __VA_ARGS__)
+#define rref_to_here_async(t) \
+    _Generic((t), rref: rref_to_here_async_v, rref_async_proxy: rref_to_here_async_p)((t), RREF_SITE_)
 #define rref_create(context, rank, ...) rref_create_v((context), (rank), RREF_LIST_(__VA_ARGS__), RREF_SITE_)
 /* rref_get(future, outputs...)  rref_set(promise, values...)  rref_complete(deferred, values...)  rref_return(call, values...) */
 #define rref_get(...) RREF_CAT_(RREF_PLAIN_, RREF_COUNT_(__VA_ARGS__))(rref_get_v, __VA_ARGS__)
@@ -1159,6 +1260,18 @@ inline rref_future async_(rref_method_ref t, const rref_value *v, size_t n, cons
 }
 inline int post_(rref t, const rref_value *v, size_t n, const char *site) { return rref_post_v(t, v, n, site); }
 inline int post_(rref_method_ref t, const rref_value *v, size_t n, const char *site) { return rref_post_m(t, v, n, site); }
+inline ::rref remote_(::rref t, const rref_value *v, size_t n, const char *site) { return rref_remote_v(t, v, n, site); }
+inline ::rref remote_(rref_method_ref t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_remote_m(t, v, n, site);
+}
+inline int to_here_(::rref t, const rref_value *v, size_t n, const char *site) { return rref_to_here_v(t, v, n, site); }
+inline int to_here_(rref_sync_proxy t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_to_here_p(t, v, n, site);
+}
+inline rref_future to_here_async(const char *site, ::rref from) { return rref_to_here_async_v(from, site); }
+inline rref_future to_here_async(const char *site, rref_async_proxy from) { return rref_to_here_async_p(from, site); }
 
 /* The trailing value keeps the array from being empty; it is not counted. */
 #define RREF_LIST_(args) \
@@ -1178,6 +1291,10 @@ inline rref_future invoke_(rref_async_proxy t, const rref_value *v, size_t n, co
 {
     return rref_invoke_async_v(t, v, n, site);
 }
+inline ::rref invoke_(rref_remote_proxy t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_invoke_remote_v(t, v, n, site);
+}
 template <class T, class... A>
 inline auto invoke(const char *site, T target, const A &...args) -> decltype(invoke_(target, nullptr, 0, site))
 {
@@ -1193,6 +1310,16 @@ template <class T, class... A> inline int post(const char *site, T target, const
 {
     RREF_LIST_(args);
     return post_(target, list, sizeof...(args), site);
+}
+template <class T, class... A> inline ::rref remote(const char *site, T target, const A &...args)
+{
+    RREF_LIST_(args);
+    return remote_(target, list, sizeof...(args), site);
+}
+template <class T, class... A> inline int to_here(const char *site, T from, const A &...args)
+{
+    RREF_LIST_(args);
+    return to_here_(from, list, sizeof...(args), site);
 }
 template <class... A> inline rref create(const char *site, rref_context *context, int rank, const A &...args)
 {
@@ -1256,6 +1383,9 @@ template <class... A> inline int give(rref_call *call, const A &...args)
 #define rref_invoke(...) rref_cxx::invoke(RREF_SITE_, __VA_ARGS__)
 #define rref_async(...) rref_cxx::async(RREF_SITE_, __VA_ARGS__)
 #define rref_post(...) rref_cxx::post(RREF_SITE_, __VA_ARGS__)
+#define rref_remote(...) rref_cxx::remote(RREF_SITE_, __VA_ARGS__)
+#define rref_to_here(...) rref_cxx::to_here(RREF_SITE_, __VA_ARGS__)
+#define rref_to_here_async(from) rref_cxx::to_here_async(RREF_SITE_, (from))
 #define rref_create(...) rref_cxx::create(RREF_SITE_, __VA_ARGS__)
 #define rref_group_create(...) rref_cxx::group_create(RREF_SITE_, __VA_ARGS__)
 #define rref_group_async(...) rref_cxx::group_async(RREF_SITE_, __VA_ARGS__)

@@ -6,6 +6,7 @@
 #include "memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct arriving {
     rri_calls *calls;
@@ -92,6 +93,22 @@ static void unexpected(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     rri_transfer_refuse_note(calls->transfers, buffer->peer, r);
 }
 
+/* A described result tells its future of what types it is, if that was asked for. */
+static bool read_description(rri_future *f, const rri_record *r, size_t *head)
+{
+    const char *text = (const char *)r + *head;
+    const char *end = memchr(text, 0, r->bytes - *head);
+    rri_signature *own = end && f->open && !f->own ? rri_malloc(sizeof *own) : NULL;
+    if (!own || rri_signature_parse(text, own)) {
+        free(own);
+        return false;
+    }
+    f->own = own;
+    f->types = &own->in;
+    *head += rri_round16((size_t)(end - text) + 1);
+    return *head <= r->bytes;
+}
+
 void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
 {
     rri_packing p;
@@ -102,10 +119,11 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
         unexpected(calls, r, buffer);
         return;
     }
+    bool readable = !(r->flags & RRI_FLAG_DESCRIBED) || read_description(f, r, &head);
     arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer,
                    rri_record_colour(r), false };
     const rri_bulk_note *note = (const void *)(r + 1);
-    a.good = rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
+    a.good = readable && rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
     if (r->object) calls->up.created(calls->up.up, f, r->object);
     if (!rri_future_claim(f)) {             /* late: nobody wants it */
         if (bulk) rri_transfer_refuse(calls->transfers, a.peer, note->transfer);

@@ -113,8 +113,7 @@ static int pack_request(rri_calls *calls, rri_record *r, const rri_target *targe
     if (rc || !offer) return rc;
     if (copy) rri_segments_copy(segments, p->segments, copy, segments);
     if (future) future->sending = offer;
-    r->flags |= RRI_FLAG_BULK;
-    *(rri_bulk_note *)(void *)(r + 1) = (rri_bulk_note){ offer, p->bulk };
+    rri_transfer_announce(calls->transfers, offer, p->bulk, r);
     return RREF_OK;
 }
 
@@ -123,8 +122,9 @@ int rri_call_check(const rri_calls *calls, const rri_target *target, const rref_
 {
     *inputs = count_inputs(values, count);
     int rc = rri_values_check(target->in, values, *inputs, calls->eager, packing);
-    if (rc == RREF_OK && mode == RRI_ONEWAY && (*inputs < count || packing->borrows))
-        rc = rri_fail(RREF_ERR_SIGNATURE, "a one-way call takes neither outputs nor borrowed arrays");
+    if (rc == RREF_OK && (mode == RRI_ONEWAY || mode == RRI_REMOTE) && (*inputs < count || packing->borrows))
+        rc = rri_fail(RREF_ERR_SIGNATURE, "a %s call takes neither outputs nor borrowed arrays",
+                      mode == RRI_ONEWAY ? "one-way" : "remote-mode");
     if (rc == RREF_OK && *inputs < count) rc = rri_outputs_check(target->out, values + *inputs, count - *inputs);
     return rc;
 }
@@ -177,6 +177,14 @@ static size_t name_ancestors(rri_ancestor list[1 + RRI_ANCESTORS])
     return n ? (1 + n) * sizeof *list : 0;
 }
 
+/* The result's number is drawn with the lane held, so that numbers arrive in order. */
+static void number_result(rri_calls *calls, rri_record *r, int peer, void *body, rri_future *future)
+{
+    r->flags |= RRI_FLAG_REMOTE;
+    future->number = rri_lane_number(calls->flow, peer);
+    *(rri_remote_note *)body = (rri_remote_note){ future->number, 0 };
+}
+
 int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
                   const char *site, rri_future *future, int64_t deadline)
 {
@@ -186,8 +194,9 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     if (rc == RREF_OK) rc = arm(future, mode, values + inputs, count - inputs, deadline);
     if (rc) return rc;
     rri_ancestor ancestors[1 + RRI_ANCESTORS];
+    size_t note = mode == RRI_REMOTE ? sizeof(rri_remote_note) : 0;
     size_t nested = future ? name_ancestors(ancestors) : 0;     /* for a one-way call nobody waits */
-    rri_record *r = begin_request(calls, target, nested + p.bytes, p.segments);
+    rri_record *r = begin_request(calls, target, note + nested + p.bytes, p.segments);
     if (!r) {
         if (future) rri_future_drop(future);
         return rri_error_last()->code;
@@ -199,13 +208,14 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
                        .extra = time_left(deadline),
                        .call = future ? rri_future_handle(future) : number_of_site(calls, site) };
     char *body = (char *)(r + 1) + (p.segments ? sizeof(rri_bulk_note) : 0);
-    memcpy(body, ancestors, nested);
-    rc = pack_request(calls, r, target, values, &p, body + nested, mode, future);
+    memcpy(body + note, ancestors, nested);
+    rc = pack_request(calls, r, target, values, &p, body + note + nested, mode, future);
     if (rc) {
         rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, bytes);
         if (future) rri_future_drop(future);
         return rc;
     }
+    if (mode == RRI_REMOTE) number_result(calls, r, target->peer, body, future);
     atomic_fetch_add_explicit(&calls->out, 1, memory_order_relaxed);
     if (future) atomic_store(&future->owed, target->peer + 1);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC);

@@ -19,6 +19,7 @@ typedef struct rri_actor {
     rri_lock lock;
     bool busy;                          /* an exclusive call runs or is about to */
     uint64_t waits_for;                 /* call of this rank that the running one waits for, or 0 */
+    bool unborn;                        /* it is the constructor: concurrent calls wait, too */
     rref_call *first, *last;            /* waiting */
 } rri_actor;
 
@@ -61,6 +62,11 @@ struct rref_call {
     bool reserved;                      /* the reserve */
     bool direct;                        /* runs in the caller's thread, which takes its results */
     bool local;                         /* nobody waits for an answer (destructors, continuations) */
+    bool sealed;                        /* its answer may not be deferred */
+    bool reentrant;                     /* may run while its object waits for a call that it is made for */
+    const char *described;              /* the answer says of what types it is: these; or NULL */
+    void *result;                       /* the higher floor's: where the outcome stays, and how it gets there; it gives back */
+    int (*keep)(rref_call *call, int outcome);      /* the outcome to be answered. NULL: the results go to the caller */
     int64_t deadline;
     rri_buffer *buffer;
     const void *payload;
@@ -119,7 +125,7 @@ struct rri_calls {
     _Atomic uint64_t work[2];           /* a: of those served, work by colour */
 };
 
-typedef enum rri_mode { RRI_SYNC, RRI_ASYNC, RRI_ONEWAY } rri_mode;
+typedef enum rri_mode { RRI_SYNC, RRI_ASYNC, RRI_ONEWAY, RRI_REMOTE } rri_mode;
 
 /* Check a call's values: how many are inputs, and what packing them takes. */
 int rri_call_check(const rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
@@ -154,6 +160,9 @@ rri_verdict rri_call_dispatch(void *calls, const rri_record *record, rri_buffer 
 void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
 
 /* A call made up by the higher floor (a destructor): enters the actor's queue like any other. */
+/* Fill in class.method, unless known. */
+void rri_call_where(const rref_call *call, rref_error *error);
+
 rref_call *rri_call_new(rri_calls *calls);
 void rri_call_enter(rref_call *call);
 /* Have the data of a call come that was left ungranted. */

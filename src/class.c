@@ -25,12 +25,15 @@ static uint64_t identify(const rri_class *c)
         h = hash_text(hash_text(h, c->method[i].name), c->method[i].signature.text);
         h = hash_bytes(h, &c->method[i].flags, sizeof c->method[i].flags);
     }
+    h = hash_bytes(h, &c->flags, sizeof c->flags);
+    if (c->packed.text) h = hash_text(h, c->packed.text);
     return h ? h : 1;
 }
 
 static void drop(rri_class *c)
 {
     if (c->create.text) rri_signature_free(&c->create);
+    if (c->packed.text) rri_signature_free(&c->packed);
     for (unsigned i = 0; i < c->count; i++)
         if (c->method[i].signature.text) rri_signature_free(&c->method[i].signature);
     free(c);
@@ -66,6 +69,27 @@ static int compile_method(rri_class *c, const rref_method *m)
     return RREF_OK;
 }
 
+static int compile_hooks(rri_class *c, const rref_hooks *hooks)
+{
+    if (!hooks) return RREF_OK;
+    if (!hooks->pack || !hooks->unpack || !hooks->signature)
+        return rri_fail(RREF_ERR_ARGUMENT, "the hooks of class %s need pack, unpack and a signature", c->name);
+    int rc = parse(c->name, "pack", hooks->signature, &c->packed);
+    if (rc == RREF_OK && c->packed.out.count)
+        rc = rri_fail(RREF_ERR_SIGNATURE, "%s: hooks have one list of values, without results", c->name);
+    return rc;
+}
+
+static int compile_head(rri_class *c, const rref_class *source)
+{
+    const unsigned known = RREF_SEALED | RREF_REENTRANT;
+    if (source->flags & ~known) return rri_fail(RREF_ERR_ARGUMENT, "class %s has unknown flags %#x", c->name, source->flags);
+    c->flags = source->flags;
+    int rc = parse(c->name, "constructor", source->signature ? source->signature : "", &c->create);
+    if (rc == RREF_OK && c->create.out.count) rc = rri_fail(RREF_ERR_SIGNATURE, "%s: a constructor has no results", c->name);
+    return rc ? rc : compile_hooks(c, source->hooks);
+}
+
 static int compile(const rref_class *source, rri_class **out)
 {
     size_t n = 0;
@@ -74,8 +98,7 @@ static int compile(const rref_class *source, rri_class **out)
     if (!c) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for class %s", source->name);
     c->source = source;
     c->name = source->name;
-    int rc = parse(source->name, "constructor", source->signature ? source->signature : "", &c->create);
-    if (rc == RREF_OK && c->create.out.count) rc = rri_fail(RREF_ERR_SIGNATURE, "%s: a constructor has no results", c->name);
+    int rc = compile_head(c, source);
     for (size_t i = 0; rc == RREF_OK && i < n; i++) rc = compile_method(c, &source->methods[i]);
     if (rc) {
         drop(c);

@@ -19,6 +19,8 @@ typedef struct rri_class {
     const char *name;
     uint64_t id;
     rri_signature create;
+    rri_signature packed;           /* what its objects are packed into; text is NULL without hooks */
+    unsigned flags;
     unsigned count;
     rri_method method[];
 } rri_class;

@@ -67,6 +67,9 @@ static rref_call *answering_half(rref_call *call)
     c->out = call->out;
     c->class_name = call->class_name;
     c->method_name = call->method_name;
+    c->described = call->described;
+    c->result = call->result;
+    c->keep = call->keep;
     return c;
 }
 
@@ -93,6 +96,10 @@ rref_deferred rref_defer(rref_call *call)
     rref_deferred none = { 0 };
     if (!call || call->local || call->creation || !call->actor)
         return rri_fail(RREF_ERR_STATE, "only methods answer later"), none;
+    if (call->sealed) {
+        call->failed = rref_fail(call, RREF_ERR_STATE, "class %s is sealed: its methods do not answer later", call->class_name);
+        return none;
+    }
     if (call->deferred) return refuse(call, RREF_ERR_COMPLETED, "the answer is deferred already"), none;
     rri_future *f = rri_future_new(&call->calls->futures, call->out, NULL);
     if (!f) return refuse(call, RREF_ERR_NO_MEMORY, "no memory for a deferred answer"), none;

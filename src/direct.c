@@ -10,18 +10,14 @@
 /* The call's own results, packed as for a reply and read back into the outputs. */
 static int direct_results(rref_call *c, const rref_value *outputs, size_t count)
 {
-    rri_packing p;
+    size_t bytes;
     const rri_ref_trade *trade = &c->calls->futures.trade;
     if (c->result_count < c->out->count)
         return rri_fail(RREF_ERR_SIGNATURE, "the handler returned %u of %u results", c->result_count, c->out->count);
-    int rc = rri_values_check(c->out, c->results, c->result_count, SIZE_MAX, &p);
-    void *payload = rc ? NULL : rri_aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);
-    if (!rc && !payload) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of results", p.bytes);
-    if (!rc) rc = rri_values_pack(c->out, c->results, &p, payload, NULL, &trade->codec);
-    if (!rc) {
-        rc = count ? rri_outputs_write(c->out, payload, NULL, outputs, count, &trade->all) : RREF_OK;
-        rri_payload_refs(c->out, payload, trade->drop, trade->codec.up);
-    }
+    void *payload = rri_values_packed(c->out, c->results, c->result_count, &trade->codec, &bytes);
+    if (!payload) return rri_error_last()->code;
+    int rc = count ? rri_outputs_write(c->out, payload, NULL, outputs, count, &trade->all) : RREF_OK;
+    rri_payload_refs(c->out, payload, trade->drop, trade->codec.up);
     free(payload);
     return rc;
 }
@@ -72,14 +68,9 @@ static int await_deferred(rref_call *c, const rref_value *outputs, size_t count)
 /* Pack the arguments where the handler reads them. */
 static int direct_arguments(rref_call *c, const rref_value *values, size_t inputs)
 {
-    rri_packing p;
-    int rc = rri_values_check(c->in, values, inputs, SIZE_MAX, &p);
-    if (rc) return rc;
-    c->landing = rri_aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);
-    if (!c->landing) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", p.bytes);
-    rc = rri_values_pack(c->in, values, &p, c->landing, NULL, &c->calls->futures.trade.codec);
-    if (rc == RREF_OK) c->payload = c->landing;
-    return rc;
+    size_t bytes;
+    c->payload = c->landing = rri_values_packed(c->in, values, inputs, &c->calls->futures.trade.codec, &bytes);
+    return c->payload ? RREF_OK : rri_error_last()->code;
 }
 
 bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int64_t deadline,

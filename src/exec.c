@@ -8,6 +8,12 @@
 
 static bool concurrent(const rref_call *c) { return c->flags & RREF_CONCURRENT; }
 
+/* The lock is held; c is at the head of the queue. */
+static bool can_start(const rri_actor *a, const rref_call *c)
+{
+    return c->ready && (!a->busy || (concurrent(c) && !a->unborn));
+}
+
 static void append(rri_actor *a, rref_call *c)
 {
     c->next = NULL;
@@ -172,7 +178,7 @@ static bool set_aside(rref_call *c)
 {
     c->aside = true;
     c->flags |= RREF_CONCURRENT;
-    rri_call_fail_early(c, RREF_ERR_REENTRANT, "the object waits for a call that this one is made for");
+    if (!c->reentrant) rri_call_fail_early(c, RREF_ERR_REENTRANT, "the object waits for a call that this one is made for");
     return c->ready || c->ungranted;
 }
 
@@ -227,7 +233,7 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     bool at_once = c->flags & RREF_INLINE;
     if (!at_once) keep(c);
     rri_lock_take(&a->lock);
-    bool start = !a->first && c->ready && (concurrent(c) || !a->busy);
+    bool start = !a->first && can_start(a, c);
     bool aside = !start && made_for(c, a->waits_for), refused = aside && set_aside(c);
     if (!start && at_once) keep(c);
     if (!start && !aside) append(a, c);
@@ -247,7 +253,7 @@ static rref_call *startable(rri_actor *a)
 {
     rri_lock_take(&a->lock);
     rref_call *c = a->first;
-    bool start = c && c->ready && (concurrent(c) || !a->busy);
+    bool start = c && can_start(a, c);
     if (start) {
         pop(a);
         if (!concurrent(c)) a->busy = true;
@@ -282,6 +288,13 @@ bool rri_exec_occupy(rri_actor *a)
     if (got) a->busy = true;
     rri_lock_give(&a->lock);
     return got;
+}
+
+void rri_exec_born(rri_actor *a)
+{
+    rri_lock_take(&a->lock);
+    a->unborn = false;
+    rri_lock_give(&a->lock);
 }
 
 void rri_exec_leave(rri_actor *a)

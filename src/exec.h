@@ -33,5 +33,7 @@ void rri_exec_answer(rref_call *call, int outcome);
 /* Let an application thread occupy an object that is free; leave runs what queued meanwhile on library threads. */
 bool rri_exec_occupy(rri_actor *actor);
 void rri_exec_leave(rri_actor *actor);
+/* The actor's object is there: concurrent calls may start, when whoever occupies it leaves. */
+void rri_exec_born(rri_actor *actor);
 
 #endif

@@ -268,6 +268,19 @@ void rri_future_value(rri_future *future, const void *payload, size_t bytes, voi
     else complete(future, RREF_OK);
 }
 
+void rri_future_become(rri_future *f, rri_future *from)
+{
+    static const rri_types nothing;
+    f->own = from->own;
+    f->types = from->types;
+    f->payload = from->payload;
+    f->landing = from->landing;
+    from->own = NULL;
+    from->types = &nothing;
+    from->payload = from->landing = NULL;
+    complete(f, RREF_OK);
+}
+
 int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *))
 {
     bool first;

@@ -36,6 +36,7 @@ struct rri_future {
     atomic_uint held;               /* a: of these, the application's; it can give back no more */
     rri_futures *all;               /* i */
     bool promise;                   /* i: may be completed by hand */
+    bool open;                      /* i: its types are known when it is complete, not before */
     bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
     atomic_bool read;               /* a: somebody has seen the outcome */
     const rri_types *types;         /* i: of the results */
@@ -55,6 +56,7 @@ struct rri_future {
     int peer;                       /* i */
     int64_t made;                   /* i: by the coarse clock */
     uint64_t tag;                   /* the maker's own */
+    uint64_t number;                /* of a remote-mode call: drawn for the object that its result becomes */
     _Atomic uint64_t sending;               /* transfer that borrows the caller's arrays, or 0 */
     rri_event sent;                 /* set when the arrays are the caller's again */
     rri_lock lock;
@@ -109,6 +111,12 @@ int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsig
 /* The same of any payload, its references by the taker given. */
 int rri_payload_values(const rri_types *types, const void *payload, const void *landing, const rri_ref_taker *taker,
                        rref_value values[], rref taken[], unsigned *count);
+/* Claim a future and complete it with values of these types, which it then has; COMPLETED if it is complete. */
+int rri_future_give(rri_future *future, const rri_types *types, const rref_value *values, size_t count);
+/* Complete a claimed future with the values of another, which has none after that. */
+void rri_future_become(rri_future *future, rri_future *from);
+/* A future without values that is complete when another is; the application's. */
+rref_future rri_future_follower(rri_future *from);
 
 void rri_future_react(rri_future *future, rri_reaction *reaction);
 int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *));

@@ -63,6 +63,13 @@ RRI_SOURCES = \
 	src/reference.c \
 	src/reference.h \
 	src/proxy.c \
+	src/proxy.h \
+	src/remote.c \
+	src/result.c \
+	src/result.h \
+	src/fetch.c \
+	src/fetch.h \
+	src/enter.c \
 	src/class.c \
 	src/class.h \
 	src/promise.c \

@@ -2,8 +2,11 @@
 /* Owns the objects of this rank, their identities, and requests parked for objects that do not exist yet. */
 #include "object.h"
 #include "error.h"
+#include "exec.h"
+#include "fetch.h"
 #include "log.h"
 #include "memory.h"
+#include "result.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +29,7 @@ int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, u
     all->bucket = rri_calloc(all->buckets, sizeof *all->bucket);
     all->seen = rri_calloc((size_t)ranks, sizeof *all->seen);
     if (!all->bucket || !all->seen) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for objects");
-    return RREF_OK;
+    return rri_class_add(classes, &rri_result_class, &all->results);
 }
 
 static void forget(void *item, void *arg)
@@ -248,12 +251,15 @@ static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
 {
     c->class_name = o->klass ? o->klass->name : "?";      /* a failed creation may have none */
     if (atomic_load(&o->state) == RRI_FAILED) return rri_fail_as(o->outcome, o->error);
-    if (record->method >= o->klass->count)
-        return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method number %u", o->klass->name, record->method);
-    const rri_method *m = &o->klass->method[record->method];
     c->actor = &o->actor;
     c->object = o;
     c->run = run_method;
+    c->sealed = o->klass->flags & RREF_SEALED;
+    c->reentrant = o->klass->flags & RREF_REENTRANT;
+    if (record->method >= RRI_METHOD_EXISTS) return rri_fetch_aim(c, o, record->method);
+    if (record->method >= o->klass->count)
+        return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method number %u", o->klass->name, record->method);
+    const rri_method *m = &o->klass->method[record->method];
     c->handler = m->handler;
     c->flags = m->flags | (o->shared ? RREF_CONCURRENT : 0);
     c->in = &m->signature.in;
@@ -293,25 +299,33 @@ static void fail_object(rri_object *o, const rref_error *error)
         *o->error = *error;
         rri_error_origin(&o->all->calls->futures, o->error);
     }
+    o->self = NULL;
     atomic_store(&o->state, RRI_FAILED);
+}
+
+void rri_object_finish(rri_object *o, int outcome)
+{
+    if (outcome == RREF_OK) atomic_store(&o->state, RRI_ALIVE);
+    else fail_object(o, rri_error_last());
+    rri_exec_born(&o->actor);
 }
 
 static void constructed(rref_call *c, int outcome)
 {
     rri_object *o = c->object;
-    if (outcome == RREF_OK) atomic_store(&o->state, RRI_ALIVE);
-    else if (atomic_load(&o->state) != RRI_FAILED) fail_object(o, c->error ? c->error : rri_error_last());
+    if (outcome && c->error) *rri_error_last() = *c->error;
+    if (atomic_load(&o->state) != RRI_FAILED) rri_object_finish(o, outcome);
     unpark(o->all, rri_address(o->creator, o->number));
 }
 
-/* Creators count from 1 in the order of their lane. */
-static bool is_new(rri_objects *all, int creator, uint64_t number)
+/* Creators count from 1 in the order of their lane; a number out of order is refused. */
+static int see(rri_objects *all, int creator, uint64_t number)
 {
     rri_lock_take(&all->lock);
-    bool fresh = number > all->seen[creator] && number < RRI_OWN_NUMBERS;
+    bool fresh = number > all->seen[creator] && number < RRI_GROUP_NUMBERS;
     if (fresh) all->seen[creator] = number;
     rri_lock_give(&all->lock);
-    return fresh;
+    return fresh ? RREF_OK : rri_fail(RREF_ERR_PROTOCOL, "an object numbered %" PRIu64 " by rank %d", number, creator);
 }
 
 static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *buffer, rref_call *c)
@@ -324,10 +338,10 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
         return rri_fail(RREF_ERR_PROTOCOL, "a creation that cannot be read");
     memcpy(&id, body, sizeof id);
     memcpy(name, body + sizeof id, r->method);
-    if (!is_new(all, buffer->peer, r->object)) return rri_fail(RREF_ERR_PROTOCOL, "a creation out of order");
     const rri_class *k = rri_class_named(all->classes, name);
-    rri_object *o = add(all, k, buffer->peer, r->object);
-    if (!o) return RREF_ERR_NO_MEMORY;
+    rri_object *o = see(all, buffer->peer, r->object) ? NULL : add(all, k, buffer->peer, r->object);
+    if (!o) return rri_error_last()->code;
+    o->actor.unborn = true;
     int rc = RREF_OK;
     if (!k) rc = rri_fail(RREF_ERR_NO_CLASS, "class %s is not known there", name);
     else if (k->id != id)
@@ -362,6 +376,40 @@ static int find_method(rri_objects *all, const rri_record *record, rri_buffer *b
     return aim_at(o, record, c);
 }
 
+/* ---- results that stay */
+
+/* The object that a result becomes is there from the moment the request has arrived, occupied until the outcome is known. A
+ * request that was parked, or passed to another thread, finds it when it comes again. */
+static rri_object *begin_result(rri_objects *all, const rri_record *r, int creator)
+{
+    size_t head = sizeof *r + (r->flags & RRI_FLAG_BULK ? sizeof(rri_bulk_note) : 0);
+    const rri_remote_note *note = (const void *)((const char *)r + head);
+    if (r->bytes < head + sizeof *note) {
+        rri_fail(RREF_ERR_PROTOCOL, "a remote-mode call that cannot be read");
+        return NULL;
+    }
+    uint64_t address = rri_address(creator, note->number);
+    rri_object *o = rri_object_of(all, address);
+    if (o) return o;
+    o = see(all, creator, note->number) ? NULL : add(all, all->results, creator, note->number);
+    if (!o) return NULL;
+    rri_exec_occupy(&o->actor);
+    o->actor.unborn = true;
+    unpark(all, address);
+    return o;
+}
+
+static int find_remote(rri_objects *all, const rri_record *record, rri_buffer *buffer, rref_call *c)
+{
+    rri_object *result = begin_result(all, record, buffer->peer);
+    c->out = c->in = &no_types;
+    if (!result) return rri_error_last()->code;
+    int rc = find_method(all, record, buffer, c);
+    c->result = result;
+    c->keep = rri_result_keep;
+    return rc;
+}
+
 int rri_object_look(void *up, const rri_record *record, rref_call *c)
 {
     rri_object *o = rri_object_of(up, record->object);
@@ -374,7 +422,8 @@ int rri_object_look(void *up, const rri_record *record, rref_call *c)
 int rri_object_find(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call)
 {
     if (record->kind == RRI_CREATE) return find_constructor(up, record, buffer, call);
-    int rc = find_method(up, record, buffer, call);
+    bool remote = record->flags & RRI_FLAG_REMOTE;
+    int rc = remote ? find_remote(up, record, buffer, call) : find_method(up, record, buffer, call);
     if (rc == RREF_OK) call->run = run_found;
     return rc;
 }

@@ -37,6 +37,8 @@ typedef struct rri_object {
     bool shared;                            /* the root object: all its methods are concurrent */
     int outcome;                            /* of the construction */
     rref_error *error;                      /* its text, when it failed and there was memory for it */
+    _Atomic(const void *) occupant;         /* a: the thread that has entered it (enter.c), whose call this is */
+    rref_call *entered;
 } rri_object;
 
 typedef struct rri_parked {
@@ -51,6 +53,7 @@ typedef struct rri_objects {
     rri_calls *calls;
     rri_classes *classes;
     rri_object *root, *service;             /* not among those that are counted, released or destroyed */
+    const rri_class *results;               /* of results that stay here */
     rri_lock lock;
     rri_object **bucket;                    /* under the lock: by identity */
     size_t buckets, count;
@@ -77,6 +80,8 @@ void rri_object_unwrap(rri_object *object);
 rri_object *rri_object_of(rri_objects *all, uint64_t address);
 /* Give an object that was made here, and that nobody else knows yet, another number. */
 int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number);
+/* What was begun is there (0), or has failed with the thread's last error. */
+void rri_object_finish(rri_object *object, int outcome);
 /* Give out more weight of a local object. */
 void rri_object_mint(rri_object *object, uint64_t weight);
 

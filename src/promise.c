@@ -50,21 +50,27 @@ static rri_future *promise_of(rref_future handle, int *rc)
     return *rc ? NULL : f;
 }
 
-static int give_values(rri_future *f, const rref_value *values, size_t count)
+int rri_future_give(rri_future *f, const rri_types *types, const rref_value *values, size_t count)
 {
-    rri_packing p;
-    int rc = rri_values_check(f->types, values, count, SIZE_MAX, &p);
-    void *payload = rc ? NULL : rri_aligned_alloc(16, (p.bytes + 16) & ~(size_t)15);
-    if (!rc && !payload) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for the values");
-    if (!rc) rc = rri_values_pack(f->types, values, &p, payload, NULL, &f->all->trade.codec);
-    if (!rc && !rri_future_claim(f)) {
-        rri_payload_refs(f->types, payload, f->all->trade.drop, f->all->trade.codec.up);
+    size_t bytes;
+    int rc = RREF_OK;
+    const rri_ref_trade *trade = &f->all->trade;
+    void *payload = rri_values_packed(types, values, count, &trade->codec, &bytes);
+    if (!payload) return rri_error_last()->code;
+    if (rri_future_claim(f)) {
+        f->types = types;
+        rri_future_value(f, payload, bytes, NULL);
+    } else {
+        rri_payload_refs(types, payload, trade->drop, trade->codec.up);
         rc = rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
-    } else if (!rc) {
-        rri_future_value(f, payload, p.bytes, NULL);
     }
     free(payload);
     return rc;
+}
+
+static int give_values(rri_future *f, const rref_value *values, size_t count)
+{
+    return rri_future_give(f, f->types, values, count);
 }
 
 static void fail_last(rri_future *f)
@@ -113,28 +119,12 @@ static int read_value(const rri_types *types, unsigned i, const void *payload, c
                       const rri_ref_taker *taker, rref_value *value, rref *ref)
 {
     const rri_type *t = &types->type[i];
-    size_t count = 1;
-    const char *at = t->variable ? rri_payload_data(types, i, payload, landing, &count) : (const char *)payload + t->slot;
-    uint64_t words[2] = { 0, 0 };
-    if (t->element == RREF_REF && t->array)
-        return rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed on");
-    if (t->element == RREF_REF) {
-        int rc = taker->take(taker->up, at, ref);
-        if (rc == RREF_OK) *value = rref_of_ref(*ref);
-        return rc;
-    }
-    if (t->variable) {
-        *value = (rref_value){ t->element == RREF_STR ? RREF_VALUE_SCALAR : RREF_VALUE_ARRAY, t->element, t->size, count,
-                               (uint64_t)(uintptr_t)at, (uint64_t)(uintptr_t)t->name };
-        return RREF_OK;
-    }
-    memcpy(words, at, t->element == RREF_C128 ? 16 : 8);
-    *value = (rref_value){ RREF_VALUE_SCALAR, t->element, t->size, 1, words[0], words[1] };
-    if (t->element == RREF_C64) {
-        value->bits = words[0] & 0xffffffffu;
-        value->extra = words[0] >> 32;
-    }
-    return RREF_OK;
+    *value = rri_payload_value(types, i, payload, landing);
+    if (t->element != RREF_REF) return RREF_OK;
+    if (t->array) return rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed on");
+    int rc = taker->take(taker->up, (const char *)payload + t->slot, ref);
+    if (rc == RREF_OK) *value = rref_of_ref(*ref);
+    return rc;
 }
 
 int rri_payload_values(const rri_types *types, const void *payload, const void *landing, const rri_ref_taker *taker,
@@ -213,8 +203,19 @@ int rref_link(rref_future from, rref_future promise)
     if (!f) return rri_error_last()->code;
     rri_future *to = promise_of(promise, &rc);
     if (!to) return rc;
-    if (!same_types(f->types, to->types)) return rri_fail(RREF_ERR_SIGNATURE, "the two futures have different values");
+    if (!f->open && !same_types(f->types, to->types))
+        return rri_fail(RREF_ERR_SIGNATURE, "the two futures have different values");
     return follow_with(f, to);
+}
+
+rref_future rri_future_follower(rri_future *from)
+{
+    rri_future *f = make(from->all, "");
+    if (!f) return (rref_future){ 0 };
+    f->promise = false;
+    f->quiet = true;
+    if (follow_with(from, f) && rri_future_claim(f)) rri_future_error_last(f);
+    return handle_of(f);
 }
 
 /* ---- continuations */

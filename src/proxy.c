@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Calls through a reference: find the method, aim at the object, send, and say whose fault a failure is. */
+#include "proxy.h"
 #include "error.h"
 #include "exec.h"
-#include "reference.h"
 
 #include <stdio.h>
 
@@ -17,7 +17,7 @@ rref_method_ref rref_bind(rref reference, const char *method)
     return (rref_method_ref){ reference, index < 0 ? UINT64_MAX : (uint64_t)index };
 }
 
-static int aim_at(rri_reference *r, uint64_t method, rri_target *target)
+int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
 {
     int rc = rri_reference_error(r);
     if (rc) return rc;
@@ -30,7 +30,7 @@ static int aim_at(rri_reference *r, uint64_t method, rri_target *target)
     return RREF_OK;
 }
 
-static int method_of(const rri_reference *r, const rref_value *values, size_t count, uint64_t *method)
+int rri_proxy_method(const rri_reference *r, const rref_value *values, size_t count, uint64_t *method)
 {
     if (!count || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
         return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
@@ -45,8 +45,7 @@ static int method_of(const rri_reference *r, const rref_value *values, size_t co
     return RREF_OK;
 }
 
-/* A failure found before sending: whose it is. */
-static int blame(rri_references *all, const rri_target *target, const char *site, int rc)
+int rri_proxy_blame(rri_references *all, const rri_target *target, const char *site, int rc)
 {
     rref_error *e = rri_error_last();
     rri_error_origin(&all->calls->futures, e);
@@ -57,8 +56,7 @@ static int blame(rri_references *all, const rri_target *target, const char *site
     return rc;
 }
 
-/* When a call's time is over: its own limit, or the context's, but not after that of the call it is made for. */
-static int deadline_of(const rri_calls *calls, double timeout, int64_t *deadline)
+int rri_proxy_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
 {
     int64_t ns = RRI_NEVER, outer = rri_exec_deadline();
     if (timeout == RREF_DEFAULT_TIMEOUT) ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
@@ -84,10 +82,10 @@ static int sync(rri_reference *r, uint64_t method, const rref_value *values, siz
     rri_calls *calls = r->all->calls;
     rri_target target = { 0 };
     int64_t deadline;
-    int rc = aim_at(r, method, &target), outcome;
-    if (!rc) rc = deadline_of(calls, timeout, &deadline);
+    int rc = rri_proxy_aim(r, method, &target), outcome;
+    if (!rc) rc = rri_proxy_deadline(calls, timeout, &deadline);
     if (!rc && rri_call_direct(calls, &target, values, count, deadline, &outcome))
-        return outcome ? blame(r->all, &target, site, outcome) : RREF_OK;
+        return outcome ? rri_proxy_blame(r->all, &target, site, outcome) : RREF_OK;
     rri_future *f = rc ? NULL : rri_future_new(&calls->futures, target.out, site);
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
     if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_SYNC, site, f, deadline);
@@ -98,7 +96,7 @@ static int sync(rri_reference *r, uint64_t method, const rref_value *values, siz
         rri_future_drop(f);
         *rri_error_last() = error;
     }
-    return blame(r->all, &target, site, rc);
+    return rri_proxy_blame(r->all, &target, site, rc);
 }
 
 static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count,
@@ -107,13 +105,13 @@ static rref_future async(rri_reference *r, uint64_t method, int before, const rr
     rri_calls *calls = r->all->calls;
     rri_target target = { 0 };
     int64_t deadline;
-    int rc = before ? before : aim_at(r, method, &target);
-    if (!rc) rc = deadline_of(calls, timeout, &deadline);
+    int rc = before ? before : rri_proxy_aim(r, method, &target);
+    if (!rc) rc = rri_proxy_deadline(calls, timeout, &deadline);
     rri_future *f = rri_future_new(&calls->futures, rc ? &no_results : target.out, site);
     if (!f) return (rref_future){ 0 };
     if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_ASYNC, site, f, deadline);
     if (rc) {
-        blame(r->all, &target, site, rc);
+        rri_proxy_blame(r->all, &target, site, rc);
         if (rri_future_claim(f)) rri_future_error_last(f);
     }
     return (rref_future){ rri_future_handle(f) };
@@ -122,9 +120,9 @@ static rref_future async(rri_reference *r, uint64_t method, int before, const rr
 static int post(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site)
 {
     rri_target target = { 0 };
-    int rc = aim_at(r, method, &target);
+    int rc = rri_proxy_aim(r, method, &target);
     if (!rc) rc = rri_call_send(r->all->calls, &target, values, count, RRI_ONEWAY, site, NULL, RRI_NEVER);
-    return rc ? blame(r->all, &target, site, rc) : RREF_OK;
+    return rc ? rri_proxy_blame(r->all, &target, site, rc) : RREF_OK;
 }
 
 static int sync_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
@@ -132,8 +130,8 @@ static int sync_by_name(rref target, const rref_value *values, size_t count, con
     uint64_t method;
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
-    int rc = method_of(r, values, count, &method);
-    return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : sync(r, method, values + 1, count - 1, site, timeout);
+    int rc = rri_proxy_method(r, values, count, &method);
+    return rc ? rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc) : sync(r, method, values + 1, count - 1, site, timeout);
 }
 
 static rref_future async_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
@@ -141,7 +139,7 @@ static rref_future async_by_name(rref target, const rref_value *values, size_t c
     uint64_t method = 0;
     rri_reference *r = rri_reference_of(target);
     if (!r) return (rref_future){ 0 };
-    int rc = method_of(r, values, count, &method);
+    int rc = rri_proxy_method(r, values, count, &method);
     return async(r, method, rc, rc ? NULL : values + 1, rc ? 0 : count - 1, site, timeout);
 }
 
@@ -185,8 +183,8 @@ int rref_post_v(rref target, const rref_value *values, size_t count, const char 
     uint64_t method;
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
-    int rc = method_of(r, values, count, &method);
-    return rc ? blame(r->all, &(rri_target){ 0 }, site, rc) : post(r, method, values + 1, count - 1, site);
+    int rc = rri_proxy_method(r, values, count, &method);
+    return rc ? rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc) : post(r, method, values + 1, count - 1, site);
 }
 
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)

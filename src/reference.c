@@ -82,8 +82,7 @@ static rref handle_of(const rri_reference *r)
     return (rref){ r ? rri_table_handle(&r->all->table, r) : 0 };
 }
 
-/* A reference that carries the thread's last error. */
-static rref make_failed(rri_references *all)
+rref rri_reference_failed(rri_references *all)
 {
     rref_error error = *rri_error_last();
     rri_reference *r = make(all, -1, all->calls->rank, 0, 0, NULL, 0, 0);
@@ -94,8 +93,6 @@ static rref make_failed(rri_references *all)
     *rri_error_last() = error;
     return handle_of(r);
 }
-
-rref rri_reference_failed(rri_references *all) { return make_failed(all); }
 
 void rri_reference_forget(rri_references *all, uint64_t handle)
 {
@@ -192,6 +189,11 @@ static int take_weight(rri_references *all, wire *w, uint64_t weight, rref *refe
     return RREF_OK;
 }
 
+const rri_class *rri_reference_class_of_wire(const rri_references *all, const void *from)
+{
+    return rri_class_of_id(all->classes, ((const wire *)from)->class_id);
+}
+
 static int take_all(void *up, const void *from, rref *reference)
 {
     wire *w = (wire *)(uintptr_t)from;
@@ -205,6 +207,13 @@ static int take_part(void *up, const void *from, rref *reference)
     if (w->address != RRI_ROOT && !rri_number_is_group(w->number) && !part)
         return rri_fail(RREF_ERR_WEIGHT, "the result has been read until no weight was left");
     return take_weight(up, w, part, reference);
+}
+
+int rri_reference_split(rri_reference *r, rref *further)
+{
+    wire w;
+    int rc = put(r->all, handle_of(r), &w);
+    return rc ? rc : take_all(r->all, &w, further);
 }
 
 static void give_back(rri_references *all, int owner, uint64_t address, uint64_t weight)
@@ -263,7 +272,7 @@ rref rref_root(rref_context *context, int rank)
     if (!all) return (rref){ 0 };
     if (rank < 0 || rank >= rri_link_size(all->calls->link)) {
         rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, rri_link_size(all->calls->link));
-        return make_failed(all);
+        return rri_reference_failed(all);
     }
     return root(all, rank);
 }
@@ -273,7 +282,7 @@ rref rref_root_named(rref_context *context, const char *name)
     rri_references *all = rri_context_references(context);
     if (!all) return (rref){ 0 };
     int rank = rref_rank_of(context, name);
-    return rank < 0 ? make_failed(all) : root(all, rank);
+    return rank < 0 ? rri_reference_failed(all) : root(all, rank);
 }
 
 static const rri_types no_results;
@@ -290,32 +299,45 @@ static int creation_target(rri_references *all, int rank, const rref_value *valu
     return RREF_OK;
 }
 
-static rref create(rri_references *all, int rank, const rri_class *k, const rref_value *values, size_t count,
-                   const char *site)
+rri_reference *rri_reference_begin(rri_references *all, int owner, const rri_class *k, const char *site)
 {
     rri_calls *calls = all->calls;
-    uint64_t number = 0;
-    rri_target target = { rank, 0, 0, &k->create.in, &no_results, k->name, "constructor" };
     rri_future *f = rri_future_new(&calls->futures, &no_results, site);
-    rri_reference *r = f ? make(all, rank, calls->rank, 0, 0, k, k->id, RRI_WEIGHT) : NULL;
+    rri_reference *r = f ? make(all, owner, calls->rank, 0, 0, k, k->id, RRI_WEIGHT) : NULL;
     if (!r) {
         if (f) rri_future_drop(f);
-        return make_failed(all);
+        return NULL;
     }
     f->quiet = true;
     f->tag = handle_of(r).bits;
     r->creation = f;
     r->site = site;
-    int rc = rri_call_create(calls, &target, k->id, values, count, f, &number);
+    return r;
+}
+
+rref rri_reference_begun(rri_reference *r, int rc, uint64_t number)
+{
+    uint64_t none = 0;                      /* the answer may have brought the handle already */
     if (rc) {
+        rri_references *all = r->all;
         r->weight = 0;
         end(r);
-        return make_failed(all);
+        return rri_reference_failed(all);
     }
     r->number = number;
-    uint64_t none = 0;                      /* the answer may have brought the handle already */
-    atomic_compare_exchange_strong(&r->address, &none, rri_address(calls->rank, number));
+    atomic_compare_exchange_strong(&r->address, &none, rri_address(r->creator, number));
     return handle_of(r);
+}
+
+static rref create(rri_references *all, int rank, const rri_class *k, const rref_value *values, size_t count,
+                   const char *site)
+{
+    uint64_t number = 0;
+    rri_target target = { rank, 0, 0, &k->create.in, &no_results, k->name, "constructor" };
+    rri_reference *r = rri_reference_begin(all, rank, k, site);
+    if (!r) return rri_reference_failed(all);
+    int rc = rri_call_create(all->calls, &target, k->id, values, count, r->creation, &number);
+    return rri_reference_begun(r, rc, number);
 }
 
 rref rref_create_v(rref_context *context, int rank, const rref_value *values, size_t count, const char *site)
@@ -323,8 +345,18 @@ rref rref_create_v(rref_context *context, int rank, const rref_value *values, si
     const rri_class *k;
     rri_references *all = rri_context_references(context);
     if (!all) return (rref){ 0 };
-    if (creation_target(all, rank, values, count, &k)) return make_failed(all);
+    if (creation_target(all, rank, values, count, &k)) return rri_reference_failed(all);
     return create(all, rank, k, values + 1, count - 1, site);
+}
+
+rref rri_reference_wrap(rri_references *all, const rri_class *k, void *self)
+{
+    int me = all->calls->rank;
+    rri_object *o = rri_object_wrap(all->objects, k, self);
+    if (!o) return rri_reference_failed(all);
+    rri_reference *r = make(all, me, me, o->number, rri_table_handle(&all->objects->table, o), k, k->id, RRI_WEIGHT);
+    if (!r) rri_object_unwrap(o);
+    return r ? handle_of(r) : rri_reference_failed(all);
 }
 
 rref rref_wrap(rref_context *context, const char *class_name, void *self)
@@ -334,14 +366,9 @@ rref rref_wrap(rref_context *context, const char *class_name, void *self)
     const rri_class *k = class_name ? rri_class_named(all->classes, class_name) : NULL;
     if (!k) {
         rri_fail(RREF_ERR_NO_CLASS, "class %s is not registered on this rank", class_name ? class_name : "NULL");
-        return make_failed(all);
+        return rri_reference_failed(all);
     }
-    rri_object *o = rri_object_wrap(all->objects, k, self);
-    if (!o) return make_failed(all);
-    int me = all->calls->rank;
-    rri_reference *r = make(all, me, me, o->number, rri_table_handle(&all->objects->table, o), k, k->id, RRI_WEIGHT);
-    if (!r) rri_object_unwrap(o);
-    return r ? handle_of(r) : make_failed(all);
+    return rri_reference_wrap(all, k, self);
 }
 
 int rref_retain(rref reference)
@@ -374,29 +401,46 @@ bool rref_is_owner(rref reference)
     return r && r->owner == r->all->calls->rank;
 }
 
+/* What a rank knows that did not create the object: it exists if its owner's handle came with the reference. */
+static int existence(const rri_reference *r)
+{
+    uint64_t address = atomic_load(&r->address);
+    const rri_object *o = r->owner == r->all->calls->rank ? rri_object_of(r->all->objects, address) : NULL;
+    int state = o ? atomic_load(&o->state) : RRI_CONSTRUCTING;
+    if (state == RRI_FAILED) return rri_fail_as(o->outcome, o->error);
+    if (!(address & RRI_NAMED) || state != RRI_CONSTRUCTING) return RREF_OK;
+    return rri_fail(RREF_ERR_PENDING, "not known on this rank; rref_creation asks the owner");
+}
+
 int rref_confirmed(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
     int rc = rri_reference_error(r);
     if (rc) return rc;
-    if (r->creation && !rri_event_done(&r->creation->event))
-        return rri_fail(RREF_ERR_PENDING, "the owner has not confirmed the object yet");
-    return RREF_OK;
+    if (!r->creation) return existence(r);
+    if (rri_event_done(&r->creation->event)) return RREF_OK;
+    return rri_fail(RREF_ERR_PENDING, "the owner has not confirmed the object yet");
+}
+
+int rri_reference_local(rref reference)
+{
+    char name[128];
+    const rri_reference *r = rri_reference_of(reference);
+    int rc = r ? own_error(r) : rri_error_last()->code;
+    if (rc || r->owner == r->all->calls->rank) return rc;
+    rref_format(reference, name, sizeof name);
+    return rri_fail(RREF_ERR_NOT_OWNER, "%s belongs to rank %d; this is rank %d", name, r->owner, r->all->calls->rank);
 }
 
 int rref_local_value(rref reference, void **self)
 {
-    char name[128];
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
     if (!self) return rri_fail(RREF_ERR_ARGUMENT, "NULL self");
     int rc = rri_reference_error(r);
+    if (!rc) rc = rri_reference_local(reference);
     if (rc) return rc;
-    if (r->owner != r->all->calls->rank) {
-        rref_format(reference, name, sizeof name);
-        return rri_fail(RREF_ERR_NOT_OWNER, "%s belongs to rank %d; this is rank %d", name, r->owner, r->all->calls->rank);
-    }
     rri_object *o = rri_object_of(r->all->objects, atomic_load(&r->address));
     if (!o || atomic_load(&o->state) == RRI_CONSTRUCTING)
         return rri_fail(RREF_ERR_PENDING, "the object is still under construction");

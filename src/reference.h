@@ -44,6 +44,19 @@ void rri_reference_drop(rref reference);
 void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle);
 
 rri_reference *rri_reference_of(rref reference);
+/* The class of a reference on the wire; NULL: not known on this rank. */
+const rri_class *rri_reference_class_of_wire(const rri_references *all, const void *wire);
+/* A further handle, with a part of the weight. */
+int rri_reference_split(rri_reference *reference, rref *further);
+/* A reference to a local object; NULL self: one that is still to be made. */
+rref rri_reference_wrap(rri_references *all, const rri_class *klass, void *self);
+
+/* A reference to an object that a request makes, before it is sent: its creation future goes with the request. */
+rri_reference *rri_reference_begin(rri_references *all, int owner, const rri_class *klass, const char *site);
+/* It was sent with this number; or not, and then the reference is one with the thread's last error. */
+rref rri_reference_begun(rri_reference *reference, int rc, uint64_t number);
+/* A reference that carries the thread's last error. */
+rref rri_reference_failed(rri_references *all);
 
 /* A reference that is uncounted, made once and kept at *place: to an object that needs no references to live. */
 rref rri_reference_lasting(rri_references *all, _Atomic uint64_t *place, int rank, uint64_t number, uint64_t address,
@@ -51,11 +64,12 @@ rref rri_reference_lasting(rri_references *all, _Atomic uint64_t *place, int ran
 
 /* The end of such a one. */
 void rri_reference_forget(rri_references *all, uint64_t handle);
-/* A reference that carries the thread's last error. */
-rref rri_reference_failed(rri_references *all);
 
 /* Why a reference cannot be called: it was made with an error, or the construction failed. RREF_OK while pending. */
 int rri_reference_error(const rri_reference *reference);
+
+/* Whether this rank owns the object: RREF_OK, NOT_OWNER, or the error that the reference was made with. */
+int rri_reference_local(rref reference);
 
 /* Report what is still held, at the end; returns how many. */
 unsigned rri_references_report(rri_references *all);

@@ -104,14 +104,19 @@ static void send_failure(rri_calls *calls, int peer, uint64_t call, uint8_t flag
     rri_lane_end(calls->flow, peer, RRI_ANSWERS, rri_progress_hurry(calls->progress));
 }
 
+void rri_call_where(const rref_call *c, rref_error *e)
+{
+    if (!e->where[0])
+        snprintf(e->where, sizeof e->where, "%.60s.%.60s", c->class_name ? c->class_name : "?",
+                 c->method_name ? c->method_name : "?");
+}
+
 static void answer_error(rref_call *c, const rref_error *given)
 {
     rri_calls *calls = c->calls;
     rref_error e = *given;
     rri_error_origin(&calls->futures, &e);
-    if (!e.where[0])
-        snprintf(e.where, sizeof e.where, "%.60s.%.60s", c->class_name ? c->class_name : "?",
-                 c->method_name ? c->method_name : "?");
+    rri_call_where(c, &e);
     uint8_t flags = (uint8_t)((c->oneway ? RRI_FLAG_ONEWAY : 0) | (c->creation ? RRI_FLAG_CREATION : 0));
     send_failure(calls, c->peer, c->id, flags, &e);
 }
@@ -120,6 +125,17 @@ static void answer_error(rref_call *c, const rref_error *given)
 static void result_left(void *arg)
 {
     rri_exec_left(arg);
+}
+
+/* The types of a described result, in front of its payload. */
+static size_t describe(const rref_call *c, char *at)
+{
+    size_t text = c->described ? strlen(c->described) + 1 : 0, room = rri_round16(text);
+    if (at && room) {
+        memset(at, 0, room);
+        memcpy(at, c->described, text);
+    }
+    return room;
 }
 
 /* Offer the results that do not ride in the message; *offer is 0 if there are none. */
@@ -145,18 +161,18 @@ static int answer_value(rref_call *c)
         return rri_fail(RREF_ERR_SIGNATURE, "the handler returned %u of %u results", c->result_count, c->out->count);
     int rc = rri_values_check(c->out, c->results, c->result_count, calls->eager, &p);
     if (rc) return rc;
-    size_t note = p.segments ? sizeof(rri_bulk_note) : 0, bytes = rri_round16(sizeof(rri_record) + note + p.bytes);
+    size_t note = p.segments ? sizeof(rri_bulk_note) : 0, text = describe(c, NULL);
+    size_t bytes = rri_round16(sizeof(rri_record) + note + text + p.bytes);
     rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, bytes);
     if (!r) return rri_error_last()->code;
-    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created };
+    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created,
+                       .flags = c->described ? RRI_FLAG_DESCRIBED : 0 };
     rc = offer_results(c, &p, &segments, &offer);       /* memory first: references that are packed cannot be taken back */
+    describe(c, (char *)(r + 1) + note);
     if (rc == RREF_OK)
-        rc = rri_values_pack(c->out, c->results, &p, (char *)(r + 1) + note, segments, &calls->futures.trade.codec);
+        rc = rri_values_pack(c->out, c->results, &p, (char *)(r + 1) + note + text, segments, &calls->futures.trade.codec);
     if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
-    if (offer) {
-        r->flags = RRI_FLAG_BULK;
-        *(rri_bulk_note *)(void *)(r + 1) = (rri_bulk_note){ offer, p.bulk };
-    }
+    else if (offer) rri_transfer_announce(calls->transfers, offer, p.bulk, r);
     if (rc) rri_lane_undo(calls->flow, c->peer, RRI_ANSWERS, bytes);
     else rri_lane_end(calls->flow, c->peer, RRI_ANSWERS, rri_progress_hurry(calls->progress));
     return rc;
@@ -175,8 +191,9 @@ static void answer(rref_call *c, int outcome)
 {
     if (outcome > 0)
         outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome without rref_defer", outcome);
+    if (outcome < 0) rri_fail_as(outcome, c->error);
+    if (c->keep) outcome = c->keep(c, outcome);
     if (outcome == RREF_OK && !c->oneway) outcome = answer_value(c);
-    else if (outcome < 0) rri_fail_as(outcome, c->error);
     if (outcome < 0) answer_error(c, rri_error_last());
 }
 
@@ -239,7 +256,9 @@ static int accept_arguments(rref_call *c, size_t bytes)
     }
     atomic_fetch_add(&c->calls->landed, c->landing_bytes);
     unsigned n = rri_payload_segments(c->in, c->payload, c->landing, segments);
-    return rri_transfer_accept(c->calls->transfers, c->peer, c->offered->transfer, segments, n, arguments_landed, c);
+    int rc = rri_transfer_accept(c->calls->transfers, c->peer, c->offered->transfer, segments, n, arguments_landed, c);
+    rri_progress_nudge(c->calls->progress);     /* whoever drives may sleep, and data does not ring */
+    return rc;
 }
 
 /* Take the arguments: in place, or start the transfer of what lies beside the message. */
@@ -251,6 +270,7 @@ static int take_arguments(rref_call *c, const rri_record *r)
     const rri_bulk_note *note = (const void *)(r + 1);
     if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
     if (r->kind == RRI_CREATE) head += rri_round16(sizeof(uint64_t) + r->method);
+    if (r->flags & RRI_FLAG_REMOTE) head += sizeof(rri_remote_note);
     if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
     if (r->flags & RRI_FLAG_NESTED) {
         size_t nested = take_ancestors(c, (const void *)((const char *)r + head), r->bytes - head);
@@ -283,6 +303,7 @@ static void refuse(rref_call *c, const rri_record *r)
 {
     if (rri_error_last()->code == RREF_ERR_PROTOCOL) atomic_fetch_add(&c->calls->refused, 1);
     rri_transfer_refuse_note(c->calls->transfers, c->peer, r);
+    if (c->keep) c->keep(c, rri_error_last()->code);
     answer_error(c, rri_error_last());
     if (c->ended) c->ended(c, rri_error_last()->code);
     rri_exec_free(c);

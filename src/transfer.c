@@ -14,7 +14,7 @@ typedef struct offer {
     rri_slot slot;
     rri_transfers *all;
     int peer;
-    bool granted;                       /* under the lock */
+    bool announced, granted;            /* under the lock */
     unsigned count;
     rri_segment segments[RRI_TYPES_MAX];
     rri_moving moving;
@@ -85,6 +85,16 @@ uint64_t rri_transfer_offer(rri_transfers *t, int peer, rri_segment **segments, 
     return handle;
 }
 
+void rri_transfer_announce(rri_transfers *t, uint64_t handle, size_t bytes, rri_record *record)
+{
+    rri_lock_take(&t->lock);
+    offer *o = rri_table_find(&t->offers, handle);
+    if (o) o->announced = true;
+    rri_lock_give(&t->lock);
+    record->flags |= RRI_FLAG_BULK;
+    *(rri_bulk_note *)(void *)(record + 1) = (rri_bulk_note){ handle, bytes };
+}
+
 static void end_offer(offer *o)
 {
     void (*done)(void *) = o->done;
@@ -97,7 +107,7 @@ static offer *claim(rri_transfers *t, uint64_t handle, int peer)
 {
     rri_lock_take(&t->lock);
     offer *o = rri_table_find(&t->offers, handle);
-    if (o && (o->granted || (peer >= 0 && o->peer != peer))) o = NULL;
+    if (o && (o->granted || (peer >= 0 && (o->peer != peer || !o->announced)))) o = NULL;
     if (o) o->granted = true;
     rri_lock_give(&t->lock);
     return o;

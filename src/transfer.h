@@ -15,10 +15,12 @@ typedef struct rri_transfers rri_transfers;
 int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, rri_transfers **transfers);
 void rri_transfers_close(rri_transfers *transfers);
 
-/* Offer segments to a peer; the caller fills them in before it sends the handle. done(arg) is called once, when the data has
+/* Offer segments to a peer; the caller fills them in, then announces them. done(arg) is called once, when the data has
  * left or never will. Returns the handle, 0 without memory (through rri_fail). */
 uint64_t rri_transfer_offer(rri_transfers *transfers, int peer, rri_segment **segments, unsigned count,
                             void (*done)(void *arg), void *arg);
+/* The segments of an offer are filled in: note it in the record that tells the peer. Before, no grant is taken. */
+void rri_transfer_announce(rri_transfers *transfers, uint64_t offer, size_t bytes, rri_record *record);
 /* Take an offer back; false when it is granted already (or gone). Calls done when true. */
 bool rri_transfer_withdraw(rri_transfers *transfers, uint64_t offer);
 

@@ -9,10 +9,12 @@
  */
 #include "value.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "fit.h"
+#include "memory.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "payloads are little-endian and are read where they lie"
@@ -208,6 +210,39 @@ int rri_values_pack(const rri_types *types, const rref_value *values, const rri_
 {
     return types->variables == 0 ? pack_scalars(types, values, payload, codec)
                                  : pack_all(types, values, packing, payload, segments, codec);
+}
+
+void *rri_values_packed(const rri_types *types, const rref_value *values, size_t count, const rri_ref_codec *codec,
+                        size_t *bytes)
+{
+    rri_packing p;
+
+    if (rri_values_check(types, values, count, SIZE_MAX, &p)) return NULL;
+    void *payload = rri_aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);
+    if (!payload) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of values", p.bytes);
+    } else if (rri_values_pack(types, values, &p, payload, NULL, codec)) {
+        free(payload);
+        payload = NULL;
+    }
+    *bytes = p.bytes;
+    return payload;
+}
+
+rref_value rri_payload_value(const rri_types *types, unsigned i, const void *payload, const void *landing)
+{
+    const rri_type *t = &types->type[i];
+    size_t count;
+    uint64_t words[2] = { 0, 0 };
+    const char *at = rri_payload_data(types, i, payload, landing, &count);
+    rref_value v = { RREF_VALUE_SCALAR, t->element, t->size, count, (uint64_t)(uintptr_t)at, (uint64_t)(uintptr_t)t->name };
+
+    if (t->element != RREF_STR && (t->variable || t->array)) v.kind = RREF_VALUE_ARRAY;
+    if (t->variable) return v;
+    if (t->element != RREF_REF) memcpy(words, at, t->element == RREF_C128 ? 16 : 8);
+    v.bits = t->element == RREF_C64 ? words[0] & 0xffffffffu : words[0];
+    v.extra = t->element == RREF_C64 ? words[0] >> 32 : words[1];
+    return v;
 }
 
 void rri_segments_copy(const rri_segment *segments, unsigned count, void *landing, rri_segment *copies)

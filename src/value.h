@@ -57,6 +57,13 @@ int rri_values_check(const rri_types *types, const rref_value *values, size_t co
 int rri_values_pack(const rri_types *types, const rref_value *values, const rri_packing *packing, void *payload,
                     rri_segment *segments, const rri_ref_codec *codec);
 
+/* Check values and pack them, nothing in bulk, into memory that the caller frees; 64-aligned. NULL through rri_fail. */
+void *rri_values_packed(const rri_types *types, const rref_value *values, size_t count, const rri_ref_codec *codec,
+                        size_t *bytes);
+
+/* Value i of a payload, in place; a reference's has bits 0. */
+rref_value rri_payload_value(const rri_types *types, unsigned i, const void *payload, const void *landing);
+
 /* Copy segments into the landing area at `landing` (packing->bulk bytes), for calls that do not borrow: fills
  * `copies` with the segments' new places. */
 void rri_segments_copy(const rri_segment *segments, unsigned count, void *landing, rri_segment *copies);

@@ -40,7 +40,15 @@ enum {
     RRI_FLAG_BULK = 2,          /* data beside the message: rri_bulk_note stands between record and body */
     RRI_FLAG_CREATION = 4,      /* of a failure: the creation failed */
     RRI_FLAG_NESTED = 8,        /* of a call: rri_ancestors stand in front of the payload */
-    RRI_FLAG_COLOUR = 16        /* of the work it belongs to: 1, else 0; set by the flow */
+    RRI_FLAG_COLOUR = 16,       /* of the work it belongs to: 1, else 0; set by the flow */
+    RRI_FLAG_REMOTE = 32,       /* of a call: its result stays; rri_remote_note stands before the payload */
+    RRI_FLAG_DESCRIBED = 64     /* of a result: the list of its types, with its 0, stands before the payload, padded to 16 */
+};
+
+/* Methods that every object has. */
+enum {
+    RRI_METHOD_FETCH = 65535,   /* a described result: what the object is worth elsewhere */
+    RRI_METHOD_EXISTS = 65534   /* answered when the object is there; RESULT: its handle */
 };
 
 typedef struct rri_record {
@@ -60,6 +68,11 @@ typedef struct rri_bulk_note {
     uint64_t transfer;          /* handle on the sender */
     uint64_t bytes;             /* of the landing area */
 } rri_bulk_note;
+
+typedef struct rri_remote_note {
+    uint64_t number;            /* the caller's, of the object that the result becomes */
+    uint64_t reserved;
+} rri_remote_note;
 
 /* The calls for which another one is made, nearest first. The first entry's id says how many follow. */
 typedef struct rri_ancestor {

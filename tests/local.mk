@@ -33,6 +33,7 @@ MPI_TESTS = \
 	tests/mpi/bytes \
 	tests/mpi/calls \
 	tests/mpi/contexts \
+	tests/mpi/copies \
 	tests/mpi/deferred \
 	tests/mpi/fences \
 	tests/mpi/frame \
@@ -42,7 +43,8 @@ MPI_TESTS = \
 	tests/mpi/names \
 	tests/mpi/objects \
 	tests/mpi/proxies \
-	tests/mpi/ready
+	tests/mpi/ready \
+	tests/mpi/remote
 
 # tests/inner/NAME.c: on 1 and 2 ranks, with the library's internal names.
 INNER_TESTS = \

@@ -70,7 +70,29 @@ static const rref_method vector_methods[] = {
     RREF_METHOD("several", "-> u64, f64, str, f64[]", vector_several, RREF_WORKER),
     RREF_METHODS_END
 };
-static const rref_class vector_class = RREF_CLASS("vector", "u64", vector_create, vector_destroy, vector_methods);
+
+static int vector_pack(rref_call *call, void *self)
+{
+    const vector *v = self;
+    return rref_return_borrowed(call, v->at, v->n);
+}
+
+static int vector_unpack(rref_call *call, void **self)
+{
+    size_t n;
+    const double *x = rref_arg_f64s(call, 0, &n);
+    vector *v = malloc(sizeof *v);
+    if (!v) return RREF_ERR_NO_MEMORY;
+    *v = (vector){ n, malloc(n * sizeof *x) };
+    for (size_t i = 0; v->at && i < n; i++) v->at[i] = x[i];
+    *self = v;
+    return RREF_OK;
+}
+
+static const rref_hooks vector_hooks = { "f64[]", vector_pack, vector_unpack };
+static const rref_class vector_class =
+    RREF_CLASS_EX("vector", "u64", vector_create, vector_destroy, vector_methods, RREF_SEALED | RREF_REENTRANT, &vector_hooks);
+static const rref_class simple_class = RREF_CLASS("simple", "u64", vector_create, vector_destroy, vector_methods);
 
 /* ---- arguments of every kind and number -------------------------------------------------------------------------- */
 
@@ -166,6 +188,22 @@ static int arrays(rref r)
     return status;
 }
 
+/* A reference and each proxy, with what may be done through it. */
+static int ways_to_call(rref v)
+{
+    double norm = 0.0;
+    rref copy;
+    void *self;
+    int status = rref_invoke(rref_rpc_sync(v, 2.0), "norm", rref_out(&norm));
+    rref_future f = rref_invoke(rref_rpc_async(v, RREF_FOREVER), "norm");
+    rref r = rref_invoke(rref_rpc_remote(v, 2.0), "norm"), s = rref_remote(v, "several"), t = rref_remote(rref_bind(v, "norm"));
+    status |= rref_to_here(r, rref_out(&norm)) | rref_to_here(rref_rpc_sync(v, 1.0), rref_out(&copy)) | rref_to_here(t);
+    rref_future g = rref_to_here_async(s), h = rref_to_here_async(rref_rpc_async(s, 1.0)), made = rref_creation(s);
+    status |= rref_enter(copy, 1.0, &self) | rref_leave(copy);
+    status |= rref_future_release(f) | rref_future_release(g) | rref_future_release(h) | rref_future_release(made);
+    return status | rref_release(copy) | rref_release(r) | rref_release(s) | rref_release(t);
+}
+
 static int promises(rref_context *context)
 {
     rref_future promise = rref_promise(context, "f64, str");
@@ -212,7 +250,7 @@ int main(int argc, char **argv)
 {
     int level;
     double x[8] = { 0 }, norm = 0.0;
-    const rref_class *classes[] = { &vector_class, NULL };
+    const rref_class *classes[] = { &vector_class, &simple_class, NULL };
     rref_context *context;
 
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
@@ -228,6 +266,7 @@ int main(int argc, char **argv)
         rref_future_release(f);
         numbers(v, context);
         arrays(v);
+        ways_to_call(v);
         promises(context);
         together(context, x, 8);
         by_name(context, v);

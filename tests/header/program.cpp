@@ -46,7 +46,25 @@ const rref_method vector_methods[] = {
     RREF_METHOD("several", "-> u64, f64, str, f64[]", vector_several, RREF_WORKER),
     RREF_METHODS_END
 };
-const rref_class vector_class = RREF_CLASS("vector", "u64", vector_create, vector_destroy, vector_methods);
+
+int vector_pack(rref_call *call, void *self)
+{
+    const vector &v = *static_cast<vector *>(self);
+    return rref_return_borrowed(call, v.data(), v.size());
+}
+
+int vector_unpack(rref_call *call, void **self)
+{
+    std::size_t n;
+    const double *x = rref_arg_f64s(call, 0, &n);
+    *self = new vector(x, x + n);
+    return RREF_OK;
+}
+
+const rref_hooks vector_hooks = { "f64[]", vector_pack, vector_unpack };
+const rref_class vector_class = RREF_CLASS_EX("vector", "u64", vector_create, vector_destroy, vector_methods,
+                                              RREF_SEALED | RREF_REENTRANT, &vector_hooks);
+const rref_class simple_class = RREF_CLASS("simple", "u64", vector_create, vector_destroy, vector_methods);
 
 int numbers(rref r, rref_context *context)
 {
@@ -110,12 +128,28 @@ int together(rref_context *context, const std::vector<double> &x)
     return status | rref_group_free(&group);
 }
 
+// A reference and each proxy, with what may be done through it.
+int ways_to_call(rref v)
+{
+    std::uint64_t size;
+    rref copy;
+    void *self;
+    int status = rref_invoke(rref_rpc_sync(v, 2.0), "size", rref_out(&size));
+    rref_future f = rref_invoke(rref_rpc_async(v, RREF_FOREVER), "size");
+    rref r = rref_invoke(rref_rpc_remote(v, 2.0), "size"), s = rref_remote(v, "several"), t = rref_remote(rref_bind(v, "size"));
+    status |= rref_to_here(r, rref_out(&size)) | rref_to_here(rref_rpc_sync(v, 1.0), rref_out(&copy)) | rref_to_here(t);
+    rref_future g = rref_to_here_async(s), h = rref_to_here_async(rref_rpc_async(s, 1.0)), made = rref_creation(s);
+    status |= rref_enter(copy, 1.0, &self) | rref_leave(copy);
+    status |= rref_future_release(f) | rref_future_release(g) | rref_future_release(h) | rref_future_release(made);
+    return status | rref_release(copy) | rref_release(r) | rref_release(s) | rref_release(t);
+}
+
 } // namespace
 
 int main(int argc, char **argv)
 {
     int level;
-    const rref_class *classes[] = { &vector_class, nullptr };
+    const rref_class *classes[] = { &vector_class, &simple_class, nullptr };
     rref_options options{};
     rref_context *context;
 
@@ -133,6 +167,7 @@ int main(int argc, char **argv)
         numbers(v, context);
         arrays(v);
         together(context, std::vector<double>(8));
+        ways_to_call(v);
         rref_release(v);
     }
     rref_finalize(&context);

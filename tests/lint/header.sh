@@ -35,8 +35,9 @@ done
 
 # One argument too many must be refused, by name, whatever the call.
 thirteen="1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"
-for call in 'rref_sync(r, "m", %s)' 'rref_async(r, "m", %s)' 'rref_post(r, "m", %s)' 'rref_create(c, 0, "k", %s)' \
-        'rref_group_async(g, "m", %s)' 'rref_group_reduce(g, MPI_SUM, "m", %s)' 'rref_group_create(c, &g, "k", %s)'; do
+for call in 'rref_sync(r, "m", %s)' 'rref_async(r, "m", %s)' 'rref_post(r, "m", %s)' 'rref_remote(r, "m", %s)' \
+        'rref_create(c, 0, "k", %s)' 'rref_group_async(g, "m", %s)' 'rref_group_reduce(g, MPI_SUM, "m", %s)' \
+        'rref_group_create(c, &g, "k", %s)'; do
     for pair in gcc:c11:c clang:c11:c g++:c++17:cpp clang++:c++17:cpp; do
         compiler=${pair%%:*} rest=${pair#*:}
         command -v "$compiler" > /dev/null || continue

@@ -69,7 +69,7 @@ static int back_then_say(rref_call *c, void *self)
 {
     rref_future f = rref_async(rref_arg_ref(c, 0), "leaf");
     (void)self;
-    rref_post(rref_root(ctx, rref_owner(rref_arg_ref(c, 0))), "said");
+    rref_post(rref_root(rref_call_context(c), rref_owner(rref_arg_ref(c, 0))), "said");
     int rc = rref_wait(f, RREF_FOREVER);
     rref_future_release(f);
     return rref_return_i64(c, rc);
@@ -111,7 +111,8 @@ static const rref_method methods[] = {
     RREF_METHODS_END
 };
 static const rref_class node = RREF_CLASS("node", "", create, free, methods);
-static const rref_class *const classes[] = { &node, NULL };
+static const rref_class open_node = RREF_CLASS_EX("open_node", "", create, free, methods, RREF_REENTRANT, NULL);
+static const rref_class *const classes[] = { &node, &open_node, NULL };
 static const rref_method functions[] = { RREF_METHOD("said", "", said, RREF_INLINE), RREF_METHODS_END };
 
 static bool begin(void)
@@ -167,6 +168,27 @@ static void on_one_rank_run(rref a, rref b, rref c)
 
 static void on_one_rank(void) { with_objects(on_one_rank_run); }
 
+/* A class that says it can: the call runs beside the method that waits. */
+static void reentrant_run(rref a, rref b, rref c)
+{
+    int64_t got = 1;
+    (void)a;
+    rref open = rref_create(ctx, next, "open_node");
+    for (int how = HOW_SYNC; how <= HOW_ASYNC; how++) {
+        OK(rref_sync(open, "there_and_back", b, open, how, rref_out(&got)));
+        CU_ASSERT_EQUAL(got, RREF_OK);
+    }
+    OK(rref_sync(open, "further", b, c, open, rref_out(&got)));
+    CU_ASSERT_EQUAL(got, RREF_OK);
+    OK(rref_release(open));
+}
+
+static void reentrant(void)
+{
+    with_objects(reentrant_run);
+    CU_ASSERT_EQUAL(atomic_load(&leaves), 3);
+}
+
 /* A one-way call has nobody who waits for it: it takes its turn. */
 static void one_way_run(rref a, rref b, rref c)
 {
@@ -216,6 +238,7 @@ static void siblings(void)
 static const check_case cases[] = {
     { "calls_back", calls_back },
     { "on_one_rank", on_one_rank },
+    { "reentrant", reentrant },
     { "one_way", one_way },
     { "queued", queued },
     { "siblings", siblings },

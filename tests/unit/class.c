@@ -81,6 +81,12 @@ static void refuse_method(const char *name, const char *signature, rref_handler 
     refuse(&(rref_class)RREF_CLASS("thing", "", NULL, NULL, methods), code);
 }
 
+static void refuse_hooks(const char *signature, rref_handler pack, rref_constructor unpack, int code)
+{
+    const rref_hooks hooks = { signature, pack, unpack };
+    refuse(&(rref_class)RREF_CLASS_EX("thing", "", NULL, NULL, NULL, 0, &hooks), code);
+}
+
 static void refused(void)
 {
     char name[300];
@@ -93,6 +99,13 @@ static void refused(void)
     refuse(&(rref_class)RREF_CLASS(name, "", NULL, NULL, NULL), RREF_ERR_ARGUMENT);
     refuse(&(rref_class)RREF_CLASS("thing", "u65", NULL, NULL, NULL), RREF_ERR_SIGNATURE);
     refuse(&(rref_class)RREF_CLASS("thing", "-> u64", NULL, NULL, NULL), RREF_ERR_SIGNATURE);
+    refuse(&(rref_class)RREF_CLASS_EX("thing", "", NULL, NULL, NULL, 1u << 20, NULL), RREF_ERR_ARGUMENT);
+    refuse_hooks("u64", NULL, create, RREF_ERR_ARGUMENT);
+    refuse_hooks("u64", handler, NULL, RREF_ERR_ARGUMENT);
+    refuse_hooks(NULL, handler, create, RREF_ERR_ARGUMENT);
+    refuse_hooks("u65", handler, create, RREF_ERR_SIGNATURE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(rri_error_last()->text, "thing.pack"));
+    refuse_hooks("u64 -> u64", handler, create, RREF_ERR_SIGNATURE);
     refuse_method("bad", "f63", handler, 0, RREF_ERR_SIGNATURE);
     CU_ASSERT_PTR_NOT_NULL(strstr(rri_error_last()->text, "thing.bad"));
     refuse_method("bad", "", NULL, 0, RREF_ERR_ARGUMENT);
@@ -115,15 +128,25 @@ static void longest_name(void)
 
 /* ---- the hash */
 
-static uint64_t id_of(const char *name, const char *constructor, const rref_method *methods)
+static uint64_t id_of_class(const rref_class *source)
 {
-    const rref_class source = RREF_CLASS(name, constructor, NULL, NULL, methods);
     const rri_class *c = NULL;
     open_classes();
-    CU_ASSERT_EQUAL_FATAL(rri_class_add(&classes, &source, &c), RREF_OK);
+    CU_ASSERT_EQUAL_FATAL(rri_class_add(&classes, source, &c), RREF_OK);
     uint64_t id = c->id;
     rri_classes_free(&classes);
     return id;
+}
+
+static uint64_t id_of(const char *name, const char *constructor, const rref_method *methods)
+{
+    return id_of_class(&(rref_class)RREF_CLASS(name, constructor, NULL, NULL, methods));
+}
+
+static uint64_t id_of_extra(unsigned flags, const char *packed)
+{
+    const rref_hooks hooks = { packed, handler, create };
+    return id_of_class(&(rref_class)RREF_CLASS_EX("c", "", NULL, NULL, NULL, flags, packed ? &hooks : NULL));
 }
 
 static uint64_t id_of_one(const char *method, const char *signature, unsigned flags)
@@ -148,6 +171,12 @@ static void hash(void)
     CU_ASSERT_NOT_EQUAL(id_of("c", "", ab), id_of("d", "", ab));
     CU_ASSERT_NOT_EQUAL(id_of("c", "", ab), id_of("c", "u8", ab));
     CU_ASSERT_NOT_EQUAL(id_of("c", "", ab), id_of("c", "", NULL));
+    CU_ASSERT_EQUAL(id_of_extra(0, NULL), id_of("c", "", NULL));
+    CU_ASSERT_NOT_EQUAL(id_of_extra(RREF_SEALED, NULL), id_of_extra(0, NULL));
+    CU_ASSERT_NOT_EQUAL(id_of_extra(RREF_SEALED, NULL), id_of_extra(RREF_REENTRANT, NULL));
+    CU_ASSERT_NOT_EQUAL(id_of_extra(0, "u64"), id_of_extra(0, NULL));
+    CU_ASSERT_NOT_EQUAL(id_of_extra(0, "u64"), id_of_extra(0, "u32"));
+    CU_ASSERT_EQUAL(id_of_extra(0, "u64,str"), id_of_extra(0, "u64, str"));
 }
 
 static void duplicates(void)
