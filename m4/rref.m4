@@ -26,22 +26,20 @@ AC_DEFUN([RREF_CHECK_MPI],
      [AC_MSG_RESULT([no])
       AC_MSG_ERROR([MPI 3.1 or later is needed])])])
 
-# RREF_MPI_PKGCONFIG
-# rref.h includes mpi.h, so rref.pc must lead a plain compiler to MPI: by MPI's own .pc file where there is one, else by
-# the flags that the wrapper shows.
-AC_DEFUN([RREF_MPI_PKGCONFIG],
-  [AC_MSG_CHECKING([how pkg-config leads to MPI])
-   rref_pc_requires= rref_pc_cflags= rref_pc_libs=
-   for rref_pc in ompi-c mpich mpi-c; do
-     PKG_CHECK_EXISTS([$rref_pc], [rref_pc_requires=$rref_pc; break])
+# RREF_MPI_FLAGS
+# rref.h includes mpi.h, so rref.pc and rref-config.cmake must lead a plain compiler to the MPI of this library, and to no
+# other that may also be installed. The wrappers of Open MPI and MPICH show what they add with -show.
+AC_DEFUN([RREF_MPI_FLAGS],
+  [AC_MSG_CHECKING([how a plain compiler finds this MPI])
+   MPI_CPPFLAGS= MPI_LIBS=
+   for rref_word in `$CC -show 2>/dev/null`; do
+     AS_CASE([$rref_word],
+       [-I* | -D*], [MPI_CPPFLAGS="${MPI_CPPFLAGS:+$MPI_CPPFLAGS }$rref_word"],
+       [-L* | -l* | -Wl,-rpath*], [MPI_LIBS="${MPI_LIBS:+$MPI_LIBS }$rref_word"])
    done
-   AS_IF([test -z "$rref_pc_requires"],
-     [rref_pc_cflags=`$CC --showme:compile 2>/dev/null`
-      rref_pc_libs=`$CC --showme:link 2>/dev/null`])
-   AC_MSG_RESULT([${rref_pc_requires:-$rref_pc_cflags $rref_pc_libs}])
-   AC_SUBST([MPI_PC_REQUIRES], [$rref_pc_requires])
-   AC_SUBST([MPI_PC_CFLAGS], [$rref_pc_cflags])
-   AC_SUBST([MPI_PC_LIBS], [$rref_pc_libs])])
+   AC_MSG_RESULT([${MPI_CPPFLAGS:-as it is} $MPI_LIBS])
+   AC_SUBST([MPI_CPPFLAGS])
+   AC_SUBST([MPI_LIBS])])
 
 # RREF_CHECK_MACHINE
 # The wire format is that of a 64-bit little-endian machine, and atomics of 64 bits must not need a lock.

@@ -1,28 +1,78 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# A stranger's program against an installed library: `tests/install.sh PREFIX` compiles tests/header/program.c and the
-# hello example with nothing but a plain compiler and what pkg-config says about rref, and runs hello, shared and static.
-set -eu
-prefix=$1
-here=$(cd "$(dirname "$0")" && pwd)
-hello=$here/../examples/hello/hello.c
-work=$(mktemp -d)
+# Strangers' programs against an installed library: `tests/install.sh PREFIX` builds the hello example in C, C++ and Fortran as
+# projects of their own (tests/outside: plain make, CMake, autotools), and runs them.
+#
+# Environment: FC, MPI's Fortran wrapper (default mpifort, empty: no Fortran), MPIRUN.
+srcdir=$(cd "$(dirname "$0")/.." && pwd)
+. "$srcdir/tests/lint/lint.sh"
+prefix=${1:?tests/install.sh PREFIX}
+FC=${FC-mpifort}
+tests=$srcdir/tests
+unset CC CXX                                                    # plain compilers, not the library's wrappers
+export FC
+work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
 pc=$(dirname "$(find "$prefix" -name rref.pc)")
 export PKG_CONFIG_PATH="$pc${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
 libdir=$(pkg-config --variable=libdir rref)
-set -x
-pkg-config --print-errors --exists "rref = $(sed -n 's/^release=//p' "$here/../VERSION")"
-# shellcheck disable=SC2046
-{
-    cc -std=c11 -Wall -Wextra -Werror -o "$work/program" "$here/header/program.c" $(pkg-config --cflags --libs rref) -lm
-    cc -std=c11 -Wall -Wextra -Werror -o "$work/hello" "$hello" $(pkg-config --cflags --libs rref) -Wl,-rpath,"$libdir"
-    "$here/run.sh" -n 2 "$work/hello"
-    # The archive, with the libraries under it named: hwloc's own list for static linking wants more -dev packages.
-    [ ! -f "$libdir/librref.a" ] || {
-        cc -std=c11 -o "$work/static" "$hello" $(pkg-config --cflags rref) \
-            $(pkg-config --libs rref hwloc | sed 's/-lrref/-l:librref.a/')
-        "$here/run.sh" -n 2 "$work/static"
-    }
+release=$(sed -n 's/^release=//p' "$srcdir/VERSION")
+
+# project KIND: a copy of tests/outside/KIND with the sources, in $work/KIND, and there.
+project() {
+    cp -R "$tests/outside/$1" "$work/$1" && cp "$srcdir"/examples/hello/hello.* "$work/$1" && cd "$work/$1"
 }
+by_make() { project make && make; }
+by_cmake() {
+    project cmake &&
+        cmake -Werror=dev -DCMAKE_PREFIX_PATH="$prefix" -DWANTED="$release" \
+            ${FC:+-DMPI_Fortran_COMPILER="$(command -v "$FC")"} . &&
+        cmake --build .
+}
+by_autotools() {
+    project autotools && autoreconf -i && ./configure -q FC="$FC" LDFLAGS="-Wl,-rpath,$libdir" && make
+}
+
+# says_hello PROGRAM: each of two ranks is greeted.
+says_hello() {
+    [ -x "$1" ] || { echo "$1 is not there"; return 1; }
+    "$tests/run.sh" -n 2 "$1" > "$work/out" 2>&1
+    status=$?
+    cat "$work/out"
+    [ $status -eq 0 ] && [ "$(grep -c ': hello rank' "$work/out")" -eq 2 ]
+}
+
+must "pkg-config knows $release" pkg-config --print-errors --exists "rref = $release"
+[ -n "$FC" ] || skip "no Fortran: FC is empty"
+for kind in make cmake autotools; do
+    case $kind in make) tool=make ;; cmake) tool=cmake ;; *) tool=autoreconf ;; esac
+    command -v $tool > /dev/null || { skip "no $tool"; continue; }
+    must "a project of its own, by $kind" by_$kind
+    for language in c cxx ${FC:+fortran}; do
+        must "by $kind: $language runs" says_hello "$work/$kind/$language"
+    done
+done
+
+newer() { project cmake && cmake -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=99.0 .; }
+if command -v cmake > /dev/null; then
+    rm -rf "$work/cmake"
+    if newer > "$work/out" 2>&1; then bad "CMake: no release 99.0"
+    elif grep -q 'requested version "99.0"' "$work/out"; then ok "CMake: no release 99.0"
+    else bad "CMake: no release 99.0"; cat "$work/out"; fi
+fi
+
+# shellcheck disable=SC2046
+program() {
+    cc -std=c11 -Wall -Wextra -Werror -o "$work/program" "$tests/header/program.c" $(pkg-config --cflags --libs rref) -lm
+}
+must "all of rref.h, linked" program
+
+# The archive, with the libraries under it named: hwloc's own list for static linking wants more -dev packages.
+# shellcheck disable=SC2046
+static() {
+    cc -std=c11 -o "$work/static" "$srcdir/examples/hello/hello.c" $(pkg-config --cflags rref) \
+        $(pkg-config --libs rref hwloc | sed 's/-lrref/-l:librref.a/') && says_hello "$work/static"
+}
+[ ! -f "$libdir/librref.a" ] || must "the archive" static
+finish

@@ -169,6 +169,10 @@ EXTRA_DIST += \
 	tests/install.sh \
 	tests/lint/floors \
 	tests/lint/lint.sh \
+	tests/outside/autotools/Makefile.am \
+	tests/outside/autotools/configure.ac \
+	tests/outside/cmake/CMakeLists.txt \
+	tests/outside/make/Makefile \
 	tests/run.sh \
 	tests/sanitizers/leak.supp \
 	tests/sanitizers/planted.sh
