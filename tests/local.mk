@@ -61,6 +61,7 @@ LINT_TESTS = \
 	tests/lint/floors.sh \
 	tests/lint/header.sh \
 	tests/lint/listed.sh \
+	tests/lint/manual.sh \
 	tests/lint/symbols.sh \
 	tests/lint/version.sh
 
