@@ -4,3 +4,11 @@
 dist_man_MANS += doc/rref.7 doc/rref-info.1
 
 EXTRA_DIST += doc/design.md doc/performance.md doc/reliability.md
+EXTRA_DIST += doc/Doxyfile.in
+
+# The reference of rref.h, into doc/reference/; it needs doxygen, and nothing else here does.
+doxygen: doc/Doxyfile
+	doxygen doc/Doxyfile
+.PHONY: doxygen
+clean-local:
+	rm -rf doc/reference

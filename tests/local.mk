@@ -62,6 +62,7 @@ LINT_TESTS = \
 	tests/lint/header.sh \
 	tests/lint/listed.sh \
 	tests/lint/manual.sh \
+	tests/lint/reference.sh \
 	tests/lint/symbols.sh \
 	tests/lint/version.sh
 
