@@ -37,6 +37,7 @@
 #define MPICH_SKIP_MPICXX 1
 #endif
 #include <mpi.h>
+#include <rref_mpi.h>    /* stops when that is not the MPI of the library */
 
 #define RREF_VERSION_MAJOR 0
 #define RREF_VERSION_MINOR 1
@@ -257,7 +258,8 @@ typedef struct rref_options {
  *  not parse); PROTOCOL (ranks of different builds or limits; names the rank); MPI; SYSTEM; NO_MEMORY. All ranks fail
  *  alike.
  *  Thread: the one that may call MPI.  Blocks: until all ranks are there.  Progress: none.
- *  Owns: the context is ended by rref_finalize, or, if that is forgotten, by MPI_Finalize.  Since: 0.1 */
+ *  Owns: the context is ended by rref_finalize, or, if that is forgotten, by MPI_Finalize (not in MPICH with library
+ *  threads, which has its locks off by then: there an error is printed and the context is lost).  Since: 0.1 */
 int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context);
 
 /** rref_init for a Fortran communicator.

@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Checks of this package that are too long to stand in configure.ac.
 
-# RREF_UNDERLYING(VARIABLE, DESCRIPTION)
-# Open MPI's wrappers take the compiler under them from the environment. What configure saw must also hold for every
-# later make, so the variable becomes precious and Makefile.am exports it, if it was set.
-AC_DEFUN([RREF_UNDERLYING],
-  [AC_ARG_VAR([$1], [$2])
-   AM_CONDITIONAL([HAVE_$1], [test -n "$$1"])
-   AS_IF([test -n "$$1"], [export $1])])
+# RREF_CHOOSE_MPI
+# CC is an MPI wrapper, chosen before anything asks for a compiler; the other wrappers and the launcher are its brothers:
+# mpicc.mpich, mpicxx.mpich, mpirun.mpich. What the wrappers take from the environment, the compiler under them, must be the
+# same in every later make: UNDERLYING lists it, and Makefile.am exports it.
+AC_DEFUN([RREF_CHOOSE_MPI],
+  [AC_ARG_WITH([mpi],
+    [AS_HELP_STRING([--with-mpi=NAME], [openmpi or mpich, where both are there; default: whose mpicc it is])], [], [with_mpi=])
+   AS_CASE([$with_mpi], ['' | openmpi | mpich], [],
+     [AC_MSG_ERROR([--with-mpi=$with_mpi: openmpi or mpich is wanted])])
+   AC_ARG_VAR([MPICC], [MPI's wrapper of the C compiler, if CC is not set])
+   AC_ARG_VAR([MPIRUN], [what starts ranks, for the tests])
+   test -n "$CC" || CC=$MPICC
+   AC_CHECK_PROGS([CC], [${with_mpi:+mpicc.$with_mpi} mpicc], [mpicc])
+   rref_brother() {
+     AS_CASE([$CC],
+       [*mpicc*], [AS_ECHO(["$CC"]) | sed "s/ .*//; s,mpicc\([[^/]]*\)\$,$[]1\1,"],
+       [AS_ECHO(["$[]1"])])
+   }
+   : ${CXX=`rref_brother mpicxx`} ${FC=`rref_brother mpifort`} ${MPIRUN=`rref_brother mpirun`}
+   UNDERLYING=
+   m4_foreach_w([variable], [OMPI_CC OMPI_CXX OMPI_FC MPICH_CC MPICH_CXX MPICH_FC],
+     [AC_ARG_VAR(variable, [compiler under the wrapper])
+      AS_IF([test -n "$variable"], [export variable; UNDERLYING="$UNDERLYING variable"])])
+   AC_SUBST([UNDERLYING])])
 
 # RREF_CHECK_MPI
 # CC must compile and link MPI programs, and mpi.h must be of MPI 3.1 or later.
@@ -24,7 +41,23 @@ AC_DEFUN([RREF_CHECK_MPI],
        [[_Static_assert(MPI_VERSION > 3 || (MPI_VERSION == 3 && MPI_SUBVERSION >= 1), "too old");]])],
      [AC_MSG_RESULT([yes])],
      [AC_MSG_RESULT([no])
-      AC_MSG_ERROR([MPI 3.1 or later is needed])])])
+      AC_MSG_ERROR([MPI 3.1 or later is needed])])
+   AC_MSG_CHECKING([whose MPI this is])
+   MPI_NAME="an unknown MPI" MPI_MARK=MPI_VERSION
+   RREF_MPI_IS([openmpi], [Open MPI], [OMPI_MAJOR_VERSION])
+   RREF_MPI_IS([mpich], [MPICH], [MPICH_NUMVERSION])
+   AC_MSG_RESULT([$MPI_NAME])
+   AC_SUBST([MPI_NAME])
+   AC_SUBST([MPI_MARK])])
+
+# RREF_MPI_IS(CHOICE, NAME, MARK)
+# Whether mpi.h is that of NAME or of its family, which defines MARK: include/rref_mpi.h will ask the same of every program.
+AC_DEFUN([RREF_MPI_IS],
+  [AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <mpi.h>]], [[int mark = $3; (void)mark;]])],
+     [MPI_NAME="$2" MPI_MARK=$3],
+     [AS_CASE([$with_mpi], [$1],
+       [AC_MSG_RESULT([not $2])
+        AC_MSG_ERROR([--with-mpi=$1, but $CC is the wrapper of another MPI; say which with CC])])])])
 
 # RREF_MPI_FLAGS
 # rref.h includes mpi.h, so rref.pc and rref-config.cmake must lead a plain compiler to the MPI of this library, and to no

@@ -87,12 +87,25 @@ static void strike(rref_context *ctx)
     rri_lock_give(&live_lock);
 }
 
+static void end_late(rref_context *ctx)
+{
+    rri_log(RRI_LOG_WARN, "MPI_Finalize before rref_finalize: the context is ended now");
+    if (end(ctx)) rri_log(RRI_LOG_ERROR, "the end of a forgotten context: %s", rri_error_last()->text);
+}
+
+/* The library's threads may not share MPI with this one any more: all they can do is to leave it alone. */
+static void abandon(rref_context *ctx)
+{
+    rri_progress_stop(ctx->progress, false);
+    rri_log(RRI_LOG_ERROR, "MPI_Finalize before rref_finalize: in this MPI the context cannot be ended now, and is lost");
+}
+
 static void end_forgotten(void)
 {
     for (rref_context *ctx; (ctx = live);) {
-        rri_log(RRI_LOG_WARN, "MPI_Finalize before rref_finalize: the context is ended now");
         strike(ctx);
-        if (end(ctx)) rri_log(RRI_LOG_ERROR, "the end of a forgotten context: %s", rri_error_last()->text);
+        if (rri_host_threaded_at_finalize() || ctx->settings.progress == RRI_PROGRESS_APPLICATION) end_late(ctx);
+        else abandon(ctx);
     }
 }
 

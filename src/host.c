@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Questions to the MPI library. MPI_Finalize deletes the attributes of MPI_COMM_SELF before anything else: that is its bell. */
+/*
+ * Questions to the MPI library; whatever is so in one MPI only is asked here. MPI_Finalize deletes the attributes of
+ * MPI_COMM_SELF before anything else: that is its bell.
+ */
 #include "host.h"
 #include "error.h"
 
@@ -38,6 +41,16 @@ int rri_host_at_finalize(void (*function)(void))
     at_finalize = function;
     MPI_Comm_free_keyval(&key);         /* the attribute keeps it */
     return RREF_OK;
+}
+
+/* MPICH's locks are off by then, which its source says and failed assertions of its UCX show. */
+bool rri_host_threaded_at_finalize(void)
+{
+#ifdef MPICH_NUMVERSION
+    return false;
+#else
+    return true;
+#endif
 }
 
 /* ---- operations */

@@ -12,6 +12,9 @@ int rri_host_usable(MPI_Comm comm, int *level);
  * that may call MPI, one rref_init after another; later calls change nothing. */
 int rri_host_at_finalize(void (*function)(void));
 
+/* Whether MPI then still takes more than one thread. */
+bool rri_host_threaded_at_finalize(void);
+
 typedef MPI_Op rri_op;
 
 /* Whether an operation can be applied to elements of a type: OK or SIGNATURE. The application's own always can. */

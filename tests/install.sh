@@ -23,7 +23,7 @@ release=$(sed -n 's/^release=//p' "$srcdir/VERSION")
 project() {
     cp -R "$tests/outside/$1" "$work/$1" && cp "$srcdir"/examples/hello/hello.* "$work/$1" && cd "$work/$1"
 }
-by_make() { project make && make; }
+by_make() { project make && make FC="$FC"; }
 by_cmake() {
     project cmake &&
         cmake -Werror=dev -DCMAKE_PREFIX_PATH="$prefix" -DWANTED="$release" \

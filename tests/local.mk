@@ -131,8 +131,8 @@ AM_LOG_FLAGS = -c
 SH_LOG_COMPILER = $(LOG_COMPILER)
 AM_SH_LOG_FLAGS = $(AM_LOG_FLAGS)
 AM_TESTS_ENVIRONMENT = \
-	srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; CC='$(CC)'; CXX='$(CXX)'; NM='$(NM)'; SANITIZER='$(SANITIZER)'; \
-	export srcdir builddir CC CXX NM SANITIZER;
+	srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; CC='$(CC)'; CXX='$(CXX)'; NM='$(NM)'; MPIRUN='$(MPIRUN)'; \
+	SANITIZER='$(SANITIZER)'; export srcdir builddir CC CXX NM MPIRUN SANITIZER;
 
 # Parts of `make check`, for quickstart: make check TESTS="$(make -s print-unit)" and so on.
 print-unit:
@@ -145,9 +145,11 @@ print-examples:
 	@echo $(EXAMPLE_TESTS)
 print-large:
 	@echo $(RANKED_LARGE)
+print-mpich:
+	@echo tests/mpi/frame-8 tests/hello.sh
 print-1 print-2 print-3 print-4 print-8:
 	@echo $(filter %-$(@:print-%=%),$(RANKED_TESTS))
-.PHONY: print-large print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
+.PHONY: print-mpich print-large print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
 
 # All rank counts under all sanitizers too; quickstart knows the builds.
 check-all:

@@ -10,7 +10,7 @@
 # that counts one failure is added. A test that cannot run here prints `TEST: skipped: REASON` (exit status 77). A script
 # that needs more than two minutes says so in a line of its head, `# Time limit: 300 s`.
 #
-# Environment: MPIRUN (default mpirun), RREF_MPIRUN_FLAGS (more of its options).
+# Environment: MPIRUN (default mpirun), of Open MPI or MPICH; RREF_MPIRUN_FLAGS (more of its options).
 set -u
 ulimit -c 0
 
@@ -64,9 +64,15 @@ export TSAN_OPTIONS="allocator_may_return_null=1:ignore_noninstrumented_modules=
 # ---- the command -----------------------------------------------------------------------------------------------------
 case $1 in *.sh) set -- sh "$@" ;; esac
 if [ "$ranks" -gt 0 ]; then
+    : "${MPIRUN:=mpirun}"
+    flags=
+    # MPICH binds nothing and counts no slots.
+    case $($MPIRUN --version 2>&1) in
+        *HYDRA*) ;;
+        *) flags="--oversubscribe --bind-to none --mca mpi_yield_when_idle 1" ;;
+    esac
     # shellcheck disable=SC2086  # flags are words
-    set -- ${MPIRUN:-mpirun} -n "$ranks" --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 \
-        ${RREF_MPIRUN_FLAGS-} "$@"
+    set -- $MPIRUN -n "$ranks" $flags ${RREF_MPIRUN_FLAGS-} "$@"
     [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 

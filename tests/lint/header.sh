@@ -7,8 +7,9 @@ warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Werror"
 
 # MPI's flags come from the wrapper, the compiler is the plain one.
 # shellcheck disable=SC2086
-flags=$($CC --showme:compile 2>/dev/null || $CC -compile_info 2>/dev/null | tr ' ' '\n' | grep '^-I' | tr '\n' ' ')
-flags="-I$srcdir/include $flags"
+mpi=$($CC -show | tr ' ' '\n' | grep '^-I' | tr '\n' ' ')
+rref="-I$srcdir/include -I$builddir/include"
+flags="$rref $mpi"
 
 # compile COMPILER STANDARD FILE. The file's suffix is its language; -Wstrict-prototypes and its like are C's only.
 compile() {
@@ -32,6 +33,18 @@ for pair in gcc:c11 clang:c11 gcc:c17 clang:c17 g++:c++17 g++:c++20 clang++:c++1
     [ "$suffix" = cpp ] || must "README's program, $compiler $standard" compile "$compiler" "$standard" "$work/readme.c"
     must "program.$suffix, $compiler $standard" compile "$compiler" "$standard" "$srcdir/tests/header/program.$suffix"
 done
+
+# An MPI that is not the library's must be refused, before its types are met.
+case $mpi in *mpich*) other=mpicc.openmpi ;; *) other=mpicc.mpich ;; esac
+if command -v $other > /dev/null; then
+    flags="$rref $($other -show | tr ' ' '\n' | grep '^-I' | tr '\n' ' ')"
+    if compile gcc c11 "$work/alone.c" > "$work/text" 2>&1; then bad "the MPI of $other: compiled"
+    elif grep -q '#error "librref was built with' "$work/text"; then ok "the MPI of $other is refused"
+    else bad "the MPI of $other: does not say why"; head -n 5 "$work/text"; fi
+    flags="$rref $mpi"
+else
+    skip "no $other, so no other MPI to refuse"
+fi
 
 # One argument too many must be refused, by name, whatever the call.
 thirteen="1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"

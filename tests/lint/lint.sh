@@ -56,7 +56,7 @@ bare() {
 # braces, up to each semicolon.
 declared() {
     # shellcheck disable=SC2086  # CC may have words
-    printf '#include <rref.h>\n' | $CC -E -x c -I"$srcdir/include" - | awk '
+    printf '#include <rref.h>\n' | $CC -E -x c -I"$srcdir/include" -I"$builddir/include" - | awk '
         /^# [0-9]+ "/ { ours = ($3 ~ /\/rref\.h"$/); next }
         !ours { next }
         {

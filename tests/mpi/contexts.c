@@ -423,14 +423,18 @@ static void forked(void)
     OK(rref_finalize(&ctx));
 }
 
-/* Never finalized here: MPI_Finalize has to end them, after which main looks at what was destroyed. */
+/* Never finalized here: MPI_Finalize has to end them, after which main looks at what was destroyed. In MPICH that can only
+ * be where the application drives; nobody would answer a sync call of a rank that comes late. */
 static void forgotten(void)
 {
+    bool driven = strcmp(RREF_MPI, "MPICH") == 0;
+    rref_options options = usual;
+    options.progress = driven ? "application" : "adaptive";
     for (int i = 0; i < 2; i++) {
-        rref_context *ctx = start(MPI_COMM_WORLD, &usual);
+        rref_context *ctx = start(MPI_COMM_WORLD, &options);
         if (!ctx) return;
         rref r = rref_create(ctx, (rref_rank(ctx) + 1) % rref_size(ctx), "thing");
-        OK(rref_sync(r, "tiny"));
+        if (!driven) OK(rref_sync(r, "tiny"));
         OK(rref_post(r, "tiny"));
         left++;
     }
