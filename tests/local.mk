@@ -70,10 +70,16 @@ LINT_TESTS = \
 EXAMPLE_TESTS = \
 	tests/fractal.sh \
 	tests/hello.sh \
+	tests/hosts/short.sh \
 	tests/kmer.sh \
 	tests/parameters.sh \
 	tests/rref-info.sh \
 	tests/steering.sh
+
+# Scripts that run the tests on ranks across several hosts of their own making: make check-hosts.
+HOST_TESTS = \
+	tests/hosts/tcp.sh \
+	tests/hosts/ucx.sh
 
 # ---- what is done with them ------------------------------------------------------------------------------------------
 MPI_TESTS_1 = $(MPI_TESTS:=-1)
@@ -151,10 +157,14 @@ print-1 print-2 print-3 print-4 print-8:
 	@echo $(filter %-$(@:print-%=%),$(RANKED_TESTS))
 .PHONY: print-mpich print-large print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
 
+# Several hosts, over TCP and UCX.
+check-hosts:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(HOST_TESTS)'
+
 # All rank counts under all sanitizers too; quickstart knows the builds.
 check-all:
 	cd $(srcdir) && ./quickstart check-all
-.PHONY: check-all
+.PHONY: check-all check-hosts
 
 # SECONDS for each target.
 SECONDS = 600
@@ -167,9 +177,13 @@ EXTRA_DIST += \
 	tests/fuzz/run.sh \
 	$(LINT_TESTS) \
 	$(EXAMPLE_TESTS) \
+	$(HOST_TESTS) \
 	tests/data.sh \
 	tests/header/program.c \
 	tests/header/program.cpp \
+	tests/hosts/agent \
+	tests/hosts/hosts \
+	tests/hosts/on.sh \
 	tests/install.sh \
 	tests/lint/floors \
 	tests/lint/lint.sh \
