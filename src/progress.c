@@ -32,6 +32,7 @@ struct rri_progress {
     uint32_t at;                    /* d: its next record */
     bool paid;                      /* d: its credit is accounted for */
     int64_t nap;                    /* d: how long the next bounded sleep is */
+    bool glance;                    /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
@@ -261,7 +262,9 @@ static void drive(rri_progress *p)
         unsigned before = news;
         if (poll_once(p, &news) == RRI_LOST) return;
         if (!p->batch && grant(p)) return;
-        if (polls % CLOCK_POLLS && (p->config.spin > 0 || news != before)) continue;
+        bool glance = p->glance;
+        p->glance = false;
+        if (!glance && polls % CLOCK_POLLS && (p->config.spin > 0 || news != before)) continue;
         int64_t now = rri_now();
         news += rri_timers_fire(p->timers, now);
         rri_flow_flush(p->flow, true);
@@ -272,7 +275,7 @@ static void drive(rri_progress *p)
         }
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
-        } else if (!news && now - quiet >= p->config.spin) {
+        } else if (!news && (glance || now - quiet >= p->config.spin)) {
             if (park(p, now)) return;
             quiet = now;
         }
@@ -299,6 +302,7 @@ static void watch_parked(rri_progress *p, unsigned seen)
     if (rri_doorbell_sleeps(rri_link_bell(p->link))) rri_doorbell_sleep(rri_link_bell(p->link), seen, ns);
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
+        p->glance = rri_doorbell_announced(rri_link_bell(p->link)) == seen;
         p->nap = p->nap < NAP_MAX_NS / 2 ? 2 * p->nap : NAP_MAX_NS;
     }
 }
