@@ -94,7 +94,7 @@ static void end_late(rref_context *ctx)
 }
 
 /* The library's threads may not share MPI with this one any more: all they can do is to leave it alone. */
-static void abandon(rref_context *ctx)
+static void lose(rref_context *ctx)
 {
     rri_progress_stop(ctx->progress, false);
     rri_log(RRI_LOG_ERROR, "MPI_Finalize before rref_finalize: in this MPI the context cannot be ended now, and is lost");
@@ -105,7 +105,7 @@ static void end_forgotten(void)
     for (rref_context *ctx; (ctx = live);) {
         strike(ctx);
         if (rri_host_threaded_at_finalize() || ctx->settings.progress == RRI_PROGRESS_APPLICATION) end_late(ctx);
-        else abandon(ctx);
+        else lose(ctx);
     }
 }
 
