@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Manual pages.
 
-dist_man_MANS += doc/rref.7 doc/rref-info.1
+dist_man_MANS += doc/rref.7 doc/rref-info.1 doc/rref-perf.1
 
 EXTRA_DIST += doc/design.md doc/performance.md doc/reliability.md
 EXTRA_DIST += doc/Doxyfile.in

@@ -74,6 +74,7 @@ EXAMPLE_TESTS = \
 	tests/kmer.sh \
 	tests/parameters.sh \
 	tests/rref-info.sh \
+	tests/rref-perf.sh \
 	tests/steering.sh
 
 # Scripts that run the tests on ranks across several hosts of their own making: make check-hosts.
