@@ -154,6 +154,11 @@ static rri_verdict run_here(rref_call *c)
     return driver ? RRI_DONE : RRI_LOST;
 }
 
+static bool runs_here(const rref_call *c, bool here)
+{
+    return (here && !(c->flags & RREF_WORKER)) || (c->flags & RREF_INLINE);
+}
+
 /* A call that outlives its dispatch holds the message it lies in. */
 static void keep(rref_call *c)
 {
@@ -243,7 +248,7 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     if (head) rri_call_grant(head);
     if (refused) go_aside(c);
     if (!start) return RRI_DONE;
-    if ((here && !(c->flags & RREF_WORKER)) || (c->flags & RREF_INLINE)) return run_here(c);
+    if (runs_here(c, here)) return run_here(c);
     submit(c);
     return RRI_DONE;
 }
@@ -264,6 +269,16 @@ static rref_call *startable(rri_actor *a)
     return start ? c : NULL;
 }
 
+/* Its data came in the middle of the driver's look at MPI. Now that this is over it runs as one without data does: to wake
+ * another thread for it costs more than the data. */
+static void run_due(rri_job *job)
+{
+    rref_call *c = (rref_call *)(void *)job;
+    rri_progress *p = c->calls->progress;
+    if (runs_here(c, rri_progress_may_run(p) && rri_progress_has_place(p))) run_here(c);
+    else submit(c);
+}
+
 void rri_exec_ready(rref_call *c)
 {
     rri_actor *a = c->actor;
@@ -272,7 +287,10 @@ void rri_exec_ready(rref_call *c)
     bool aside = c->aside;
     rri_lock_give(&a->lock);
     if (aside) submit(c);
-    for (rref_call *now; (now = startable(a));) submit(now);
+    for (rref_call *now; (now = startable(a));) {
+        now->job.run = run_due;
+        if (!rri_progress_due(now->calls->progress, &now->job)) submit(now);
+    }
 }
 
 void rri_exec_left(rref_call *c)

@@ -31,6 +31,7 @@ struct rri_progress {
     rri_buffer *batch;              /* d: message being dispatched */
     uint32_t at;                    /* d: its next record */
     bool paid;                      /* d: its credit is accounted for */
+    rri_job *due, *due_last;        /* d: found in this look at MPI, to be run behind it */
     int64_t nap;                    /* d: how long the next bounded sleep is */
     bool glance;                    /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
@@ -185,6 +186,26 @@ static rri_verdict run_batch(rri_progress *p)
     return RRI_DONE;
 }
 
+bool rri_progress_due(rri_progress *p, rri_job *job)
+{
+    if (self.driving != p || self.offered) return false;
+    job->next = NULL;
+    if (p->due) p->due_last->next = job;
+    else p->due = job;
+    p->due_last = job;
+    return true;
+}
+
+static rri_verdict run_due(rri_progress *p)
+{
+    for (rri_job *job; (job = p->due);) {
+        p->due = job->next;
+        job->run(job);
+        if (self.driving != p) return RRI_LOST;
+    }
+    return RRI_DONE;
+}
+
 /* One look at everything. *news is raised when something happened. */
 static rri_verdict poll_once(rri_progress *p, unsigned *news)
 {
@@ -201,7 +222,7 @@ static rri_verdict poll_once(rri_progress *p, unsigned *news)
     }
     *news += rri_flow_drain(p->flow);
     *news += rri_link_advance(p->link);
-    return RRI_DONE;
+    return run_due(p);
 }
 
 static int64_t bounded(int64_t nap, int64_t deadline, int64_t now)
@@ -231,7 +252,7 @@ static bool park(rri_progress *p, int64_t now)
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
     int64_t limit = sleep_limit(p, now);
-    bool app = rri_self.crew != &p->crew, unfinished = p->batch;
+    bool app = rri_self.crew != &p->crew, unfinished = p->batch || p->due;
     atomic_store(&p->sleep_ns, limit);
     free_role(p);
     rri_doorbell_asleep(rri_link_bell(p->link), true);

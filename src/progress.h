@@ -72,6 +72,10 @@ bool rri_progress_reclaim(rri_progress *progress);
 /* Have a library thread run a job (application-driven: whoever polls). */
 void rri_progress_submit(rri_progress *progress, rri_job *job);
 
+/* Have the driver run a job behind its look at MPI, as a record is dispatched: user code in it may cost the role. False if the
+ * calling thread is not the driver. */
+bool rri_progress_due(rri_progress *progress, rri_job *job);
+
 /* Wait for an event. Returns RREF_OK; RREF_ERR_PENDING at the deadline; BLOCKING in inline code; THREAD; TOO_DEEP; FINALIZED
  * when the context ends meanwhile. */
 int rri_progress_wait(rri_progress *progress, rri_event *event, int64_t deadline);
