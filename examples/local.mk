@@ -35,6 +35,13 @@ examples_fractal_fractal_LDADD = librref.la -lm
 noinst_PROGRAMS += examples/steering/steering
 examples_steering_steering_LDADD = librref.la -lm
 
+# Two programs of one job.
+noinst_PROGRAMS += examples/two/two-server examples/two/two-client
+examples_two_two_server_SOURCES = examples/two/server.c
+examples_two_two_server_LDADD = librref.la
+examples_two_two_client_SOURCES = examples/two/client.c
+examples_two_two_client_LDADD = librref.la
+
 # hello in each language; flags of their own keep the objects of hello.c and hello.cpp apart.
 noinst_PROGRAMS += examples/hello/hello
 examples_hello_hello_LDADD = librref.la

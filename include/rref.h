@@ -316,7 +316,7 @@ int rref_progress(rref_context *context);
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
 int rref_set_timeout(rref_context *context, double seconds);
 
-/** Register a further class on this rank.
+/** Register a further class on this rank. Other ranks can call its objects without having it.
  *  Errors: CLASS_EXISTS (the same again, or another class of that name); SIGNATURE (what does not parse, and where).
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: the tables stay the caller's and must outlive the context.
  *  Since: 0.1 */
@@ -421,7 +421,31 @@ int rref_format(rref reference, char *buffer, size_t size);
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: *error is the caller's.  Since: 0.1 */
 int rref_error_of(rref reference, rref_error *error);
 
-/** Find a method once. An unknown one gives a bound method whose calls fail with NO_METHOD.
+/** Name of the object's class. A class that this rank does not have is read from its owner, once for all references to
+ *  its objects. An object that this rank is creating is waited for.
+ *  @param name     receives a string that stays until the context ends.
+ *  @param timeout  seconds: >= 0, RREF_FOREVER or RREF_DEFAULT_TIMEOUT.
+ *  Errors: HANDLE; TIMEOUT; NO_CLASS; PROTOCOL (the owner's description cannot be read); the construction's own; BLOCKING
+ *  from an inline method or callback. A failure is forgotten: the next question asks again.
+ *  Thread: any.  Blocks: until the class is known.  Progress: inline methods.  Owns: the context keeps the string.
+ *  Since: 0.1 */
+int rref_class_of(rref reference, const char **name, double timeout);
+
+/** Name of the object's class as a future of one str.
+ *  Errors: found in the future, as rref_class_of. A zero future for a bad handle.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: release the future.  Since: 0.1 */
+rref_future rref_class_of_async(rref reference, double timeout);
+
+/** What can be done with an object, for programs that do not know: a line for its class with the constructor's signature,
+ *  "counter: i64", and an indented one for each method, "  add: i64 -> i64", with its flags as "[inline]".
+ *  @param text  receives a string.
+ *  Errors: as rref_class_of; NO_MEMORY.
+ *  Thread: any.  Blocks: until the class is known.  Progress: inline methods.  Owns: free(text) is the caller's.
+ *  Since: 0.1 */
+int rref_describe(rref reference, char **text, double timeout);
+
+/** Find a method once. An unknown one gives a bound method whose calls fail with NO_METHOD. While the object's class is not
+ *  known here the name is kept and looked up by each call.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: borrows the reference.  Since: 0.1 */
 rref_method_ref rref_bind(rref reference, const char *method);
 
@@ -895,6 +919,8 @@ typedef struct rref_statistics {
     uint64_t refused;               /**< messages or records that could not be decoded */
     uint64_t oneway_failures;       /**< one-way calls that failed, as caller */
     uint64_t threads;               /**< library threads alive now */
+    uint64_t window_reads;          /**< reads of other ranks' classes in their windows */
+    uint64_t type_queries;          /**< other ranks' classes asked for by message */
 } rref_statistics;
 
 /** Read the counters of this rank.

@@ -164,7 +164,7 @@ static int arm(rri_future *future, rri_mode mode, const rref_value *outputs, siz
 {
     if (!future) return RREF_OK;
     int rc = keep_outputs(future, outputs, count, mode != RRI_SYNC);
-    if (rc == RREF_OK && mode == RRI_ASYNC) rc = rri_future_deadline(future, deadline, rri_call_due);
+    if (rc == RREF_OK && mode == RRI_ASYNC && !future->timed) rc = rri_future_deadline(future, deadline, rri_call_due);
     if (rc == RREF_OK) rri_future_keep(future);
     return rc;
 }
@@ -225,10 +225,10 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     return RREF_OK;
 }
 
-int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const rref_value *values, size_t count,
-                    rri_future *future, uint64_t *number)
+int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const char *name, size_t name_bytes,
+                    const rref_value *values, size_t count, rri_future *future, uint64_t *number)
 {
-    size_t inputs, name = strlen(target->class_name), head = rri_round16(sizeof class_id + name);
+    size_t inputs, head = rri_round16(sizeof class_id + name_bytes);
     rri_packing p;
     int rc = rri_call_check(calls, target, values, count, RRI_ONEWAY, &inputs, &p);
     if (rc) return rc;
@@ -236,11 +236,11 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     if (!r) return rri_error_last()->code;
     uint32_t bytes = r->bytes;
     mark_future(calls, future, target);
-    *r = (rri_record){ .bytes = bytes, .kind = RRI_CREATE, .method = (uint16_t)name, .call = rri_future_handle(future) };
+    *r = (rri_record){ .bytes = bytes, .kind = RRI_CREATE, .method = (uint16_t)name_bytes, .call = rri_future_handle(future) };
     char *body = (char *)(r + 1) + (p.segments ? sizeof(rri_bulk_note) : 0);
     memset(body, 0, head);
     memcpy(body, &class_id, sizeof class_id);
-    memcpy(body + sizeof class_id, target->class_name, name);
+    memcpy(body + sizeof class_id, name, name_bytes);
     rc = pack_request(calls, r, target, values, &p, body + head, RRI_ASYNC, future);
     if (rc) {
         rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, bytes);
@@ -269,9 +269,21 @@ void rri_call_expire(rri_calls *calls, rri_future *future)
     rref_error error;
     if (!rri_future_claim(future)) return;
     bool unsent = future->sending && rri_transfer_withdraw(calls->transfers, future->sending);
-    rri_error_fill(&error, RREF_ERR_TIMEOUT, unsent ? "no answer in time; its data was not sent"
-                                                    : "no answer in time; the call was sent");
+    bool held = future->types == &rri_types_to_come;
+    rri_error_fill(&error, RREF_ERR_TIMEOUT, "%s", held ? "the object's class was not known in time; the call was not sent"
+                                             : unsent ? "no answer in time; its data was not sent"
+                                                      : "no answer in time; the call was sent");
     rri_future_error(future, &error);
+}
+
+int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
+{
+    int64_t ns = RRI_NEVER, outer = rri_exec_deadline();
+    if (timeout == RREF_DEFAULT_TIMEOUT) ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
+    else if (!rri_seconds(timeout, &ns)) return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
+    *deadline = ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
+    if (outer < *deadline) *deadline = outer;
+    return RREF_OK;
 }
 
 int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline)

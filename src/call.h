@@ -72,6 +72,8 @@ struct rref_call {
     const void *payload;
     size_t bytes;
     const rri_bulk_note *offered;       /* in the message */
+    rri_signature *given;               /* of a creation's arguments as they came, if the creator has not the class */
+    void *refitted;                     /* those arguments as the constructor wants them; malloc'ed */
     void *landing;                      /* bulk arguments */
     size_t landing_bytes;               /* of it, when it goes back to the landings; else it is malloc'ed */
     rref *taken;                        /* references among the arguments, released after the handler */
@@ -138,11 +140,14 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
  * occupied, earlier calls are still on their way, or the method is a worker's. */
 bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int64_t deadline,
                      int *outcome);
-/* A creation: draws the number n under the lane. */
-int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const rref_value *values, size_t count,
-                    rri_future *future, uint64_t *number);
+/* A creation: draws the number n under the lane. Class id 0: name is followed by its 0 and the arguments' signature. */
+int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const char *name, size_t name_bytes,
+                    const rref_value *values, size_t count, rri_future *future, uint64_t *number);
 /* A record without a body in the request lane (releases). */
 int rri_call_note(rri_calls *calls, int peer, rri_record_kind kind, uint64_t object, uint64_t extra);
+
+/* When a call's time is over: its own limit, or the context's, but not after that of the call it is made for. */
+int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline);
 
 /* Wait for a call, or give it up at its deadline: its future is complete then, unless the context ended. */
 int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { METHODS_MAX = 65535, NAME_MAX_BYTES = 255 };
+enum { METHODS_MAX = 65535 };
 
 static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
 {
@@ -30,12 +30,13 @@ static uint64_t identify(const rri_class *c)
     return h ? h : 1;
 }
 
-static void drop(rri_class *c)
+void rri_class_drop(rri_class *c)
 {
     if (c->create.text) rri_signature_free(&c->create);
     if (c->packed.text) rri_signature_free(&c->packed);
     for (unsigned i = 0; i < c->count; i++)
         if (c->method[i].signature.text) rri_signature_free(&c->method[i].signature);
+    free(c->text);
     free(c);
 }
 
@@ -51,10 +52,10 @@ static int parse(const char *owner, const char *name, const char *text, rri_sign
     return rc;
 }
 
-static int compile_method(rri_class *c, const rref_method *m)
+static int compile_method(rri_class *c, const rref_method *m, bool far)
 {
     const unsigned known = RREF_INLINE | RREF_WORKER | RREF_CONCURRENT;
-    if (!m->handler || !m->name[0] || !m->signature)
+    if ((!m->handler && !far) || !m->name[0] || !m->signature)
         return rri_fail(RREF_ERR_ARGUMENT, "%s.%s has no handler, name or signature", c->name, m->name);
     if (m->flags & ~known) return rri_fail(RREF_ERR_ARGUMENT, "%s.%s has unknown flags %#x", c->name, m->name, m->flags);
     if (rri_method_find(c, m->name) >= 0)
@@ -69,10 +70,10 @@ static int compile_method(rri_class *c, const rref_method *m)
     return RREF_OK;
 }
 
-static int compile_hooks(rri_class *c, const rref_hooks *hooks)
+static int compile_hooks(rri_class *c, const rref_hooks *hooks, bool far)
 {
     if (!hooks) return RREF_OK;
-    if (!hooks->pack || !hooks->unpack || !hooks->signature)
+    if (!hooks->signature || (!far && (!hooks->pack || !hooks->unpack)))
         return rri_fail(RREF_ERR_ARGUMENT, "the hooks of class %s need pack, unpack and a signature", c->name);
     int rc = parse(c->name, "pack", hooks->signature, &c->packed);
     if (rc == RREF_OK && c->packed.out.count)
@@ -80,28 +81,28 @@ static int compile_hooks(rri_class *c, const rref_hooks *hooks)
     return rc;
 }
 
-static int compile_head(rri_class *c, const rref_class *source)
+static int compile_head(rri_class *c, const rref_class *source, bool far)
 {
     const unsigned known = RREF_SEALED | RREF_REENTRANT;
     if (source->flags & ~known) return rri_fail(RREF_ERR_ARGUMENT, "class %s has unknown flags %#x", c->name, source->flags);
     c->flags = source->flags;
     int rc = parse(c->name, "constructor", source->signature ? source->signature : "", &c->create);
     if (rc == RREF_OK && c->create.out.count) rc = rri_fail(RREF_ERR_SIGNATURE, "%s: a constructor has no results", c->name);
-    return rc ? rc : compile_hooks(c, source->hooks);
+    return rc ? rc : compile_hooks(c, source->hooks, far);
 }
 
-static int compile(const rref_class *source, rri_class **out)
+int rri_class_compile(const rref_class *source, bool far, rri_class **out)
 {
     size_t n = 0;
     while (source->methods && source->methods[n].name && n < METHODS_MAX) n++;
     rri_class *c = rri_calloc(1, sizeof *c + n * sizeof c->method[0]);
     if (!c) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for class %s", source->name);
-    c->source = source;
+    c->source = far ? NULL : source;
     c->name = source->name;
-    int rc = compile_head(c, source);
-    for (size_t i = 0; rc == RREF_OK && i < n; i++) rc = compile_method(c, &source->methods[i]);
+    int rc = compile_head(c, source, far);
+    for (size_t i = 0; rc == RREF_OK && i < n; i++) rc = compile_method(c, &source->methods[i], far);
     if (rc) {
-        drop(c);
+        rri_class_drop(c);
         return rc;
     }
     c->id = identify(c);
@@ -119,9 +120,9 @@ static const rri_class *named(const rri_classes *classes, const char *name)
 int rri_class_add(rri_classes *classes, const rref_class *source, const rri_class **added)
 {
     rri_class *c = NULL;
-    if (!source || !source->name || !source->name[0] || strlen(source->name) > NAME_MAX_BYTES)
-        return rri_fail(RREF_ERR_ARGUMENT, "a class needs a name of 1 to %d bytes", NAME_MAX_BYTES);
-    int rc = compile(source, &c);
+    if (!source || !source->name || !source->name[0] || strlen(source->name) > RRI_CLASS_NAME_MAX)
+        return rri_fail(RREF_ERR_ARGUMENT, "a class needs a name of 1 to %d bytes", RRI_CLASS_NAME_MAX);
+    int rc = rri_class_compile(source, false, &c);
     if (rc) return rc;
     rri_lock_take(&classes->lock);
     const rri_class *there = named(classes, c->name);
@@ -133,19 +134,33 @@ int rri_class_add(rri_classes *classes, const rref_class *source, const rri_clas
     if (there) {
         rc = rri_fail(RREF_ERR_CLASS_EXISTS, there->id == c->id ? "class %s is registered already"
                                                                : "another class is registered as %s", c->name);
-        drop(c);
+        rri_class_drop(c);
         return rc;
     }
     if (added) *added = c;
     return RREF_OK;
 }
 
+void rri_class_adopt(rri_classes *classes, rri_class *klass)
+{
+    rri_lock_take(&classes->lock);
+    klass->next = classes->far;
+    classes->far = klass;
+    rri_lock_give(&classes->lock);
+}
+
+static void free_list(rri_class **first)
+{
+    for (rri_class *c; (c = *first);) {
+        *first = c->next;
+        rri_class_drop(c);
+    }
+}
+
 void rri_classes_free(rri_classes *classes)
 {
-    for (rri_class *c; (c = classes->first);) {
-        classes->first = c->next;
-        drop(c);
-    }
+    free_list(&classes->first);
+    free_list(&classes->far);
 }
 
 const rri_class *rri_class_named(rri_classes *classes, const char *name)
@@ -156,11 +171,17 @@ const rri_class *rri_class_named(rri_classes *classes, const char *name)
     return c;
 }
 
+static const rri_class *of_id(const rri_class *c, uint64_t id)
+{
+    while (c && c->id != id) c = c->next;
+    return c;
+}
+
 const rri_class *rri_class_of_id(rri_classes *classes, uint64_t id)
 {
     rri_lock_take(&classes->lock);
-    const rri_class *c = classes->first;
-    while (c && c->id != id) c = c->next;
+    const rri_class *c = of_id(classes->first, id);
+    if (!c) c = of_id(classes->far, id);
     rri_lock_give(&classes->lock);
     return c;
 }

@@ -55,8 +55,11 @@ int rref_set_timeout(rref_context *context, double seconds)
 
 int rref_register(rref_context *context, const rref_class *klass)
 {
+    const rri_class *added;
     if (!usable(context, klass)) return rri_error_last()->code;
-    return rri_class_add(&context->classes, klass, NULL);
+    int rc = rri_class_add(&context->classes, klass, &added);
+    if (!rc) rri_resolver_publish(&context->resolver, added);
+    return rc;
 }
 
 int rref_stats(rref_context *context, rref_statistics *s)
@@ -68,7 +71,9 @@ int rref_stats(rref_context *context, rref_statistics *s)
                             .futures = atomic_load(&c->futures.table.live), .calls_out = atomic_load(&c->out),
                             .calls_in = atomic_load(&c->in), .calls_direct = atomic_load(&c->direct),
                             .refused = atomic_load(&c->refused) + rri_flow_refused(context->flow),
-                            .oneway_failures = atomic_load(&c->oneway_failures) };
+                            .oneway_failures = atomic_load(&c->oneway_failures),
+                            .window_reads = rri_window_reads(context->window),
+                            .type_queries = atomic_load(&context->resolver.asked) };
     rri_link_counts(context->link, &s->messages_out, &s->messages_in);
     rri_transfers_counts(c->transfers, &s->bulk_out, &s->bulk_in);
     rri_progress_counts(context->progress, &s->wakeups, &s->threads);
@@ -136,7 +141,8 @@ int rref_info(rref_context *ctx, char **text)
     rc = rri_link_gather(ctx->link, &mine, all, sizeof mine);
     rri_info_facts facts = {
         .size = size, .nodes = number_nodes(all, size), .mpi_library = rri_host_library(), .mpi_standard = rri_host_standard(),
-        .thread_level = rri_host_level_name(ctx->level), .doorbell = "shared memory", .eager = ctx->settings.eager,
+        .thread_level = rri_host_level_name(ctx->level), .doorbell = "shared memory",
+        .types = rri_window_text(ctx->window), .eager = ctx->settings.eager,
         .progress = ctx->settings.progress == RRI_PROGRESS_APPLICATION ? "application" : "library thread",
         .spin = ctx->settings.spin, .workers = ctx->settings.workers, .settings = &ctx->loaded, .ranks = all
     };

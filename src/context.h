@@ -5,6 +5,7 @@
 
 #include "fence.h"
 #include "options.h"
+#include "resolve.h"
 #include "service.h"
 
 enum { RRI_REPORTED = 64, RRI_WORKER_NAME = 64 };
@@ -19,6 +20,7 @@ struct rref_context {
     int level;                          /* i: MPI's thread level */
     bool short_of_cores;                /* i */
     rri_link *link;
+    rri_window *window;
     rri_flow *flow;
     rri_timers timers;
     rri_progress *progress;
@@ -27,6 +29,7 @@ struct rref_context {
     rref_class root_class;              /* i: made of options.functions */
     rri_objects objects;
     rri_references references;
+    rri_resolver resolver;
     rri_service service;
     rri_fence fence;
     char (*names)[RRI_WORKER_NAME];         /* i: of each rank */

@@ -296,7 +296,7 @@ static rri_future *to_here(rref reference, double timeout, const char *site)
     if (!whole) return NULL;
     whole->open = true;
     fetch x = { .all = r->all, .whole = whole, .site = site };
-    int rc = rri_proxy_deadline(r->all->calls, timeout, &x.deadline);
+    int rc = rri_call_deadline(r->all->calls, timeout, &x.deadline);
     if (!rc) rc = start(&x, r);
     if (rc) fail_last(whole);
     return whole;

@@ -14,6 +14,8 @@
 enum { CONTEXTS = 256 };
 static _Atomic(rri_futures *) contexts[CONTEXTS];
 
+const rri_types rri_types_to_come;
+
 int rri_futures_open(rri_futures *all, unsigned context)
 {
     rri_table_init(&all->table, RRI_KIND_FUTURE, context, sizeof(rri_future));
@@ -50,7 +52,7 @@ rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char 
         return NULL;
     }
     f->all = all;
-    f->types = types;
+    atomic_store_explicit(&f->types, types, memory_order_relaxed);
     f->site = site;
     atomic_store_explicit(&f->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&f->held, 1, memory_order_relaxed);

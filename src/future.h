@@ -39,7 +39,7 @@ struct rri_future {
     bool open;                      /* i: its types are known when it is complete, not before */
     bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
     atomic_bool read;               /* a: somebody has seen the outcome */
-    const rri_types *types;         /* i: of the results */
+    _Atomic(const rri_types *) types;   /* a: of the results; set again, once, if they were to come */
     rri_signature *own;             /* i: types of a promise or child; malloc'ed, or NULL */
     void *payload, *landing;        /* by the claimer; malloc'ed */
     const rref_value *outputs;      /* i: where results go when it completes */
@@ -80,6 +80,9 @@ struct rri_futures {
     char host[RREF_HOST_MAX];
     _Atomic int64_t timeout;        /* default of calls, ns */
 };
+
+/* Types of a future whose results' types are not known yet. */
+extern const rri_types rri_types_to_come;
 
 int rri_futures_open(rri_futures *all, unsigned context);
 void rri_futures_close(rri_futures *all);

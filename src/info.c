@@ -108,6 +108,7 @@ static void put_head(FILE *out, const rri_info_facts *facts)
     line(out, "thread level", facts->thread_level);
     line(out, "progress", facts->progress);
     line(out, "doorbell", facts->doorbell);
+    line(out, "types", facts->types);
     snprintf(text, sizeof text, "%d on %d node%s", facts->size, facts->nodes, facts->nodes == 1 ? "" : "s");
     line(out, "ranks", text);
 }

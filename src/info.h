@@ -22,6 +22,7 @@ typedef struct rri_info_facts {
     const char *thread_level;   /* "MPI_THREAD_MULTIPLE" */
     const char *progress;       /* "library thread" or "application" */
     const char *doorbell;       /* e.g. "shared memory" or "none" */
+    const char *types;          /* how classes of others are read: rri_window_text */
     int64_t eager, spin;        /* the values in force where the setting is auto */
     int64_t workers;
     const rri_settings *settings;   /* as loaded: with "auto" where it was not said otherwise */

@@ -247,6 +247,17 @@ static int open_calls(rref_context *ctx)
     return rri_calls_open(calls);
 }
 
+/* Classes given to init are published before the ranks agree on the start, so others find them when init has returned. */
+static void open_resolver(rref_context *ctx)
+{
+    rri_resolver *s = &ctx->resolver;
+    s->calls = &ctx->calls;
+    s->classes = &ctx->classes;
+    s->window = rri_window_works(ctx->window) ? ctx->window : NULL;
+    s->describe = &ctx->objects.describe;
+    for (const rri_class *k = ctx->classes.first; k; k = k->next) rri_resolver_publish(s, k);
+}
+
 static int open_objects(rref_context *ctx, const rref_options *options)
 {
     rri_references *refs = &ctx->references;
@@ -259,6 +270,7 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     refs->calls = &ctx->calls;
     refs->objects = &ctx->objects;
     refs->classes = &ctx->classes;
+    refs->resolver = &ctx->resolver;
     refs->root_class = ctx->root_classes;
     refs->context = ctx;
     ctx->objects.root = rri_object_wrap(&ctx->objects, rri_class_named(&ctx->classes, "rank"),
@@ -271,11 +283,13 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     rri_references_open(refs, ctx->number);
     ctx->calls.futures.trade = rri_reference_trade(refs);
     rri_fence_init(&ctx->fence, &ctx->calls, &ctx->timers, rri_context_ns(ctx->settings.stall_limit));
+    open_resolver(ctx);
     return rri_timers_reserve(&ctx->timers) ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for timers") : RREF_OK;
 }
 
 void rri_context_close(rref_context *ctx, bool abandon)
 {
+    rri_resolver_close(&ctx->resolver);
     if (ctx->references.objects) rri_references_close(&ctx->references);
     if (ctx->calls.futures.table.item) rri_futures_close(&ctx->calls.futures);
     rri_objects_close(&ctx->objects);
@@ -284,6 +298,7 @@ void rri_context_close(rref_context *ctx, bool abandon)
     rri_progress_close(ctx->progress);
     rri_transfers_close(ctx->calls.transfers);
     rri_timers_free(&ctx->timers);
+    rri_window_close(ctx->window, abandon);
     if (ctx->link) rri_link_close(ctx->link, abandon);
     rri_flow_close(ctx->flow);
     rri_service_close(&ctx->service);
@@ -332,6 +347,8 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
     if (rc == RREF_OK) {
         int watched = rri_finalize_watch();
         settle_settings(ctx);
+        ctx->window = rri_window_open(comm, ctx->link, (rri_window_wish)ctx->settings.window,
+                                      (size_t)ctx->settings.window_size);
         rc = watched ? watched : open_floors(ctx);
         if (rc == RREF_OK) rc = open_objects(ctx, options);
         if (rc == RREF_OK) rc = rri_progress_start(ctx->progress);

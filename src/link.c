@@ -328,12 +328,23 @@ static int start_piece(rri_link *link, bool send, char *at, size_t bytes, int pe
                 : MPI_Irecv(at, n, MPI_BYTE, peer, tag, link->bulk, request);
 }
 
+void rri_link_move(rri_link *link, rri_moving *m)
+{
+    atomic_fetch_add(&link->busy, 1);
+    atomic_fetch_add(&link->movers, 1);
+    rri_lock_take(&link->lock);
+    m->next = link->moving;
+    link->moving = m;
+    rri_lock_give(&link->lock);
+}
+
 static int start_moving(rri_link *link, rri_moving *m, bool send, int peer, int tag, void *const data[],
                         const size_t bytes[], unsigned segments)
 {
     int pieces = pieces_of(bytes, segments);
     m->requests = pieces <= RRI_FEW_PIECES ? m->few : rri_malloc((size_t)pieces * sizeof *m->requests);
     m->count = 0;
+    m->start = NULL;
     if (!m->requests) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to move data");
     for (unsigned i = 0; i < segments; i++)
         for (size_t at = 0; at < bytes[i]; at += PIECE) {
@@ -341,12 +352,7 @@ static int start_moving(rri_link *link, rri_moving *m, bool send, int peer, int 
             if (rc != MPI_SUCCESS) return mpi_failed(rc, send ? "MPI_Isend of data" : "MPI_Irecv of data");
             m->count++;
         }
-    atomic_fetch_add(&link->busy, 1);
-    atomic_fetch_add(&link->movers, 1);
-    rri_lock_take(&link->lock);
-    m->next = link->moving;
-    link->moving = m;
-    rri_lock_give(&link->lock);
+    rri_link_move(link, m);
     return RREF_OK;
 }
 
@@ -374,13 +380,15 @@ static void end_moving(rri_link *link, rri_moving *m)
 static void adopt(rri_link *link)
 {
     rri_lock_take(&link->lock);
-    while (link->moving) {
-        rri_moving *m = link->moving;
-        link->moving = m->next;
+    rri_moving *fresh = link->moving;
+    link->moving = NULL;
+    rri_lock_give(&link->lock);
+    for (rri_moving *m; (m = fresh);) {
+        fresh = m->next;
+        if (m->start) m->start(m);
         m->next = link->moved;
         link->moved = m;
     }
-    rri_lock_give(&link->lock);
 }
 
 void rri_link_data_cancel(rri_link *link, rri_moving *moving)
@@ -476,6 +484,18 @@ void rri_link_kick(rri_link *link)
 {
     atomic_fetch_add(&link->kicks, 1);
     rri_doorbell_wake(link->bell);
+}
+
+void rri_link_ring(rri_link *link, int peer) { rri_doorbell_ring(link->bell, link->local[peer]); }
+
+void rri_link_await_ring(rri_link *link)
+{
+    for (unsigned seen; seen = rri_doorbell_announced(link->bell), !rri_link_expects(link);) {
+        rri_doorbell_asleep(link->bell, true);
+        rri_doorbell_sleep(link->bell, seen, 1000000);
+    }
+    rri_doorbell_asleep(link->bell, false);
+    atomic_fetch_add(&link->kicks, 1);
 }
 
 void rri_link_counts(const rri_link *link, uint64_t *sent, uint64_t *received)

@@ -20,6 +20,7 @@ typedef struct rri_moving {
     struct rri_moving *next;
     MPI_Request few[RRI_FEW_PIECES], *requests;     /* that many need no memory of their own */
     int count;
+    void (*start)(struct rri_moving *moving);   /* makes the requests, called by whoever drives; NULL: they are made */
     void (*done)(struct rri_moving *moving);
 } rri_moving;
 
@@ -65,6 +66,8 @@ int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, vo
                        unsigned segments);
 int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[],
                           const size_t bytes[], unsigned segments);
+/* Hand over data in motion, whatever moves it. Any thread. */
+void rri_link_move(rri_link *link, rri_moving *moving);
 /* Take receives back that will never be matched; calls done(). Driver only. */
 void rri_link_data_cancel(rri_link *link, rri_moving *moving);
 
@@ -85,6 +88,10 @@ bool rri_link_adrift(const rri_link *link);
 
 /* Wake this rank's own sleeper. Any thread. */
 void rri_link_kick(rri_link *link);
+
+/* Before anything runs: tell a neighbour something, and wait for that, outside of MPI. */
+void rri_link_ring(rri_link *link, int peer);
+void rri_link_await_ring(rri_link *link);
 
 void rri_link_counts(const rri_link *link, uint64_t *sent, uint64_t *received);
 

@@ -31,12 +31,16 @@ RRI_SOURCES = \
 	src/place.h \
 	src/crew.c \
 	src/crew.h \
+	src/catalog.c \
+	src/catalog.h \
 	src/progress.c \
 	src/progress.h \
 	src/host.c \
 	src/host.h \
 	src/link.c \
 	src/link.h \
+	src/window.c \
+	src/window.h \
 	src/doorbell.c \
 	src/doorbell.h \
 	src/flow.c \
@@ -51,6 +55,8 @@ RRI_SOURCES = \
 	src/answer.c \
 	src/answer.h \
 	src/direct.c \
+	src/described.c \
+	src/described.h \
 	src/serve.c \
 	src/handler.c \
 	src/handler.h \
@@ -72,6 +78,13 @@ RRI_SOURCES = \
 	src/enter.c \
 	src/class.c \
 	src/class.h \
+	src/descriptor.c \
+	src/descriptor.h \
+	src/resolve.c \
+	src/resolve.h \
+	src/capture.c \
+	src/capture.h \
+	src/type.c \
 	src/promise.c \
 	src/deferred.c \
 	src/object.c \

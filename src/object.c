@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the objects of this rank, their identities, and requests parked for objects that do not exist yet. */
 #include "object.h"
+#include "descriptor.h"
+#include "described.h"
 #include "error.h"
 #include "exec.h"
 #include "fetch.h"
@@ -29,7 +31,8 @@ int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, u
     all->bucket = rri_calloc(all->buckets, sizeof *all->bucket);
     all->seen = rri_calloc((size_t)ranks, sizeof *all->seen);
     if (!all->bucket || !all->seen) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for objects");
-    return rri_class_add(classes, &rri_result_class, &all->results);
+    int rc = rri_signature_parse("u64 -> bytes", &all->describe);
+    return rc ? rc : rri_class_add(classes, &rri_result_class, &all->results);
 }
 
 static void forget(void *item, void *arg)
@@ -53,6 +56,7 @@ void rri_objects_close(rri_objects *all)
     drop_parked(all);
     rri_table_each(&all->table, forget, NULL);
     rri_table_free(&all->table);
+    if (all->describe.text) rri_signature_free(&all->describe);
     free(all->bucket);
     free(all->seen);
 }
@@ -247,10 +251,39 @@ static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffe
 
 static int run_method(rref_call *c) { return c->handler(c, c->self); }
 
+static int describe(rref_call *c, void *self)
+{
+    rri_object *o = c->object;
+    uint64_t id = rref_arg_u64(c, 0);
+    const rri_class *k = id ? rri_class_of_id(o->all->classes, id) : o->klass;
+    (void)self;
+    if (!k) return rref_fail(c, RREF_ERR_NO_CLASS, "class %016" PRIx64 " is not known there", id);
+    size_t n = rri_descriptor_bytes(k);
+    void *bytes = rri_malloc(n);
+    if (!bytes) return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory to describe class %s", k->name);
+    rri_descriptor_write(k, bytes);
+    return rref_return_owned(c, bytes, n, free);
+}
+
+/* The question for its class that every object answers, by whoever drives. */
+static int aim_at_description(rri_object *o, rref_call *c)
+{
+    c->actor = &o->actor;
+    c->object = o;
+    c->run = run_method;
+    c->handler = describe;
+    c->flags = RREF_INLINE | RREF_CONCURRENT;
+    c->in = &o->all->describe.in;
+    c->out = &o->all->describe.out;
+    c->method_name = "describe";
+    return RREF_OK;
+}
+
 static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
 {
     c->class_name = o->klass ? o->klass->name : "?";      /* a failed creation may have none */
     if (atomic_load(&o->state) == RRI_FAILED) return rri_fail_as(o->outcome, o->error);
+    if (record->method == RRI_METHOD_DESCRIBE) return aim_at_description(o, c);
     c->actor = &o->actor;
     c->object = o;
     c->run = run_method;
@@ -287,7 +320,8 @@ static int run_found(rref_call *c)
 static int run_constructor(rref_call *c)
 {
     rri_object *o = c->object;
-    int rc = o->klass->source->create(c, &o->self);
+    int rc = c->given ? rri_described_fit(c, &o->klass->create.in) : RREF_OK;
+    if (rc == RREF_OK) rc = o->klass->source->create(c, &o->self);
     return rc == RREF_PENDING ? rri_fail(RREF_ERR_STATE, "a constructor may not answer later") : rc;
 }
 
@@ -330,7 +364,7 @@ static int see(rri_objects *all, int creator, uint64_t number)
 
 static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *buffer, rref_call *c)
 {
-    char name[256] = "";
+    char name[RRI_DESCRIBED_MAX] = "";
     uint64_t id;
     const char *body = (const char *)(r + 1) + (r->flags & RRI_FLAG_BULK ? sizeof(rri_bulk_note) : 0);
     c->out = c->in = &no_types;
@@ -344,10 +378,11 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
     o->actor.unborn = true;
     int rc = RREF_OK;
     if (!k) rc = rri_fail(RREF_ERR_NO_CLASS, "class %s is not known there", name);
-    else if (k->id != id)
+    else if (id && k->id != id)
         rc = rri_fail(RREF_ERR_CLASS_MISMATCH, "class %s is %016" PRIx64 " there and %016" PRIx64 " at the caller", name,
                       k->id, id);
     else if (!k->source->create) rc = rri_fail(RREF_ERR_STATE, "class %s has no constructor", name);
+    else if (!id) rc = rri_described_read(c, name + strlen(name) + 1);
     c->object = o;
     c->class_name = k ? k->name : "?";
     c->method_name = "constructor";
@@ -356,7 +391,7 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
         c->actor = &o->actor;
         c->run = run_constructor;
         c->ended = constructed;
-        c->in = &k->create.in;
+        c->in = c->given ? &c->given->in : &k->create.in;
         c->out = &k->create.out;
         c->created = rri_table_handle(&all->table, o);
     }

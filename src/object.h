@@ -54,6 +54,7 @@ typedef struct rri_objects {
     rri_classes *classes;
     rri_object *root, *service;             /* not among those that are counted, released or destroyed */
     const rri_class *results;               /* of results that stay here */
+    rri_signature describe;                 /* i: of RRI_METHOD_DESCRIBE: class id, 0 for the object's -> descriptor */
     rri_lock lock;
     rri_object **bucket;                    /* under the lock: by identity */
     size_t buckets, count;

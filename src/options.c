@@ -41,6 +41,9 @@ typedef struct option {
 static const char *const progress_words[] = { [RRI_PROGRESS_ADAPTIVE] = "adaptive",
                                               [RRI_PROGRESS_APPLICATION] = "application", NULL };
 
+static const char *const window_words[] = { [RRI_WINDOW_OFF] = "off", [RRI_WINDOW_ON] = "on", [RRI_WINDOW_AUTO] = "auto",
+                                            NULL };
+
 #define FIELD(f) .offset = offsetof(rri_settings, f)
 #define RANGE(a, b) .least = (a), .most = (b)
 #define SPECIAL(word, number) .special = (word), .alias = (number)
@@ -71,6 +74,10 @@ static const option options[] = {
     { "RREF_MAX_BLOCKED", FIELD(max_blocked), NUMBER, 1000, RANGE(0, 100000),
       .help = "methods that may be blocked in the library" },
     { "RREF_STACK", FIELD(stack), NUMBER, 256, RANGE(64, 65536), .unit = "KiB", .help = "stack of a library thread" },
+    { "RREF_WINDOW", FIELD(window), WORD, RRI_WINDOW_AUTO, .words = window_words,
+      .help = "whether classes are read from other ranks' memory; auto: where that disturbs nobody" },
+    { "RREF_WINDOW_SIZE", FIELD(window_size), SIZE, 64 * KIB, RANGE(RRI_WINDOW_LEAST, RRI_WINDOW_MOST), .unit = "bytes",
+      .help = "room for classes that others read; what does not fit is asked by message" },
     { "RREF_LOG", FIELD(log), TEXT, .help = "what is told, on stderr or added to a file (%r in its name: the rank)" },
 };
 

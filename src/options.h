@@ -3,6 +3,8 @@
 #ifndef RRI_OPTIONS_H
 #define RRI_OPTIONS_H
 
+#include "window.h"
+
 #include <rref.h>
 
 typedef enum rri_progress_mode { RRI_PROGRESS_ADAPTIVE, RRI_PROGRESS_APPLICATION } rri_progress_mode;
@@ -22,6 +24,8 @@ typedef struct rri_settings {
     int64_t workers;            /* RREF_WORKERS, handlers that compute at a time; 0: cores of the rank, at least 2 */
     int64_t max_blocked;        /* RREF_MAX_BLOCKED, handlers that may be blocked in the library (1000) */
     int64_t stack;              /* RREF_STACK, KiB of stack of a library thread (256) */
+    int64_t window;             /* RREF_WINDOW: rri_window_wish (auto) */
+    int64_t window_size;        /* RREF_WINDOW_SIZE, bytes of a rank's window (64 KiB) */
     char log[512];              /* RREF_LOG: error|warn|info|debug[:file], or "" */
 } rri_settings;
 

@@ -149,6 +149,7 @@ static void pass_value(rri_future *from, rri_future *to)
     rref_value values[RRI_TYPES_MAX];
     rref refs[RRI_TYPES_MAX];
     unsigned taken;
+    if (to->types == &rri_types_to_come) to->types = from->types;
     int rc = rri_future_values(from, values, refs, &taken);
     if (rc) fail_last(to);
     else give_or_fail(to, values, from->types->count);
@@ -187,8 +188,10 @@ static int follow_with(rri_future *from, rri_future *to)
     return RREF_OK;
 }
 
+/* What is not known yet is found out when the values come. */
 static bool same_types(const rri_types *a, const rri_types *b)
 {
+    if (a == &rri_types_to_come) return true;
     bool same = a->count == b->count;
     for (unsigned i = 0; same && i < a->count; i++)
         same = a->type[i].element == b->type[i].element && a->type[i].array == b->type[i].array

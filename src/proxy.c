@@ -1,47 +1,69 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Calls through a reference: find the method, aim at the object, send, and say whose fault a failure is. */
 #include "proxy.h"
+#include "capture.h"
 #include "error.h"
-#include "exec.h"
+#include "memory.h"
+#include "resolve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-static const rri_types no_results;
+/* A bound method is the number of one, or, where the class was not known, its name: a string of the context's. */
+#define BY_NAME (UINT64_C(1) << 63)
+
+static int no_method(const rri_class *k, const char *name)
+{
+    return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method %s", k ? k->name : "?", name ? name : "NULL");
+}
 
 rref_method_ref rref_bind(rref reference, const char *method)
 {
+    rref_method_ref bound = { reference, UINT64_MAX };
     rri_reference *r = rri_reference_of(reference);
-    int index = r && r->klass && method ? rri_method_find(r->klass, method) : -1;
-    if (r && index < 0)
-        rri_fail(RREF_ERR_NO_METHOD, "class %s has no method %s", r->klass ? r->klass->name : "?", method ? method : "NULL");
-    return (rref_method_ref){ reference, index < 0 ? UINT64_MAX : (uint64_t)index };
+    if (!r || !method || r->owner < 0) {
+        if (r) no_method(NULL, method);
+        return bound;
+    }
+    const rri_class *k = rri_resolved(r);
+    int index = k ? rri_method_find(k, method) : -1;
+    const char *name = k ? NULL : rri_resolver_intern(r->all->resolver, method);
+    if (index >= 0) bound.method = (uint64_t)index;
+    else if (name) bound.method = BY_NAME | (uint64_t)(uintptr_t)name;
+    else if (k) no_method(k, method);
+    return bound;
+}
+
+/* The name in a bound method, or NULL if it holds a number. */
+static const char *bound_name(uint64_t method)
+{
+    return method & BY_NAME && method != UINT64_MAX ? (const char *)(uintptr_t)(method & ~BY_NAME) : NULL;
 }
 
 int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
 {
     int rc = rri_reference_error(r);
     if (rc) return rc;
-    if (!r->klass)
-        return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not registered on this rank", r->owner);
-    if (method >= r->klass->count) return rri_fail(RREF_ERR_NO_METHOD, "the method was not found when it was bound");
-    const rri_method *m = &r->klass->method[method];
+    const rri_class *k = atomic_load_explicit(&r->klass, memory_order_acquire);
+    if (!k)
+        return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not known on this rank", r->owner);
+    if (bound_name(method)) {
+        int index = rri_method_find(k, bound_name(method));
+        if (index < 0) return no_method(k, bound_name(method));
+        method = (uint64_t)index;
+    }
+    if (method >= k->count) return rri_fail(RREF_ERR_NO_METHOD, "the method was not found when it was bound");
+    const rri_method *m = &k->method[method];
     *target = (rri_target){ r->owner, atomic_load_explicit(&r->address, memory_order_acquire), (uint16_t)method,
-                            &m->signature.in, &m->signature.out, r->klass->name, m->name };
+                            &m->signature.in, &m->signature.out, k->name, m->name };
     return RREF_OK;
 }
 
-int rri_proxy_method(const rri_reference *r, const rref_value *values, size_t count, uint64_t *method)
+int rri_proxy_method(const rref_value *values, size_t count, uint64_t *method)
 {
     if (!count || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
         return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
-    int rc = rri_reference_error(r);
-    if (rc) return rc;
-    if (!r->klass)
-        return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not registered on this rank", r->owner);
-    const char *name = (const char *)(uintptr_t)values[0].bits;
-    int index = rri_method_find(r->klass, name);
-    if (index < 0) return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method %s", r->klass->name, name);
-    *method = (uint64_t)index;
+    *method = BY_NAME | values[0].bits;
     return RREF_OK;
 }
 
@@ -56,16 +78,6 @@ int rri_proxy_blame(rri_references *all, const rri_target *target, const char *s
     return rc;
 }
 
-int rri_proxy_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
-{
-    int64_t ns = RRI_NEVER, outer = rri_exec_deadline();
-    if (timeout == RREF_DEFAULT_TIMEOUT) ns = atomic_load_explicit(&calls->futures.timeout, memory_order_relaxed);
-    else if (!rri_seconds(timeout, &ns)) return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
-    *deadline = ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
-    if (outer < *deadline) *deadline = outer;
-    return RREF_OK;
-}
-
 static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
 {
     int rc = rri_call_wait(calls, f, deadline);
@@ -77,13 +89,16 @@ static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
     return rc;
 }
 
-static int sync(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site, double timeout)
+static int sync(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, const char *site,
+                double timeout)
 {
     rri_calls *calls = r->all->calls;
     rri_target target = { 0 };
     int64_t deadline;
-    int rc = rri_proxy_aim(r, method, &target), outcome;
-    if (!rc) rc = rri_proxy_deadline(calls, timeout, &deadline);
+    int rc = before ? before : rri_call_deadline(calls, timeout, &deadline), outcome;
+    if (!rc) rc = rri_reference_error(r);
+    if (!rc) rc = rri_resolve_wait(r, deadline);
+    if (!rc) rc = rri_proxy_aim(r, method, &target);
     if (!rc && rri_call_direct(calls, &target, values, count, deadline, &outcome))
         return outcome ? rri_proxy_blame(r->all, &target, site, outcome) : RREF_OK;
     rri_future *f = rc ? NULL : rri_future_new(&calls->futures, target.out, site);
@@ -99,39 +114,117 @@ static int sync(rri_reference *r, uint64_t method, const rref_value *values, siz
     return rri_proxy_blame(r->all, &target, site, rc);
 }
 
-static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count,
-                         const char *site, double timeout)
-{
-    rri_calls *calls = r->all->calls;
-    rri_target target = { 0 };
-    int64_t deadline;
-    int rc = before ? before : rri_proxy_aim(r, method, &target);
-    if (!rc) rc = rri_proxy_deadline(calls, timeout, &deadline);
-    rri_future *f = rri_future_new(&calls->futures, rc ? &no_results : target.out, site);
-    if (!f) return (rref_future){ 0 };
-    if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_ASYNC, site, f, deadline);
-    if (rc) {
-        rri_proxy_blame(r->all, &target, site, rc);
-        if (rri_future_claim(f)) rri_future_error_last(f);
-    }
-    return (rref_future){ rri_future_handle(f) };
-}
-
-static int post(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site)
+/* Send a call whose class is known; future NULL: one-way. On an error nothing was sent, and it is blamed. */
+static int send(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site, rri_future *f,
+                int64_t deadline)
 {
     rri_target target = { 0 };
     int rc = rri_proxy_aim(r, method, &target);
-    if (!rc) rc = rri_call_send(r->all->calls, &target, values, count, RRI_ONEWAY, site, NULL, RRI_NEVER);
+    if (!rc && f) atomic_store_explicit(&f->types, target.out, memory_order_release);
+    if (!rc) rc = rri_call_send(r->all->calls, &target, values, count, f ? RRI_ASYNC : RRI_ONEWAY, site, f, deadline);
     return rc ? rri_proxy_blame(r->all, &target, site, rc) : RREF_OK;
 }
 
+/* ---- calls held until the class of their object is known */
+
+typedef struct held_call {
+    rri_held held;
+    rref target;                        /* a count of its own */
+    uint64_t method;
+    rri_capture arguments;
+    unsigned skip;                      /* values before the arguments: the name */
+    const char *site;
+    rri_future *future;                 /* a count of its own; NULL: one-way */
+    int64_t deadline;
+} held_call;
+
+/* Nobody waits for a one-way call: its failure is told like one that came back. */
+static void fail_held(rri_calls *calls, held_call *h)
+{
+    if (h->future) {
+        if (rri_future_claim(h->future)) rri_future_error_last(h->future);
+        return;
+    }
+    atomic_fetch_add(&calls->oneway_failures, 1);
+    calls->up.unanswered(calls->up.up, rri_error_last());
+}
+
+/* A call that nobody waits for any more is not sent. Borrowed arrays are free again if no transfer has taken them over. */
+static void end_held(rri_held *held, const rri_class *klass)
+{
+    held_call *h = (held_call *)(void *)held;
+    rri_reference *r = rri_reference_of(h->target);
+    rri_future *f = h->future;
+    const rref_value *values = h->arguments.values + h->skip;
+    size_t count = h->arguments.count - h->skip;
+    bool over = f && rri_event_done(&f->event);
+    int rc = klass ? RREF_OK : rri_proxy_blame(r->all, &(rri_target){ 0 }, h->site, rri_error_last()->code);
+    if (klass) rri_reference_know(r, klass);
+    if (!rc && !over) rc = send(r, h->method, values, count, h->site, f, h->deadline);
+    if (rc && !over) fail_held(r->all->calls, h);
+    bool borrows = h->arguments.borrows && !(f && f->sending);
+    rri_capture_free(&h->arguments);
+    if (borrows && f) rri_event_set(&f->sent);
+    if (f) rri_future_drop(f);
+    rri_reference_drop(h->target);
+    free(h);
+}
+
+/* values are those of the call as it was made, its name included. The future has its deadline from now on. */
+static int hold(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
+                rri_future *f, int64_t deadline)
+{
+    held_call *h = rri_malloc(sizeof *h);
+    int rc = h ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a call");
+    if (h) *h = (held_call){ { NULL, 0, end_held }, { 0 }, method, { NULL, 0, false }, skip, site, f, deadline };
+    if (!rc) rc = rri_capture_make(values, count, &h->arguments);
+    if (!rc && f) rc = rri_future_deadline(f, deadline, rri_call_due);
+    if (rc) {
+        if (h) rri_capture_free(&h->arguments);
+        free(h);
+        return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    }
+    if (skip) h->method = BY_NAME | h->arguments.values[0].bits;
+    if (f) rri_future_keep(f);
+    if (f && h->arguments.borrows) atomic_store(&f->sent.word, 0);
+    h->target = rri_reference_keep(r);
+    rri_resolve(r, &h->held);
+    return RREF_OK;
+}
+
+/* Async and one-way calls: send, or hold. */
+static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
+                  rri_future *f, int64_t deadline)
+{
+    int rc = rri_reference_error(r);
+    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    if (rri_resolved(r)) return send(r, method, values + skip, count - skip, site, f, deadline);
+    return hold(r, method, values, count, skip, site, f, deadline);
+}
+
+static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, unsigned skip,
+                         const char *site, double timeout)
+{
+    rri_calls *calls = r->all->calls;
+    int64_t deadline;
+    int rc = before ? before : rri_call_deadline(calls, timeout, &deadline);
+    rri_future *f = rri_future_new(&calls->futures, &rri_types_to_come, site);
+    if (!f) return (rref_future){ 0 };
+    if (rc) rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    else rc = submit(r, method, values, count, skip, site, f, deadline);
+    if (rc && rri_future_claim(f)) rri_future_error_last(f);
+    return (rref_future){ rri_future_handle(f) };
+}
+
+/* ---- the API */
+
 static int sync_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
 {
-    uint64_t method;
+    uint64_t method = 0;
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
-    int rc = rri_proxy_method(r, values, count, &method);
-    return rc ? rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc) : sync(r, method, values + 1, count - 1, site, timeout);
+    int rc = rri_proxy_method(values, count, &method);
+    return sync(r, method, rc, values + 1, count - !rc, site, timeout);
 }
 
 static rref_future async_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
@@ -139,8 +232,8 @@ static rref_future async_by_name(rref target, const rref_value *values, size_t c
     uint64_t method = 0;
     rri_reference *r = rri_reference_of(target);
     if (!r) return (rref_future){ 0 };
-    int rc = rri_proxy_method(r, values, count, &method);
-    return async(r, method, rc, rc ? NULL : values + 1, rc ? 0 : count - 1, site, timeout);
+    int rc = rri_proxy_method(values, count, &method);
+    return async(r, method, rc, values, count, 1, site, timeout);
 }
 
 int rref_sync_v(rref target, const rref_value *values, size_t count, const char *site)
@@ -156,13 +249,13 @@ rref_future rref_async_v(rref target, const rref_value *values, size_t count, co
 int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
     rri_reference *r = rri_reference_of(method.target);
-    return r ? sync(r, method.method, values, count, site, RREF_DEFAULT_TIMEOUT) : rri_error_last()->code;
+    return r ? sync(r, method.method, RREF_OK, values, count, site, RREF_DEFAULT_TIMEOUT) : rri_error_last()->code;
 }
 
 rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
     rri_reference *r = rri_reference_of(method.target);
-    return r ? async(r, method.method, RREF_OK, values, count, site, RREF_DEFAULT_TIMEOUT) : (rref_future){ 0 };
+    return r ? async(r, method.method, RREF_OK, values, count, 0, site, RREF_DEFAULT_TIMEOUT) : (rref_future){ 0 };
 }
 
 rref_sync_proxy rref_rpc_sync(rref target, double timeout) { return (rref_sync_proxy){ target, timeout }; }
@@ -180,15 +273,16 @@ rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values
 
 int rref_post_v(rref target, const rref_value *values, size_t count, const char *site)
 {
-    uint64_t method;
+    uint64_t method = 0;
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
-    int rc = rri_proxy_method(r, values, count, &method);
-    return rc ? rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc) : post(r, method, values + 1, count - 1, site);
+    int rc = rri_proxy_method(values, count, &method);
+    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    return submit(r, method, values, count, 1, site, NULL, RRI_NEVER);
 }
 
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
     rri_reference *r = rri_reference_of(method.target);
-    return r ? post(r, method.method, values, count, site) : rri_error_last()->code;
+    return r ? submit(r, method.method, values, count, 0, site, NULL, RRI_NEVER) : rri_error_last()->code;
 }

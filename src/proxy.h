@@ -5,12 +5,10 @@
 
 #include "reference.h"
 
-/* Number of the method that values[0] names. */
-int rri_proxy_method(const rri_reference *reference, const rref_value *values, size_t count, uint64_t *method);
-/* The target of a call of a method found before. */
+/* The method that values[0] names, to be looked up when the class is known. */
+int rri_proxy_method(const rref_value *values, size_t count, uint64_t *method);
+/* The target of a call of a method, by name or found before. The class must be known. */
 int rri_proxy_aim(rri_reference *reference, uint64_t method, rri_target *target);
-/* When a call's time is over: its own limit, or the context's, but not after that of the call it is made for. */
-int rri_proxy_deadline(const rri_calls *calls, double timeout, int64_t *deadline);
 /* A failure found before sending: whose it is, in the thread's last error. Gives the code back. */
 int rri_proxy_blame(rri_references *all, const rri_target *target, const char *site, int rc);
 

@@ -4,11 +4,13 @@
  * with its creator's handle; sharing splits off a part and sends nothing else; the owner mints more for its own handles.
  */
 #include "reference.h"
+#include "described.h"
 #include "error.h"
 #include "fork.h"
 #include "group.h"
 #include "log.h"
 #include "memory.h"
+#include "resolve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,10 +71,11 @@ static rri_reference *make(rri_references *all, int owner, int creator, uint64_t
     r->creator = creator;
     r->number = number;
     atomic_store_explicit(&r->address, address, memory_order_relaxed);
-    r->klass = klass;
-    r->class_id = class_id;
+    atomic_store_explicit(&r->klass, klass, memory_order_relaxed);
+    atomic_store_explicit(&r->class_id, class_id, memory_order_relaxed);
     r->weight = weight;
     r->made = rri_now_coarse();
+    if (!klass && class_id) rri_resolved(r);
     atomic_store_explicit(&r->refs, 1, memory_order_release);
     return r;
 }
@@ -80,6 +83,18 @@ static rri_reference *make(rri_references *all, int owner, int creator, uint64_t
 static rref handle_of(const rri_reference *r)
 {
     return (rref){ r ? rri_table_handle(&r->all->table, r) : 0 };
+}
+
+void rri_reference_know(rri_reference *r, const rri_class *klass)
+{
+    atomic_store(&r->class_id, klass->id);
+    atomic_store(&r->klass, klass);
+}
+
+rref rri_reference_keep(rri_reference *r)
+{
+    atomic_fetch_add(&r->refs, 1);
+    return handle_of(r);
 }
 
 rref rri_reference_failed(rri_references *all)
@@ -154,7 +169,7 @@ static int put(void *up, rref reference, void *to)
     int rc = rri_reference_error(r);
     if (rc) return rc;
     wire *w = to;
-    *w = (wire){ r->class_id, r->owner, r->creator, r->number, atomic_load(&r->address), 0, 0 };
+    *w = (wire){ atomic_load(&r->class_id), r->owner, r->creator, r->number, atomic_load(&r->address), 0, 0 };
     if (w->address == RRI_ROOT || rri_number_is_group(w->number)) return RREF_OK;
     rri_lock_take(&r->lock);
     w->weight = r->weight >= 16 ? r->weight >> SHARE_SHIFT : r->weight / 2;
@@ -181,8 +196,7 @@ static int take_weight(rri_references *all, wire *w, uint64_t weight, rref *refe
         return RREF_OK;
     }
     if (rri_number_is_group(w->number)) return rri_group_reference(all->service, w->owner, w->number, reference);
-    const rri_class *k = rri_class_of_id(all->classes, w->class_id);
-    rri_reference *r = make(all, w->owner, w->creator, w->number, w->address, k, w->class_id, weight);
+    rri_reference *r = make(all, w->owner, w->creator, w->number, w->address, NULL, w->class_id, weight);
     if (!r) return RREF_ERR_NO_MEMORY;
     w->weight -= weight;
     *reference = handle_of(r);
@@ -287,6 +301,7 @@ rref rref_root_named(rref_context *context, const char *name)
 
 static const rri_types no_results;
 
+/* The class is this rank's own, or one of the owner's that was met before, or not known (NULL): then the owner decides. */
 static int creation_target(rri_references *all, int rank, const rref_value *values, size_t count, const rri_class **klass)
 {
     if (rank < 0 || rank >= rri_link_size(all->calls->link))
@@ -295,15 +310,35 @@ static int creation_target(rri_references *all, int rank, const rref_value *valu
         return rri_fail(RREF_ERR_ARGUMENT, "the class name is missing");
     const char *name = (const char *)(uintptr_t)values[0].bits;
     *klass = rri_class_named(all->classes, name);
-    if (!*klass) return rri_fail(RREF_ERR_NO_CLASS, "class %s is not registered on this rank", name);
+    if (!*klass && rank == all->calls->rank)
+        return rri_fail(RREF_ERR_NO_CLASS, "class %s is not registered on this rank", name);
+    if (!*klass) *klass = rri_resolver_named(all->resolver, rank, name);
     return RREF_OK;
+}
+
+/* A creation of a class that this rank does not have takes its own signature along. */
+static int send_creation(rri_references *all, int rank, const rri_class *k, const rref_value *values, size_t count,
+                         rri_future *f, uint64_t *number)
+{
+    char text[RRI_DESCRIBED_MAX];
+    const char *name = (const char *)(uintptr_t)values[0].bits;
+    rri_target target = { rank, 0, 0, k ? &k->create.in : NULL, &no_results, name, "constructor" };
+    if (k) return rri_call_create(all->calls, &target, k->id, name, strlen(name), values + 1, count - 1, f, number);
+    rri_signature described;
+    int bytes = rri_described_write(name, values + 1, count - 1, text);
+    int rc = bytes < 0 ? bytes : rri_signature_parse(text + strlen(name) + 1, &described);
+    if (rc) return rc;
+    target.in = &described.in;
+    rc = rri_call_create(all->calls, &target, 0, text, (size_t)bytes, values + 1, count - 1, f, number);
+    rri_signature_free(&described);
+    return rc;
 }
 
 rri_reference *rri_reference_begin(rri_references *all, int owner, const rri_class *k, const char *site)
 {
     rri_calls *calls = all->calls;
     rri_future *f = rri_future_new(&calls->futures, &no_results, site);
-    rri_reference *r = f ? make(all, owner, calls->rank, 0, 0, k, k->id, RRI_WEIGHT) : NULL;
+    rri_reference *r = f ? make(all, owner, calls->rank, 0, 0, k, k ? k->id : 0, RRI_WEIGHT) : NULL;
     if (!r) {
         if (f) rri_future_drop(f);
         return NULL;
@@ -333,10 +368,9 @@ static rref create(rri_references *all, int rank, const rri_class *k, const rref
                    const char *site)
 {
     uint64_t number = 0;
-    rri_target target = { rank, 0, 0, &k->create.in, &no_results, k->name, "constructor" };
     rri_reference *r = rri_reference_begin(all, rank, k, site);
     if (!r) return rri_reference_failed(all);
-    int rc = rri_call_create(all->calls, &target, k->id, values, count, r->creation, &number);
+    int rc = send_creation(all, rank, k, values, count, r->creation, &number);
     return rri_reference_begun(r, rc, number);
 }
 
@@ -346,7 +380,7 @@ rref rref_create_v(rref_context *context, int rank, const rref_value *values, si
     rri_references *all = rri_context_references(context);
     if (!all) return (rref){ 0 };
     if (creation_target(all, rank, values, count, &k)) return rri_reference_failed(all);
-    return create(all, rank, k, values + 1, count - 1, site);
+    return create(all, rank, k, values, count, site);
 }
 
 rref rri_reference_wrap(rri_references *all, const rri_class *k, void *self)
@@ -468,12 +502,14 @@ uint64_t rref_hash(rref reference)
 static int format(const rri_reference *r, char *buffer, size_t size)
 {
     if (r->owner < 0) return snprintf(buffer, size, "(failed: %s)", r->error ? rref_error_name(r->error->code) : "?");
-    return snprintf(buffer, size, "%s@%d (%d.%" PRIu64 ")", r->klass ? r->klass->name : "?", r->owner, r->creator, r->number);
+    const rri_class *k = atomic_load(&r->klass);
+    return snprintf(buffer, size, "%s@%d (%d.%" PRIu64 ")", k ? k->name : "?", r->owner, r->creator, r->number);
 }
 
 int rref_format(rref reference, char *buffer, size_t size)
 {
     rri_reference *r = rri_reference_of(reference);
+    if (r && r->owner >= 0) rri_resolved(r);
     return r ? format(r, buffer, size) : rri_error_last()->code;
 }
 

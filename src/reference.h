@@ -12,8 +12,8 @@ typedef struct rri_reference {
     int owner, creator;             /* i */
     _Atomic uint64_t number;        /* a: 0 until it is drawn */
     _Atomic uint64_t address;       /* a: by identity, then by handle */
-    const rri_class *klass;         /* i: NULL: not known on this rank */
-    uint64_t class_id;              /* i */
+    _Atomic(const rri_class *) klass;   /* a: NULL: not known on this rank (yet) */
+    _Atomic uint64_t class_id;      /* a: 0: not known either */
     rri_lock lock;
     uint64_t weight;                /* under the lock; 0: uncounted (root objects) */
     rri_future *creation;           /* i: on the creator, NULL elsewhere */
@@ -27,6 +27,7 @@ typedef struct rri_references {
     rri_calls *calls;
     rri_objects *objects;
     rri_classes *classes;
+    struct rri_resolver *resolver;
     const uint64_t *root_class;     /* i: class id of each rank's root object */
     _Atomic uint64_t *roots;        /* a: handle of each rank's root reference, 0 until asked for; uncounted */
     struct rri_service *service;    /* i */
@@ -64,6 +65,11 @@ rref rri_reference_lasting(rri_references *all, _Atomic uint64_t *place, int ran
 
 /* The end of such a one. */
 void rri_reference_forget(rri_references *all, uint64_t handle);
+
+/* The class of the object has become known. */
+void rri_reference_know(rri_reference *reference, const rri_class *klass);
+/* One more count of a handle; given back by rri_reference_drop. */
+rref rri_reference_keep(rri_reference *reference);
 
 /* Why a reference cannot be called: it was made with an error, or the construction failed. RREF_OK while pending. */
 int rri_reference_error(const rri_reference *reference);

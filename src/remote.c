@@ -2,6 +2,7 @@
 /* Remote mode: calls whose result stays at the owner of the object called, and the references to these results. */
 #include "error.h"
 #include "proxy.h"
+#include "resolve.h"
 
 static const rri_types no_results;
 
@@ -20,8 +21,10 @@ static rref remote(rri_reference *r, uint64_t method, const rref_value *values, 
 {
     int64_t deadline;
     rri_target target = { 0 };
-    int rc = rri_proxy_aim(r, method, &target);
-    if (!rc) rc = rri_proxy_deadline(r->all->calls, timeout, &deadline);
+    int rc = rri_call_deadline(r->all->calls, timeout, &deadline);
+    if (!rc) rc = rri_reference_error(r);
+    if (!rc) rc = rri_resolve_wait(r, deadline);        /* the result's number must be drawn in the order of the calls */
+    if (!rc) rc = rri_proxy_aim(r, method, &target);
     if (!rc) return send_off(r->all, &target, values, count, site, deadline);
     rri_proxy_blame(r->all, &target, site, rc);
     return rri_reference_failed(r->all);
@@ -34,7 +37,7 @@ rref rref_invoke_remote_v(rref_remote_proxy proxy, const rref_value *values, siz
     uint64_t method;
     rri_reference *r = rri_reference_of(proxy.target);
     if (!r) return (rref){ 0 };
-    int rc = rri_proxy_method(r, values, count, &method);
+    int rc = rri_proxy_method(values, count, &method);
     if (!rc) return remote(r, method, values + 1, count - 1, site, proxy.timeout);
     rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
     return rri_reference_failed(r->all);

@@ -2,6 +2,7 @@
 /* Owns the owner's side of calls: from a record to a call that may run, and from its outcome to the answer. No lock is held
  * while user code runs. */
 #include "answer.h"
+#include "described.h"
 #include "error.h"
 #include "exec.h"
 #include "handler.h"
@@ -63,6 +64,7 @@ void rri_exec_free(rref_call *c)
     for (size_t i = 0; i < c->taken_count; i++) calls->up.drop_ref(c->taken[i]);
     free(c->taken);
     free(c->error);
+    rri_described_free(c);
     if (c->deferred) rri_future_drop(c->deferred);
     if (c->landing_bytes) {
         atomic_fetch_sub(&calls->landed, c->landing_bytes);

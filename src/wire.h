@@ -24,7 +24,8 @@ typedef struct rri_message {
 
 typedef enum rri_record_kind {
     RRI_CREATE = 1,             /* method: bytes of the class name; object: the creator's number n; body: class id (8), name,
-                                 * padding to 16, payload of the constructor's arguments */
+                                 * padding to 16, payload of the constructor's arguments. A creator that does not have the
+                                 * class says id 0, and the name ends in 0 and the signature it has made of the arguments */
     RRI_CALL,                   /* object: address; body: payload of the arguments */
     RRI_RELEASE,                /* object: address; extra: weight given back */
     RRI_RESULT,                 /* call: the caller's; object: handle of a created object; body: payload of the results */
@@ -48,6 +49,7 @@ enum {
 /* Methods that every object has. */
 enum {
     RRI_METHOD_FETCH = 65535,   /* a described result: what the object is worth elsewhere */
+    RRI_METHOD_DESCRIBE = 65533,    /* its class, or that of an id, as a descriptor */
     RRI_METHOD_EXISTS = 65534   /* answered when the object is there; RESULT: its handle */
 };
 

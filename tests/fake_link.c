@@ -252,6 +252,18 @@ bool rri_link_unsettled(const rri_link *link)
     return false;
 }
 
+/* No window is read over this link. */
+void rri_link_move(rri_link *link, rri_moving *moving)
+{
+    (void)link;
+    (void)moving;
+    abort();
+}
+
+void rri_link_ring(rri_link *link, int peer) { link->peer[peer]->kicks++; }
+
+void rri_link_await_ring(rri_link *link) { link->kicks = 0; }
+
 void rri_link_counts(const rri_link *link, uint64_t *sent, uint64_t *received)
 {
     *sent = link->sent;

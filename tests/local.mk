@@ -3,8 +3,10 @@
 
 # tests/unit/NAME.c: no MPI; linked with the library's internal names.
 UNIT_TESTS = \
+	tests/unit/catalog \
 	tests/unit/class \
 	tests/unit/clock \
+	tests/unit/descriptor \
 	tests/unit/doorbell \
 	tests/unit/error \
 	tests/unit/fit \
@@ -44,7 +46,8 @@ MPI_TESTS = \
 	tests/mpi/objects \
 	tests/mpi/proxies \
 	tests/mpi/ready \
-	tests/mpi/remote
+	tests/mpi/remote \
+	tests/mpi/types
 
 # tests/inner/NAME.c: on 1 and 2 ranks, with the library's internal names.
 INNER_TESTS = \
@@ -75,7 +78,8 @@ EXAMPLE_TESTS = \
 	tests/parameters.sh \
 	tests/rref-info.sh \
 	tests/rref-perf.sh \
-	tests/steering.sh
+	tests/steering.sh \
+	tests/two.sh
 
 # Scripts that run the tests on ranks across several hosts of their own making: make check-hosts.
 HOST_TESTS = \

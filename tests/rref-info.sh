@@ -40,7 +40,8 @@ ranks_listed() {
 for n in 1 2 4 8; do
     call $n
     expect "on $n ranks" 0 out '^RRef for MPI [0-9]' '^  MPI  *.*(MPI [34]\.[0-9])$' '^  hwloc  *[0-9]' \
-        '^  thread level  MPI_THREAD_MULTIPLE$' "^  ranks  *$n on 1 node\$" '^  RREF_RING  *16  *16  *4 to 1024 '
+        '^  thread level  MPI_THREAD_MULTIPLE$' "^  ranks  *$n on 1 node\$" '^  RREF_RING  *16  *16  *4 to 1024 ' \
+        '^  types  *by '
     must "on $n ranks: each is listed once" ranks_listed $n
     none "on $n ranks: nothing on stderr" "$(cat "$work/err")"
 done
@@ -65,6 +66,17 @@ none "a bad value: said once" "$(grep -c RREF_RING=abc "$work/err" | grep -v '^1
 call 0 --options
 expect "--options with a bad value" 0 out 'RREF_RING=abc: a whole number from 4 to 1024 is wanted'
 unset RREF_RING
+
+RREF_WINDOW=off
+export RREF_WINDOW
+call 2
+expect "types without a window" 0 out '^  types  *by message: RREF_WINDOW=off$' '^  RREF_WINDOW \*  *off  *auto '
+unset RREF_WINDOW
+OMPI_MCA_orte_enable_recovery=1
+export OMPI_MCA_orte_enable_recovery
+call 2
+expect "types of a job that may outlive a rank" 0 out '^  types  *by message: the job may outlive a rank'
+unset OMPI_MCA_orte_enable_recovery
 
 call 2 --bogus
 expect "a bad argument" 2 err 'unexpected argument --bogus'

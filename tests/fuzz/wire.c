@@ -11,6 +11,7 @@
 #include "fence.h"
 #include "log.h"
 #include "reference.h"
+#include "resolve.h"
 
 enum { RANKS = 2, ROOM = 4096, EAGER = 256, OUTPUTS = 64, LONG = 100, HOW_RAW = 0, HOW_RECORDS, HOW_RECORD, HOW_POLL = 0x80 };
 enum { NEXT, ALL, MANY };
@@ -20,6 +21,7 @@ typedef struct rank {
     rri_classes classes;
     rri_objects objects;
     rri_references references;
+    rri_resolver resolver;
     rri_fence fence;
     _Atomic uint64_t roots[RANKS];
 } rank;
@@ -140,7 +142,8 @@ static void open_rank(int i)
     r->objects.root->shared = true;
     root_class[i] = klass->id;
     r->references = (rri_references){ .calls = calls, .objects = &r->objects, .classes = &r->classes,
-                                      .root_class = root_class, .roots = r->roots };
+                                      .root_class = root_class, .roots = r->roots, .resolver = &r->resolver };
+    r->resolver = (rri_resolver){ .calls = calls, .classes = &r->classes, .describe = &r->objects.describe };
     rri_references_open(&r->references, (unsigned)i + 1);
     calls->futures.trade = rri_reference_trade(&r->references);
     rri_fence_init(&r->fence, calls, &r->fake.timers, RRI_NEVER);
@@ -158,6 +161,7 @@ static void close_ranks(void)
     fake_close(link_of, RANKS);
     for (int i = 0; i < RANKS; i++) {
         rri_references_close(&ranks[i].references);
+        rri_resolver_close(&ranks[i].resolver);
         rri_objects_close(&ranks[i].objects);
         fake_rank_close(&ranks[i].fake);
         rri_classes_free(&ranks[i].classes);

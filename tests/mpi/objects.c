@@ -50,7 +50,11 @@ static int cell_add(rref_call *c, void *self)
     return rref_return_i64(c, own->value);
 }
 
+/* Without an object it would be a method that ran before its construction was over. */
+static int cell_peek(rref_call *c, void *self) { return rref_return_i64(c, self ? ((cell *)self)->value : -1); }
+
 static const rref_method cell_methods[] = {
+    RREF_METHOD("peek", "-> i64", cell_peek, RREF_CONCURRENT),
     RREF_METHOD("get", "-> i64", cell_get, 0),
     RREF_METHOD("add", "i64 -> i64", cell_add, 0),
     RREF_METHODS_END
@@ -470,13 +474,18 @@ static void slow_construction(void)
     rref r = rref_create(ctx, next, "slow", 9);
     GIVES(rref_confirmed(r), RREF_ERR_PENDING);
     CU_ASSERT_TRUE(rref_local_value(r, &self) < 0);
+    int64_t peeked = 0;
+    rref_future early = rref_async(r, "peek", rref_out(&peeked));
     OK(rref_set_timeout(ctx, 0.03));
     GIVES(rref_sync(r, "get", rref_out(&n)), RREF_ERR_TIMEOUT);
     OK(rref_set_timeout(ctx, RREF_FOREVER));
     rref_future f = rref_async(r, "add", 1);
     OK(rref_sync(there, "open"));
     OK(rref_wait(f, RREF_FOREVER));
+    OK(rref_wait(early, RREF_FOREVER));
+    CU_ASSERT_TRUE(peeked == 9 || peeked == 10);    /* beside add */
     OK(rref_future_release(f));
+    OK(rref_future_release(early));
     OK(rref_sync(r, "get", rref_out(&n)));
     CU_ASSERT_EQUAL(n, 10);
     OK(rref_release(r));

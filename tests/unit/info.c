@@ -29,7 +29,8 @@ static rri_info_facts facts_of(int size, int nodes)
         .size = size, .nodes = nodes,
         .mpi_library = "Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: v4.1.4, May 26, 2022",
         .mpi_standard = "3.1", .thread_level = "MPI_THREAD_MULTIPLE", .progress = "library thread",
-        .doorbell = "shared memory", .eager = 65536, .spin = 20, .workers = 2, .settings = &settings, .ranks = ranks,
+        .doorbell = "shared memory", .types = "by window", .eager = 65536, .spin = 20, .workers = 2,
+        .settings = &settings, .ranks = ranks,
     };
 }
 
@@ -75,6 +76,7 @@ static void one_rank(void)
     CU_ASSERT(has(text, "  thread level  MPI_THREAD_MULTIPLE\n"));
     CU_ASSERT(has(text, "  progress      library thread\n"));
     CU_ASSERT(has(text, "  doorbell      shared memory\n"));
+    CU_ASSERT(has(text, "  types         by window\n"));
     CU_ASSERT(has(text, "  ranks         1 on 1 node\n"));
     CU_ASSERT(has(text, "     0  rank0     0  node00  core 0 of 16 (1 PU, 1 package, 1 NUMA node)\n"));
     CU_ASSERT(ends_clean(text));
@@ -207,7 +209,8 @@ int main(int argc, char **argv)
     static const char *const variables[] = {
         "RREF_PROGRESS", "RREF_TIMEOUT", "RREF_FINALIZE_TIMEOUT", "RREF_STALL_LIMIT", "RREF_EAGER",
         "RREF_SPIN", "RREF_RING", "RREF_CREDITS", "RREF_QUEUE_LIMIT", "RREF_PARK_LIMIT",
-        "RREF_LANDING_LIMIT", "RREF_WORKERS", "RREF_MAX_BLOCKED", "RREF_STACK", "RREF_LOG", NULL
+        "RREF_LANDING_LIMIT", "RREF_WORKERS", "RREF_MAX_BLOCKED", "RREF_STACK",
+        "RREF_WINDOW", "RREF_WINDOW_SIZE", "RREF_LOG", NULL
     };
     for (size_t i = 0; variables[i] != NULL; i++)
         unsetenv(variables[i]);
