@@ -97,8 +97,8 @@ void rri_doorbell_ring(rri_doorbell *bell, int to)
 void rri_doorbell_wake(rri_doorbell *bell)
 {
     cell *c = &bell->cells[bell->me];
+    atomic_store(&c->sleeping, 0);      /* before the count: who goes to sleep behind it says so again */
     atomic_fetch_add(&c->announced, 1);
-    atomic_store(&c->sleeping, 0);
     rri_futex_wake(&c->announced, 1);
 }
 

@@ -35,6 +35,7 @@ struct rri_progress {
     int64_t nap;                    /* d: how long the next bounded sleep is */
     bool glance;                    /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
+    atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
 
@@ -249,14 +250,17 @@ static bool work_in_sight(rri_progress *p)
 /* Give the role back, marked asleep; false if there is work after all, and then the role is still held. */
 static bool park(rri_progress *p, int64_t now)
 {
+    rri_doorbell *bell = rri_link_bell(p->link);
+    unsigned seen = rri_doorbell_announced(bell);       /* before the last look: what rings from now on ends the sleep */
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
     int64_t limit = sleep_limit(p, now);
     bool app = rri_self.crew != &p->crew, unfinished = p->batch || p->due;
     atomic_store(&p->sleep_ns, limit);
+    atomic_store(&p->seen, seen);
     free_role(p);
-    rri_doorbell_asleep(rri_link_bell(p->link), true);
-    if ((unfinished || work_in_sight(p)) && take_role(p, FREE)) return false;
+    rri_doorbell_asleep(bell, true);
+    if ((unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen) && take_role(p, FREE)) return false;
     if (app && limit >= 0 && !p->config.application) rri_link_kick(p->link);
     return true;
 }
@@ -317,13 +321,15 @@ static void take_over(rri_progress *p, uint64_t role)
 
 /* ---- watching: asleep on the doorbell, or ticking while another thread drives */
 
-static void watch_parked(rri_progress *p, unsigned seen)
+static void watch_parked(rri_progress *p)
 {
+    rri_doorbell *bell = rri_link_bell(p->link);
     int64_t ns = atomic_load(&p->sleep_ns);
-    if (rri_doorbell_sleeps(rri_link_bell(p->link))) rri_doorbell_sleep(rri_link_bell(p->link), seen, ns);
+    unsigned seen = atomic_load(&p->seen);
+    if (rri_doorbell_sleeps(bell)) rri_doorbell_sleep(bell, seen, ns);
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
-        p->glance = rri_doorbell_announced(rri_link_bell(p->link)) == seen;
+        p->glance = rri_doorbell_announced(bell) == seen;
         p->nap = p->nap < NAP_MAX_NS / 2 ? 2 * p->nap : NAP_MAX_NS;
     }
 }
@@ -336,7 +342,7 @@ static void watch(rri_progress *p)
         unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));
         uint64_t role = atomic_load(&p->role);
         if (role == FREE) {
-            watch_parked(p, seen);
+            watch_parked(p);
         } else if ((role & 3) == TAKEABLE && role == last) {
             take_over(p, role);
         } else {

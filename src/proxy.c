@@ -224,7 +224,7 @@ static int sync_by_name(rref target, const rref_value *values, size_t count, con
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
     int rc = rri_proxy_method(values, count, &method);
-    return sync(r, method, rc, values + 1, count - !rc, site, timeout);
+    return rc ? sync(r, method, rc, NULL, 0, site, timeout) : sync(r, method, rc, values + 1, count - 1, site, timeout);
 }
 
 static rref_future async_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)

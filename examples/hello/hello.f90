@@ -32,6 +32,7 @@ module rref_c
     type(c_funptr) :: create = c_null_funptr, destroy = c_null_funptr
     type(c_ptr) :: methods = c_null_ptr
     integer(c_int) :: flags = 0
+    type(c_ptr) :: hooks = c_null_ptr
   end type
   type, bind(c) :: rref_options
     type(c_ptr) :: classes = c_null_ptr, functions = c_null_ptr, functions_self = c_null_ptr, name = c_null_ptr
