@@ -27,7 +27,7 @@ typedef struct rri_fence {
     int64_t stall;                      /* i: ns without a sign of life that are borne, or RRI_NEVER */
     atomic_bool inside;                 /* a: a thread is in rri_fence_pass */
     bool under_way;                     /* that thread's: entered, and not seen the end */
-    rri_lock lock;
+    rri_lock lock;                      /* lock order: this one, then a lane's */
     rri_fence_kind kind;                /* under the lock: what this rank has entered */
     unsigned colour;                    /* under the lock: of the work that is waited for */
     bool entered, probed, reported;     /* under the lock */
@@ -39,7 +39,7 @@ typedef struct rri_fence {
     int64_t looked, cpu;                /* under the lock: when CPU time was looked at, and what it was */
     uint64_t done;                      /* under the lock: records served when they were looked at */
     uint64_t last;                      /* root, under the lock: what the wave before found, or UINT64_MAX */
-    uint64_t own;                       /* under the lock: control records this rank has sent */
+    _Atomic uint64_t own;               /* a: control records this rank has sent; the lane is held, so not under the lock */
     uint64_t seen;                      /* under the lock: control records served */
     int64_t pause;                      /* root: until the next wave */
     rri_timer timer;
