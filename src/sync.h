@@ -9,6 +9,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The thread sanitizer is told of the locks, so that it sees when two are taken in both orders. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RRI_TELL_TSAN 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define RRI_TELL_TSAN 1
+#endif
+#ifdef RRI_TELL_TSAN
+#include <sanitizer/tsan_interface.h>
+#else
+#define __tsan_mutex_pre_lock(lock, flags) ((void)0)
+#define __tsan_mutex_post_lock(lock, flags, recursion) ((void)0)
+#define __tsan_mutex_pre_unlock(lock, flags) ((void)0)
+#define __tsan_mutex_post_unlock(lock, flags) ((void)0)
+#endif
+
 /* A lock for sections of some ten nanoseconds: one locked instruction to take, a plain store to give. */
 typedef struct rri_lock { atomic_uint word; } rri_lock;
 
@@ -21,12 +38,16 @@ static inline bool rri_lock_try(rri_lock *lock)
 
 static inline void rri_lock_take(rri_lock *lock)
 {
+    __tsan_mutex_pre_lock(lock, 0);
     if (!rri_lock_try(lock)) rri_lock_wait(lock);
+    __tsan_mutex_post_lock(lock, 0, 0);
 }
 
 static inline void rri_lock_give(rri_lock *lock)
 {
+    __tsan_mutex_pre_unlock(lock, 0);
     atomic_store_explicit(&lock->word, 0, memory_order_release);
+    __tsan_mutex_post_unlock(lock, 0);
 }
 
 /* Sleep while *word == expected, for ns nanoseconds at most (< 0: no limit). Works on memory shared by processes. Wakes for
