@@ -198,7 +198,7 @@ static int submit(rri_reference *r, uint64_t method, const rref_value *values, s
 {
     int rc = rri_reference_error(r);
     if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    if (rri_resolved(r)) return send(r, method, values + skip, count - skip, site, f, deadline);
+    if (rri_resolved(r)) return send(r, method, skip ? values + skip : values, count - skip, site, f, deadline);
     return hold(r, method, values, count, skip, site, f, deadline);
 }
 
