@@ -79,7 +79,7 @@ static void write_calls(rri_calls *calls, FILE *to)
 {
     char text[512];
     rri_pending oldest[LINES];
-    unsigned count = rri_pending_find(&calls->futures, oldest, LINES);
+    unsigned count = rri_pending_find(&calls->futures, 0, RRI_NEVER, oldest, LINES);
     fprintf(to, "calls running here: %u\ncalls not answered: %u\n", rri_calls_running(calls), count);
     for (unsigned i = 0; i < count && i < LINES; i++) {
         rri_pending_format(&oldest[i], text, sizeof text);

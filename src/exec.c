@@ -5,6 +5,7 @@
  */
 #include "exec.h"
 #include "error.h"
+#include "pending.h"
 
 static bool concurrent(const rref_call *c) { return c->flags & RREF_CONCURRENT; }
 
@@ -221,11 +222,25 @@ void rri_exec_waits_for(uint64_t id)
     }
 }
 
+/* Who waits for long has it told, and goes on waiting. */
+static int wait_and_tell(rri_future *f, int64_t deadline)
+{
+    rri_futures *all = f->all;
+    bool called = atomic_load_explicit(&f->method_name, memory_order_acquire);
+    int64_t look = rri_after(called ? f->made : rri_now(), all->report_after);
+    for (;;) {
+        int rc = rri_progress_wait(all->progress, &f->event, look < deadline ? look : deadline);
+        if (rc != RREF_ERR_PENDING || look >= deadline) return rc;
+        rri_pending_tell(all);
+        look = rri_after(rri_now(), all->report_after);
+    }
+}
+
 int rri_exec_wait(rri_future *f, int64_t deadline)
 {
-    if (!current || rri_event_done(&f->event)) return rri_progress_wait(f->all->progress, &f->event, deadline);
+    if (!current || rri_event_done(&f->event)) return wait_and_tell(f, deadline);
     rri_exec_waits_for(rri_future_handle(f));
-    int rc = rri_progress_wait(f->all->progress, &f->event, deadline);
+    int rc = wait_and_tell(f, deadline);
     rri_exec_waits_for(0);
     return rc;
 }

@@ -271,7 +271,7 @@ static int tell(rri_fence *f, int code)
     rri_pending oldest[LINES];
     describe(f, why, sizeof why);
     const char *name = name_of[f->kind];
-    unsigned count = rri_pending_find(&f->calls->futures, oldest, LINES);
+    unsigned count = rri_pending_find(&f->calls->futures, 0, RRI_NEVER, oldest, LINES);
     rri_log(RRI_LOG_ERROR, "%s did not come to its end: %s", name, why);
     for (unsigned i = count < LINES ? count : LINES; i-- > 0;) {
         rri_pending_format(&oldest[i], call, sizeof call);

@@ -79,6 +79,8 @@ struct rri_futures {
     int rank;
     char host[RREF_HOST_MAX];
     _Atomic int64_t timeout;        /* default of calls, ns */
+    int64_t report_after;           /* i: ns that a call is waited for in silence, or RRI_NEVER */
+    _Atomic int64_t told;           /* calls made before this were told already */
 };
 
 /* Types of a future whose results' types are not known yet. */

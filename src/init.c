@@ -244,6 +244,7 @@ static int open_calls(rref_context *ctx)
     f->rank = calls->rank;
     gethostname(f->host, sizeof f->host - 1);
     atomic_store(&f->timeout, rri_context_ns(ctx->settings.timeout));
+    f->report_after = rri_context_ns(ctx->settings.report_after);
     return rri_calls_open(calls);
 }
 

@@ -55,6 +55,8 @@ static const option options[] = {
       .help = "default time limit of a call" },
     { "RREF_FINALIZE_TIMEOUT", FIELD(finalize_timeout), SECONDS, 0, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
       .help = "time limit of finalize" },
+    { "RREF_REPORT_AFTER", FIELD(report_after), SECONDS, 60, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
+      .help = "time after which who waits has the calls told that are not answered" },
     { "RREF_STALL_LIMIT", FIELD(stall_limit), SECONDS, 300, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
       .help = "time without a sign of life after which fence and finalize give up" },
     { "RREF_EAGER", FIELD(eager), SIZE, 0, RANGE(1, 16 * MIB), SPECIAL("auto", 0), "bytes",

@@ -13,6 +13,7 @@ typedef struct rri_settings {
     int64_t progress;           /* RREF_PROGRESS: rri_progress_mode */
     double timeout;             /* RREF_TIMEOUT: default deadline of calls, s (default: forever) */
     double finalize_timeout;    /* RREF_FINALIZE_TIMEOUT, s (default: forever) */
+    double report_after;       /* RREF_REPORT_AFTER, s that a call is waited for in silence (60) */
     double stall_limit;         /* RREF_STALL_LIMIT, s without a sign of life that fence and finalize bear (300) */
     int64_t eager;              /* RREF_EAGER, bytes of data that ride in a message; 0: 4096 on one node, 65536 else */
     int64_t spin;               /* RREF_SPIN, us a driver polls after an arrival; -1: 20, or 0 where cores are short */

@@ -12,8 +12,11 @@ typedef struct rri_pending {
     int64_t made;
 } rri_pending;
 
-/* The oldest, at most `room`; returns how many there are. Any thread. */
-unsigned rri_pending_find(rri_futures *futures, rri_pending *oldest, unsigned room);
+/* Made after `from` and not after `to`: the oldest, at most `room`; returns how many there are. Any thread. */
+unsigned rri_pending_find(rri_futures *futures, int64_t from, int64_t to, rri_pending *oldest, unsigned room);
+
+/* Log those that have waited for longer than rri_futures.report_after and were not told before, the ten oldest by name. */
+void rri_pending_tell(rri_futures *futures);
 
 /* "field.norm on rank 1, called at solver.c:41, 12.3 s ago" */
 void rri_pending_format(const rri_pending *pending, char *text, size_t size);

@@ -5,6 +5,7 @@
 #include <rref.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "check.h"
@@ -414,6 +415,48 @@ static void reported(void)
     OK(rref_finalize(&ctx));
 }
 
+/* Who waits for long has it told: once for each call, and in a file if the log is one. */
+static bool is_told(void *arg)
+{
+    char line[512];
+    bool found = false;
+    FILE *log = fopen(arg, "r");
+    while (log && fgets(line, sizeof line, log))
+        found |= strstr(line, "warn: not answered yet: rank.wait_for_gate on rank") && strstr(line, "fences.c:");
+    if (log) fclose(log);
+    return found;
+}
+
+static void *wait_long(void *arg)
+{
+    return rref_wait(*(rref_future *)arg, RREF_FOREVER) == RREF_OK ? arg : NULL;
+}
+
+static void long_waited(void)
+{
+    char file[256], spec[300];
+    pthread_t thread;
+    void *fine = NULL;
+    snprintf(file, sizeof file, "%s/told.%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", rank);
+    snprintf(spec, sizeof spec, "warn:%s", file);
+    setenv("RREF_LOG", spec, 1);
+    setenv("RREF_REPORT_AFTER", "0.05", 1);
+    bool begun = begin();
+    unsetenv("RREF_LOG");
+    unsetenv("RREF_REPORT_AFTER");
+    if (!begun) return;
+    rref_future f = rref_async(next_of(ctx), "wait_for_gate");
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, wait_long, &f), 0);
+    CU_ASSERT_TRUE(check_until(is_told, file, 30));
+    MPI_Barrier(MPI_COMM_WORLD);
+    atomic_store(&gate, 1);
+    pthread_join(thread, &fine);
+    CU_ASSERT_PTR_NOT_NULL(fine);
+    OK(rref_future_release(f));
+    OK(rref_finalize(&ctx));
+    remove(file);
+}
+
 static void open_door(bool open)
 {
     pthread_mutex_lock(&door_lock);
@@ -537,6 +580,7 @@ static const check_case cases[] = {
     { "refused", refused },
     { "limited", limited },
     { "reported", reported },
+    { "long_waited", long_waited },
     { "stalled", stalled },
     { "application_driven", application_driven },
     { "two_contexts", two_contexts },
