@@ -593,7 +593,7 @@ static void from_inline(void)
     if (!start(true, false, NULL)) return;
     rref r = given(next, next_name);
     OK(rref_sync(rref_root(ctx, me), "inline_call", r, rref_out(&rc)));
-    CU_ASSERT_EQUAL(rc, RREF_ERR_BLOCKING);
+    CU_ASSERT(rc == RREF_ERR_BLOCKING || (size == 1 && rc == RREF_OK));     /* alone: in place, unless something is queued */
     OK(rref_sync(r, "digit", 1));
     OK(rref_release(r));
     end();
