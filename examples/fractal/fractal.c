@@ -52,25 +52,11 @@ static int put(rref_call *call, void *self)
     return RREF_OK;
 }
 
-static int missing(rref_call *call, void *self) { return rref_return(call, ((const picture *)self)->missing); }
-
 static const rref_method of_queue[] = { RREF_METHOD("take", "-> i32, i32", take, RREF_INLINE), RREF_METHODS_END };
-static const rref_method of_picture[] = { RREF_METHOD("put", "i32, u8[], f64, f64", put, 0),
-                                          RREF_METHOD("missing", "-> i32", missing, 0), RREF_METHODS_END };
+static const rref_method of_picture[] = { RREF_METHOD("put", "i32, u8[], f64, f64", put, 0), RREF_METHODS_END };
 static const rref_class queue_class = RREF_CLASS("queue", "", NULL, NULL, of_queue);
 static const rref_class picture_class = RREF_CLASS("picture", "", NULL, NULL, of_picture);
 static const rref_class *const classes[] = { &queue_class, &picture_class, NULL };
-
-/* Rank 0 hands out references to its objects. Other threads of it run this, but only after they were made. */
-static rref shared_queue, shared_picture;
-
-static int get_shared(rref_call *call, void *self)
-{
-    (void)self;
-    return rref_return(call, shared_queue, shared_picture);
-}
-
-static const rref_method functions[] = { RREF_METHOD("shared", "-> ref, ref", get_shared, 0), RREF_METHODS_END };
 
 /* One pixel; gives the iterations it took. The set itself is black. */
 static int paint(int row, int column, unsigned char rgb[3])
@@ -111,25 +97,34 @@ static int work(rref source, rref target, int rank, int ranks)
     return rc;
 }
 
-/* A call to the picture runs after all that this rank has posted to it, and rank 0's second one after those of all ranks. */
-static int run(rref_context *context)
+/* The name keeps the object until the end. */
+static int publish(rref object, const char *name)
+{
+    int rc = rref_publish(object, name);
+    rref_release(object);
+    return rc;
+}
+
+/* Behind the fence, to which all ranks come, the rows of all are in the picture. */
+static int run(rref_context *context, queue *q, picture *p)
 {
     rref source = { 0 }, target = { 0 };
-    int left = 0, rc = rref_sync(rref_root(context, 0), "shared", rref_out(&source), rref_out(&target));
+    int rc = p->rgb ? publish(rref_wrap(context, "queue", q), "queue") : RREF_OK;
+    if (rc == RREF_OK && p->rgb) rc = publish(rref_wrap(context, "picture", p), "picture");
+    if (rc == RREF_OK) rc = rref_lookup(context, "queue", 60, &source);
+    if (rc == RREF_OK) rc = rref_lookup(context, "picture", 60, &target);
     if (rc == RREF_OK) rc = work(source, target, rref_rank(context), rref_size(context));
-    if (rc == RREF_OK) rc = rref_sync(target, "missing", rref_out(&left));
-    MPI_Barrier(MPI_COMM_WORLD);
-    if (rc == RREF_OK) rc = rref_sync(target, "missing", rref_out(&left));
-    if (rc) rref_perror(context, "fractal");
-    else if (left && rref_rank(context) == 0) fprintf(stderr, "fractal: %d rows are missing\n", left);
+    int end = rref_fence(context, RREF_FOREVER);
+    if (rc || end) rref_perror(context, "fractal");
     rref_release(source);
     rref_release(target);
-    return rc || left;
+    return rc || end;
 }
 
 static int conclude(const picture *p, int ranks, double elapsed)
 {
     double computed = 0;
+    if (p->missing) return fprintf(stderr, "fractal: %d rows are missing\n", p->missing), EXIT_FAILURE;
     printf("rank  rows    iterations  computed\n");
     for (int r = 0; r < ranks; r++) {
         printf("%4d %5d %13.0f %7.3f s\n", r, p->of[r].rows, p->of[r].iterations, p->of[r].seconds);
@@ -180,16 +175,13 @@ static int fractal(picture *p)
 {
     queue q = { 0 };
     rref_context *context;
-    if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions }, &context) != RREF_OK) {
+    if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes }, &context) != RREF_OK) {
         rref_perror(NULL, "fractal");
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
-    if (p->rgb) shared_queue = rref_wrap(context, "queue", &q), shared_picture = rref_wrap(context, "picture", p);
-    MPI_Barrier(MPI_COMM_WORLD);
     double start = MPI_Wtime();
-    int failed = run(context);
+    int failed = run(context, &q, p);
     if (p->rgb && !failed) failed = conclude(p, rref_size(context), MPI_Wtime() - start);
-    if (p->rgb) rref_release(shared_queue), rref_release(shared_picture);
     return rref_finalize(&context) != RREF_OK || failed;
 }
 

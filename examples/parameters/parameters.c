@@ -59,17 +59,6 @@ static const rref_method methods[] = { RREF_METHOD("step", "f64[] -> f64[]", ste
 static const rref_class model_class = RREF_CLASS("model", "i32", create, free, methods);
 static const rref_class *const classes[] = { &model_class, NULL };
 
-/* Rank 0 hands out references to its model; other threads of it run this, but only after the model was made. */
-static rref shared;
-
-static int get_model(rref_call *call, void *self)
-{
-    (void)self;
-    return rref_return(call, shared);
-}
-
-static const rref_method functions[] = { RREF_METHOD("model", "-> ref", get_model, 0), RREF_METHODS_END };
-
 /* This rank's points lie on y = 2 x + 1. Returns the mean squared error, and its gradient. */
 static double look(const double line[2], int rank, double gradient[2])
 {
@@ -103,20 +92,23 @@ static int work(rref_context *context, rref target)
 int main(int argc, char **argv)
 {
     int level;
-    rref target = { 0 };
+    rref made, target = { 0 };
     rref_context *context;
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
-    if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions }, &context) != RREF_OK) {
+    if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes }, &context) != RREF_OK) {
         rref_perror(NULL, "rref_init");
         MPI_Abort(MPI_COMM_WORLD, 1);
     }
-    if (rref_rank(context) == 0) shared = rref_create(context, 0, "model", rref_size(context));
-    MPI_Barrier(MPI_COMM_WORLD);
-    int rc = rref_sync(rref_root(context, 0), "model", rref_out(&target));
+    int rc = RREF_OK;
+    if (rref_rank(context) == 0) {
+        made = rref_create(context, 0, "model", rref_size(context));
+        rc = rref_publish(made, "model");
+        rref_release(made);                             /* the name keeps it */
+    }
+    if (rc == RREF_OK) rc = rref_lookup(context, "model", 60, &target);
     if (rc) rref_perror(context, "model");
     else rc = work(context, target);
     rref_release(target);
-    if (rref_rank(context) == 0) rref_release(shared);
     if (rref_finalize(&context) != RREF_OK) rc = 1;
     MPI_Finalize();
     return rc != RREF_OK;

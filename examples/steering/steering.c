@@ -95,17 +95,6 @@ static const rref_method methods[] = { RREF_METHOD("probe", "i32, i32 -> f64[]",
 static const rref_class slab_class = RREF_CLASS("slab", "", NULL, NULL, methods);
 static const rref_class *const classes[] = { &slab_class, NULL };
 
-/* Each solver hands out a reference to its slab. */
-static rref shared;
-
-static int get_slab(rref_call *call, void *self)
-{
-    (void)self;
-    return rref_return(call, shared);
-}
-
-static const rref_method functions[] = { RREF_METHOD("slab", "-> ref", get_slab, 0), RREF_METHODS_END };
-
 /* ---- the solver ------------------------------------------------------------------------------------------------- */
 
 static int first_row(int rank, int solvers) { return 1 + (N - 1) * rank / solvers; }
@@ -226,11 +215,20 @@ static int look(const rref *slabs, int solvers)
     return rc;
 }
 
+typedef struct name { char text[20]; } name;
+
+static name name_of(int rank)
+{
+    name n;
+    snprintf(n.text, sizeof n.text, "slab %d", rank);
+    return n;
+}
+
 static int drive(rref_context *context, int solvers)
 {
     rref slabs[N] = { { 0 } };
     int rc = RREF_OK;
-    for (int r = 0; r < solvers && rc == RREF_OK; r++) rc = rref_sync(rref_root(context, r), "slab", rref_out(slabs + r));
+    for (int r = 0; r < solvers && rc == RREF_OK; r++) rc = rref_lookup(context, name_of(r).text, 60, slabs + r);
     if (rc == RREF_OK) rc = follow(slabs, solvers);
     if (rc == RREF_OK) rc = rref_sync(slabs[solvers - 1], "stop");
     if (rc == RREF_OK) rc = look(slabs, solvers);
@@ -253,22 +251,31 @@ static void prepare(slab *s, MPI_Comm solvers)
     if (!s->field || !s->next) MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
 }
 
-/* Returns the outcome; a driver that fails ends the job, for nobody else would stop the solvers. */
+/* The name keeps the slab until the end. */
+static int serve(rref_context *context, slab *s, int rank)
+{
+    rref object = rref_wrap(context, "slab", s);
+    int rc = rref_publish(object, name_of(rank).text);
+    rref_release(object);
+    if (rc == RREF_OK) solve(s);
+    return rc;
+}
+
+/* Returns the outcome; a rank that fails ends the job, for the others would wait for it. */
 static int run(int rank, int last)
 {
     static slab s;
-    int rc = RREF_OK;
+    int rc;
     MPI_Comm solvers;
     rref_context *context;
     MPI_Comm_split(MPI_COMM_WORLD, rank == last, rank, &solvers);
-    if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions }, &context) != RREF_OK) {
+    if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes }, &context) != RREF_OK) {
         rref_perror(NULL, "steering");
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
-    if (rank < last) prepare(&s, solvers), shared = rref_wrap(context, "slab", &s);
-    MPI_Barrier(MPI_COMM_WORLD);
-    if (rank < last) solve(&s), rref_release(shared);
-    else if (rc = drive(context, last), rc) {
+    if (rank < last) prepare(&s, solvers);
+    rc = rank < last ? serve(context, &s, rank) : drive(context, last);
+    if (rc) {
         rref_perror(context, "steering");
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
