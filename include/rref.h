@@ -90,7 +90,7 @@ typedef enum rref_status {
     RREF_ERR_ONEWAY = -29,          /**< one-way calls failed; the text holds the first failure */
     RREF_ERR_STALLED = -30,         /**< nothing moved anywhere for the stall limit */
     RREF_ERR_TOO_DEEP = -31,        /**< too many blocked handlers */
-    RREF_ERR_WEIGHT = -32,          /**< a reference's weight is used up, it cannot be shared until it is refilled */
+    RREF_ERR_WEIGHT = -32,          /**< reserved: no reference is shared too often, its weight is refilled */
     RREF_ERR_BLOCKING = -33,        /**< blocking is not allowed here (inline methods and inline callbacks) */
     RREF_ERR_REENTRANT = -34,       /**< the object waits for the very call that this one is made for */
     RREF_ERR_NAME_TAKEN = -35,      /**< another object is published under the name */
@@ -921,6 +921,7 @@ typedef struct rref_statistics {
     uint64_t threads;               /**< library threads alive now */
     uint64_t window_reads;          /**< reads of other ranks' classes in their windows */
     uint64_t type_queries;          /**< other ranks' classes asked for by message */
+    uint64_t refills;               /**< references to objects of this rank that have asked for more weight */
 } rref_statistics;
 
 /** Read the counters of this rank.

@@ -12,7 +12,7 @@ typedef struct arriving {
     rri_calls *calls;
     rri_future *future;
     rri_buffer *buffer;
-    const void *payload;
+    const void *payload;                /* NULL: cannot be read */
     size_t bytes;
     void *landing;
     int peer;
@@ -30,7 +30,7 @@ static void settle(arriving *a, int outcome)
         rri_error_fill(&error, outcome, outcome == RREF_ERR_NO_MEMORY ? "no memory to receive the result of rank %d"
                                                                       : "the result of rank %d cannot be decoded", a->peer);
         free(a->landing);
-        if (a->good) rri_payload_refs(f->types, a->payload, f->all->trade.drop, f->all->trade.codec.up);
+        if (a->good) rri_payload_drop(f->types, a->payload, &f->all->trade.codec);
         rri_future_error(f, &error);
     }
     rri_future_drop(f);
@@ -127,7 +127,7 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     if (r->object) calls->up.created(calls->up.up, f, r->object);
     if (!rri_future_claim(f)) {             /* late: nobody wants it */
         if (bulk) rri_transfer_refuse(calls->transfers, a.peer, note->transfer);
-        if (a.good) rri_payload_refs(f->types, a.payload, calls->futures.trade.drop, calls->futures.trade.codec.up);
+        if (a.good) rri_payload_drop(f->types, a.payload, &calls->futures.trade.codec);
         rri_future_drop(f);
     } else if (!a.good) {
         settle(&a, RREF_ERR_PROTOCOL);

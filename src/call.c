@@ -100,7 +100,7 @@ static int offer_data(rri_calls *calls, const rri_target *target, const rri_pack
     return *offer ? RREF_OK : RREF_ERR_NO_MEMORY;
 }
 
-/* Memory comes first: references that are packed cannot be taken back. */
+/* Memory comes first: behind the packing nothing fails. */
 static int pack_request(rri_calls *calls, rri_record *r, const rri_target *target, const rref_value *values,
                         const rri_packing *p, void *payload, rri_mode mode, rri_future *future)
 {
@@ -250,16 +250,6 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     atomic_store(&future->owed, target->peer + 1);
     *number = r->object = rri_lane_number(calls->flow, target->peer);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, false);
-    rri_progress_nudge(calls->progress);
-    return RREF_OK;
-}
-
-int rri_call_note(rri_calls *calls, int peer, rri_record_kind kind, uint64_t object, uint64_t extra)
-{
-    rri_record *r = rri_lane_begin(calls->flow, peer, RRI_REQUESTS, sizeof *r);
-    if (!r) return rri_error_last()->code;
-    *r = (rri_record){ .bytes = sizeof *r, .kind = (uint8_t)kind, .object = object, .extra = extra };
-    rri_lane_end(calls->flow, peer, RRI_REQUESTS, false);
     rri_progress_nudge(calls->progress);
     return RREF_OK;
 }

@@ -11,6 +11,7 @@
 #include "future.h"
 #include "landing.h"
 #include "transfer.h"
+#include "weight.h"
 
 typedef struct rri_calls rri_calls;
 
@@ -93,12 +94,12 @@ struct rref_call {
 };
 
 /* What the higher floor knows. find fills the call's target from a request; RREF_OK, RRI_PARK (kept for later, with the
- * buffer), or an error through rri_fail. release takes weight back. */
+ * buffer), or an error through rri_fail. weight takes what a record says of it. */
 enum { RRI_PARK = 1 };
 typedef struct rri_calls_up {
     int (*find)(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call);
     int (*look)(void *up, const rri_record *record, rref_call *call);   /* as find, for an object that is alive now */
-    void (*release)(void *up, int peer, const rri_record *record);
+    void (*weight)(void *up, const rri_record *record, rri_buffer *buffer);
     void (*control)(void *up, int peer, const rri_record *record);
     void (*created)(void *up, rri_future *future, uint64_t handle);
     void (*unanswered)(void *up, const rref_error *error);  /* a one-way call failed */
@@ -111,6 +112,7 @@ struct rri_calls {
     rri_flow *flow;
     rri_progress *progress;
     rri_transfers *transfers;
+    rri_weights *weights;
     rri_futures futures;
     rri_calls_up up;
     rref_context *context;
@@ -143,9 +145,6 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
 /* A creation: draws the number n under the lane. Class id 0: name is followed by its 0 and the arguments' signature. */
 int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const char *name, size_t name_bytes,
                     const rref_value *values, size_t count, rri_future *future, uint64_t *number);
-/* A record without a body in the request lane (releases). */
-int rri_call_note(rri_calls *calls, int peer, rri_record_kind kind, uint64_t object, uint64_t extra);
-
 /* When a call's time is over: its own limit, or the context's, but not after that of the call it is made for. */
 int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline);
 

@@ -111,7 +111,7 @@ static rref_future pass_on(rri_group *g, const range *r, unsigned method, const 
     if (rri_payload_values(in, p->payload, NULL, &trade->part, values, taken, &count) == RREF_OK)
         whole = spread(g, r, method, values, in->count, NULL);
     for (unsigned i = 0; i < count; i++) rri_reference_drop(taken[i]);
-    rri_payload_refs(in, p->payload, trade->drop, trade->codec.up);
+    rri_payload_drop(in, p->payload, &trade->codec);
     return whole;
 }
 

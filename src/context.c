@@ -72,6 +72,7 @@ int rref_stats(rref_context *context, rref_statistics *s)
                             .calls_in = atomic_load(&c->in), .calls_direct = atomic_load(&c->direct),
                             .refused = atomic_load(&c->refused) + rri_flow_refused(context->flow),
                             .oneway_failures = atomic_load(&c->oneway_failures),
+                            .refills = atomic_load(&context->objects.refills),
                             .window_reads = rri_window_reads(context->window),
                             .type_queries = atomic_load(&context->resolver.asked) };
     rri_link_counts(context->link, &s->messages_out, &s->messages_in);

@@ -77,7 +77,7 @@ static int value_of(const rref_call *c, unsigned i, rref_value *value, void **li
 
 static int repack(rref_call *c, const rri_types *types, const rref_value *values)
 {
-    static const rri_ref_codec mover = { move_ref, NULL };
+    static const rri_ref_codec mover = { .put = move_ref };    /* cannot fail */
     rri_packing p;
     int rc = rri_values_check(types, values, c->in->count, SIZE_MAX, &p);
     if (rc) return rc;

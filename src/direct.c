@@ -17,7 +17,7 @@ static int direct_results(rref_call *c, const rref_value *outputs, size_t count)
     void *payload = rri_values_packed(c->out, c->results, c->result_count, &trade->codec, &bytes);
     if (!payload) return rri_error_last()->code;
     int rc = count ? rri_outputs_write(c->out, payload, NULL, outputs, count, &trade->all) : RREF_OK;
-    rri_payload_refs(c->out, payload, trade->drop, trade->codec.up);
+    rri_payload_drop(c->out, payload, &trade->codec);
     free(payload);
     return rc;
 }
@@ -96,6 +96,7 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
         if (exclusive) rri_exec_leave(actor);
         if (c->deferred) *outcome = await_deferred(c, values + inputs, count - inputs);
     }
+    if (c->ended) c->ended(c, mine ? *outcome : RRI_PASS);
     rri_exec_free(c);
     return mine;
 }

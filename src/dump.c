@@ -53,7 +53,7 @@ static void look_at(void *item, void *arg)
 {
     rri_reference *r = item;
     held *h = arg;
-    if (!atomic_load_explicit(&r->refs, memory_order_acquire) || r->owner < 0 || r->number == 0) return;
+    if (!atomic_load_explicit(&r->held, memory_order_acquire) || r->owner < 0 || r->number == 0) return;
     unsigned i = h->count++;
     if (i >= LINES) return;
     h->reference[i] = (rref){ rri_table_handle(&r->all->table, r) };

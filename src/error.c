@@ -48,7 +48,7 @@ static const status_text errors[] = {
     { "RREF_ERR_ONEWAY", "one-way calls failed" },
     { "RREF_ERR_STALLED", "nothing moved anywhere for the stall limit" },
     { "RREF_ERR_TOO_DEEP", "too many blocked handlers" },
-    { "RREF_ERR_WEIGHT", "the reference's weight is used up, it cannot be shared until it is refilled" },
+    { "RREF_ERR_WEIGHT", "reserved: no reference is shared too often, its weight is refilled" },
     { "RREF_ERR_BLOCKING", "blocking is not allowed here" },
     { "RREF_ERR_REENTRANT", "the object waits for the very call that this one is made for" },
     { "RREF_ERR_NAME_TAKEN", "another object is published under the name" },

@@ -175,6 +175,7 @@ static void begin_wave(rri_fence *f, int64_t heard)
     f->sent = f->served = f->busy = 0;
     rri_lock_give(&f->lock);
     send_down(f, RRI_PROBE, quiet);
+    rri_weights_flush(f->calls->weights);       /* what is waited for does not wait for company */
     try_report(f);
 }
 
@@ -195,6 +196,7 @@ static void enter(rri_fence *f, rri_fence_kind kind)
     f->begun = f->life = f->looked = rri_now();
     f->cpu = rri_now_cpu();
     rri_lock_give(&f->lock);
+    rri_weights_flush(f->calls->weights);
     try_report(f);
     rri_progress_nudge(f->calls->progress);
     rri_link_kick(f->calls->link);

@@ -41,6 +41,8 @@ struct rri_flow {
     rri_colours colours;
     int me, size;                   /* i */
     lane *lanes;                    /* i */
+    rri_riders riders;              /* i: or NULL */
+    void *up;                       /* i: theirs */
     rri_lock lock;
     lane *dirty, *dirty_last;       /* x: first in, first out */
     unsigned dirty_count;           /* x */
@@ -174,12 +176,35 @@ static void spend(rri_flow *flow, lane *l, rri_buffer *b)
     dispatch(flow, l, b);
 }
 
+static void count_record(lane *l, const rri_record *r)
+{
+    l->records++;
+    if (rri_record_is_work(r)) l->work[rri_record_colour(r)]++;
+}
+
+/* The lane is held. Returns how many bytes have boarded the message. */
+static size_t board(rri_flow *flow, lane *l, rri_buffer *b)
+{
+    char *at = (char *)b->data + b->bytes;
+    size_t bytes = flow->riders ? flow->riders(flow->up, l->peer, at, flow->config.room - b->bytes) : 0;
+    b->bytes += (uint32_t)bytes;
+    for (const rri_record *r; at < (char *)b->data + b->bytes; at += r->bytes) {
+        r = (const rri_record *)(const void *)at;
+        count_record(l, r);
+        if (l->peer == flow->me) atomic_fetch_add(&flow->self_open, 1);
+    }
+    return bytes;
+}
+
 static void close_open(rri_flow *flow, lane *l, rri_stream stream)
 {
     rri_buffer *b = l->open[stream];
     if (!b) return;
     l->open[stream] = NULL;
-    if (stream == RRI_ANSWERS) {
+    if (stream == RRI_REQUESTS) board(flow, l, b);
+    if (b->bytes == sizeof(rri_message) && stream == RRI_REQUESTS) {
+        rri_buffer_drop(b);                 /* opened for riders that have gone already, or left empty by an undo */
+    } else if (stream == RRI_ANSWERS) {
         dispatch(flow, l, b);
     } else if (l->credit > 0 && !l->first) {
         spend(flow, l, b);
@@ -190,10 +215,10 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
     }
 }
 
-/* Answers, and records without a body (releases), go out when there is no memory, too. */
+/* Answers, and riders alone (bytes 0), go out when there is no memory, too. */
 static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_t bytes)
 {
-    bool must = stream == RRI_ANSWERS || bytes == sizeof(rri_record);
+    bool must = stream == RRI_ANSWERS || bytes == 0;
     rri_buffer *b = must ? rri_buffer_reserved(&flow->pool) : rri_buffer_new(&flow->pool);
     if (!b) return NULL;
     rri_message *m = (rri_message *)(void *)b->data;
@@ -244,9 +269,8 @@ void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
 void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
 {
     lane *l = &flow->lanes[peer];
-    l->records++;
-    if (rri_record_is_work(l->record)) l->work[l->colour]++;
     if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
+    count_record(l, l->record);
     bool wait = !hurry && (stream == RRI_ANSWERS || l->in_flight > 0 || l->first);
     if (wait) {
         mark_dirty(flow, l);
@@ -254,6 +278,25 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
         close_open(flow, l, stream);
     }
     rri_lock_give(&l->lock);
+}
+
+void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up)
+{
+    flow->riders = riders;
+    flow->up = up;
+}
+
+/* A message that waits for credit already is boarded first. */
+bool rri_lane_depart(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    rri_lock_take(&l->lock);
+    size_t rode = l->first && !l->open[RRI_REQUESTS] ? board(flow, l, l->last) : 0;
+    bool left = rode || l->open[RRI_REQUESTS] || open_buffer(flow, l, RRI_REQUESTS, 0);
+    l->queued += rode;
+    if (left && !rode) close_open(flow, l, RRI_REQUESTS);
+    rri_lock_give(&l->lock);
+    return left;
 }
 
 unsigned rri_lane_colour(rri_flow *flow, int peer) { return flow->lanes[peer].colour; }

@@ -36,6 +36,14 @@ void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes);
 /* Let the record go: at once (hurry), or with company: a request leaves at once only when nothing is in flight. */
 void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry);
 
+/* What boards a message with requests before it leaves: writes records at `at`, of `room` bytes at most, and gives how many
+ * bytes. The lane is held. */
+typedef size_t (*rri_riders)(void *up, int peer, char *at, size_t room);
+void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up);
+/* Let a message with requests leave, if only for the riders; without credit they wait in the lane's queue. False when there is
+ * no memory for it. */
+bool rri_lane_depart(rri_flow *flow, int peer);
+
 /* What the record in hand is coloured with; the lane is held. */
 unsigned rri_lane_colour(rri_flow *flow, int peer);
 

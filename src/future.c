@@ -84,17 +84,6 @@ rri_future *rri_future_of(uint64_t handle)
 
 void rri_future_keep(rri_future *future) { atomic_fetch_add(&future->refs, 1); }
 
-void rri_payload_refs(const rri_types *types, const void *payload, void (*visit)(void *up, const void *wire), void *up)
-{
-    for (unsigned i = 0; types->refs && i < types->count; i++) {
-        const rri_type *t = &types->type[i];
-        if (t->element != RREF_REF) continue;
-        size_t n = 1;
-        const char *at = t->variable ? rri_payload_data(types, i, payload, NULL, &n) : (const char *)payload + t->slot;
-        for (size_t k = 0; k < n; k++) visit(up, at + k * RRI_REF_WIRE);
-    }
-}
-
 /* A promise given up before it was kept: those who watch it are told. */
 static bool broken(rri_future *f)
 {
@@ -116,7 +105,7 @@ void rri_future_drop(rri_future *future)
     }
     rri_futures *all = future->all;
     if (future->error && !future->quiet && !atomic_load(&future->read)) all->unread(all->up, future->error);
-    if (future->payload) rri_payload_refs(future->types, future->payload, all->trade.drop, all->trade.codec.up);
+    if (future->payload) rri_payload_drop(future->types, future->payload, &all->trade.codec);
     clear(future, NULL);
     rri_table_remove(&all->table, future);
 }
@@ -259,12 +248,12 @@ void rri_future_value(rri_future *future, const void *payload, size_t bytes, voi
     int rc = RREF_OK;
     if (future->outputs) {
         rc = rri_outputs_write(future->types, payload, landing, future->outputs, future->output_count, &all->trade.all);
-        rri_payload_refs(future->types, payload, all->trade.drop, all->trade.codec.up);
+        rri_payload_drop(future->types, payload, &all->trade.codec);
         free(landing);
     } else if (bytes) {
         rc = keep_payload(future, payload, bytes);
         future->landing = landing;
-        if (rc) rri_payload_refs(future->types, payload, all->trade.drop, all->trade.codec.up);
+        if (rc) rri_payload_drop(future->types, payload, &all->trade.codec);
     }
     if (rc) rri_future_error_last(future);
     else complete(future, RREF_OK);

@@ -14,11 +14,10 @@
 typedef struct rri_futures rri_futures;
 typedef struct rri_future rri_future;
 
-/* How references inside results are taken (all of their weight, or a part, so that more can be taken) and given up. */
+/* How references travel in results, and are taken from them: for good, or so that they can be taken again. */
 typedef struct rri_ref_trade {
     rri_ref_codec codec;
     rri_ref_taker all, part;
-    void (*drop)(void *up, const void *wire);
 } rri_ref_trade;
 
 /* Called once when a future completes, before its waiters and callbacks. */
@@ -128,8 +127,5 @@ int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_ti
 
 /* Fill in who and where, unless known. */
 void rri_error_origin(rri_futures *all, rref_error *error);
-
-/* Visit every reference of a payload. */
-void rri_payload_refs(const rri_types *types, const void *payload, void (*visit)(void *up, const void *wire), void *up);
 
 #endif

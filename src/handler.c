@@ -208,8 +208,7 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
 /* References nobody read go back with their weight. */
 void rri_handler_done(rref_call *call)
 {
-    const rri_ref_trade *trade = &call->calls->futures.trade;
-    if (call->in->refs && call->payload) rri_payload_refs(call->in, call->payload, trade->drop, trade->codec.up);
+    if (call->in->refs && call->payload) rri_payload_drop(call->in, call->payload, &call->calls->futures.trade.codec);
     for (unsigned i = 0; call->untidy && i < RRI_TYPES_MAX; i++) {
         free(call->views[i]);
         call->views[i] = NULL;

@@ -20,6 +20,7 @@ typedef struct hello {
     uint32_t magic, version;
     int32_t outcome;
     uint32_t eager_kib, credits;
+    int64_t weight;
     uint64_t root_class;
     char name[RRI_WORKER_NAME];
     unsigned long long cores[RRI_PLACE_WORDS];
@@ -74,9 +75,9 @@ static int look(void *up, const rri_record *record, rref_call *call)
     return rri_object_look(&((rref_context *)up)->objects, record, call);
 }
 
-static void release(void *up, int peer, const rri_record *record)
+static void weight(void *up, const rri_record *record, rri_buffer *buffer)
 {
-    rri_object_release(&((rref_context *)up)->objects, peer, record);
+    rri_reference_weight(&((rref_context *)up)->references, record, buffer);
 }
 
 rri_references *rri_context_references(rref_context *context)
@@ -132,8 +133,8 @@ static int compare(const hello *all, int size, int rank)
         else if (all[i].outcome)
             return rri_fail(all[i].outcome, "rank %d could not start: %s", i, rref_strerror(all[i].outcome));
     for (int i = 0; i < size; i++)
-        if (all[i].eager_kib != all[0].eager_kib || all[i].credits != all[0].credits)
-            return rri_fail(RREF_ERR_PROTOCOL, "rank %d has other limits (RREF_EAGER, RREF_CREDITS) than rank 0", i);
+        if (all[i].eager_kib != all[0].eager_kib || all[i].credits != all[0].credits || all[i].weight != all[0].weight)
+            return rri_fail(RREF_ERR_PROTOCOL, "rank %d has other limits (RREF_EAGER, RREF_CREDITS, RREF_WEIGHT) than rank 0", i);
     for (int i = 0; i < size; i++)
         for (int k = 0; k < i; k++)
             if (!strcmp(all[i].name, all[k].name))
@@ -164,6 +165,7 @@ static int meet(rref_context *ctx, const rref_options *options)
     if (!named) {
         mine.eager_kib = (uint32_t)(ctx->settings.eager / 16);
         mine.credits = (uint32_t)ctx->settings.credits;
+        mine.weight = ctx->settings.weight;
         mine.root_class = rri_class_named(&ctx->classes, "rank")->id;
         rri_place_mask(mine.cores);
     }
@@ -230,7 +232,7 @@ static int open_calls(rref_context *ctx)
     calls->link = ctx->link;
     calls->flow = ctx->flow;
     calls->progress = ctx->progress;
-    calls->up = (rri_calls_up){ find, look, release, control, created, rri_context_unread, rri_reference_drop, ctx };
+    calls->up = (rri_calls_up){ find, look, weight, control, created, rri_context_unread, rri_reference_drop, ctx };
     calls->context = ctx;
     calls->eager = (size_t)ctx->settings.eager;
     calls->landing_limit = (size_t)ctx->settings.landing_limit;
@@ -245,7 +247,9 @@ static int open_calls(rref_context *ctx)
     gethostname(f->host, sizeof f->host - 1);
     atomic_store(&f->timeout, rri_context_ns(ctx->settings.timeout));
     f->report_after = rri_context_ns(ctx->settings.report_after);
-    return rri_calls_open(calls);
+    int rc = rri_weights_open(ctx->link, ctx->flow, ctx->progress, &ctx->timers, ctx->settings.release_delay * 1000,
+                              &calls->weights);
+    return rc ? rc : rri_calls_open(calls);
 }
 
 /* Classes given to init are published before the ranks agree on the start, so others find them when init has returned. */
@@ -264,7 +268,7 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     rri_references *refs = &ctx->references;
     int size = rri_link_size(ctx->link);
     int rc = open_calls(ctx);
-    if (rc == RREF_OK) rc = rri_objects_open(&ctx->objects, &ctx->calls, &ctx->classes, ctx->number, size);
+    if (rc == RREF_OK) rc = rri_objects_open(&ctx->objects, &ctx->calls, &ctx->classes, ctx->number, size, ctx->settings.weight);
     refs->roots = rri_calloc((size_t)size, sizeof *refs->roots);
     if (rc == RREF_OK && !refs->roots) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
     if (rc) return rc;
@@ -297,6 +301,7 @@ void rri_context_close(rref_context *ctx, bool abandon)
     free(ctx->references.roots);
     rri_calls_close(&ctx->calls);
     rri_progress_close(ctx->progress);
+    rri_weights_close(ctx->calls.weights);
     rri_transfers_close(ctx->calls.transfers);
     rri_timers_free(&ctx->timers);
     rri_window_close(ctx->window, abandon);

@@ -48,6 +48,8 @@ RRI_SOURCES = \
 	src/transfer.c \
 	src/transfer.h \
 	src/wire.h \
+	src/weight.c \
+	src/weight.h \
 	src/landing.c \
 	src/landing.h \
 	src/call.c \

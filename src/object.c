@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MINT (UINT64_C(1) << 32)            /* given out at a time: 2^31 times without an overflow */
+
 static const rri_types no_types;
 
 static size_t bucket_of(const rri_objects *all, int creator, uint64_t number)
@@ -21,11 +23,12 @@ static size_t bucket_of(const rri_objects *all, int creator, uint64_t number)
     return (size_t)(h >> 20) & (all->buckets - 1);
 }
 
-int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks)
+int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks, int64_t weight)
 {
     rri_table_init(&all->table, RRI_KIND_OBJECT, context, sizeof(rri_object));
     all->calls = calls;
     all->classes = classes;
+    all->weight = UINT64_C(1) << weight;
     all->buckets = 1024;
     all->own = RRI_OWN_NUMBERS;
     all->bucket = rri_calloc(all->buckets, sizeof *all->bucket);
@@ -88,7 +91,7 @@ static rri_object *add(rri_objects *all, const rri_class *klass, int creator, ui
     o->all = all;
     o->klass = klass;
     o->creator = creator;
-    atomic_store(&o->weight, RRI_WEIGHT);
+    atomic_store(&o->weight, all->weight);
     rri_lock_take(&all->lock);
     o->number = number ? number : ++all->own;
     if (all->count++ > all->buckets) rehash(all);
@@ -157,7 +160,25 @@ rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self
 
 void rri_object_unwrap(rri_object *object) { remove_object(object); }
 
-void rri_object_mint(rri_object *object, uint64_t weight) { atomic_fetch_add(&object->weight, weight); }
+uint64_t rri_object_mint(rri_object *o)
+{
+    uint64_t weight = o->all->weight < MINT ? o->all->weight : MINT;
+    atomic_fetch_add(&o->weight, weight);
+    return weight;
+}
+
+/* Objects that are there from the start to the end. */
+static bool lasting(const rri_object *o) { return o && (o == o->all->root || o == o->all->service); }
+
+/* Take weight back, with the last of it the object; false if there is not so much out. */
+static bool take_back(rri_object *o, uint64_t weight);
+
+static void give_back(rri_objects *all, rri_object *o, int peer, uint64_t weight)
+{
+    if (o && !lasting(o) && take_back(o, weight)) return;
+    atomic_fetch_add(&all->calls->refused, 1);
+    rri_log(RRI_LOG_ERROR, "rank %d released an object that is not there, or more of it than it had", peer);
+}
 
 /* ---- requests for objects that are not there yet */
 
@@ -170,8 +191,8 @@ static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
     if (buffer) {
         rri_buffer_keep(buffer);
     } else {
-        p->release = *record;
-        p->record = &p->release;
+        p->back = *record;
+        p->record = &p->back;
     }
     rri_busy(all->calls->futures.colours, rri_record_colour(record));
     rri_parked **at = &all->parked;
@@ -181,56 +202,69 @@ static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
     return RRI_PARK;
 }
 
-/* The creation has arrived: serve what waited for it, in order. */
+/* The lock is held. */
+static rri_parked *first_parked(const rri_objects *all, uint64_t address)
+{
+    rri_parked *p = all->parked;
+    while (p && p->record->object != address) p = p->next;
+    return p;
+}
+
+static void remove_parked(rri_objects *all, rri_parked *p)
+{
+    unsigned colour = rri_record_colour(p->record);
+    rri_lock_take(&all->lock);
+    rri_parked **at = &all->parked;
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
+    atomic_fetch_sub(&all->waiting, 1);
+    rri_lock_give(&all->lock);
+    if (p->buffer) rri_buffer_drop(p->buffer);
+    free(p);
+    rri_idle(all->calls->futures.colours, colour);
+}
+
+static void serve_parked(rri_objects *all, const rri_parked *p)
+{
+    rri_paint before = rri_paint_on(all->calls->futures.colours, rri_record_colour(p->record));
+    if (p->record->kind == RRI_REFILL) rri_object_refill(all, p->record, p->buffer);
+    else if (p->buffer) rri_call_serve_parked(all->calls, p->record, p->buffer);
+    else give_back(all, rri_object_of(all, p->record->object), all->calls->rank, p->record->extra);
+    rri_paint_back(before);
+}
+
+/* The creation has arrived: serve what waited for it, in order. Each stays in the list until it is served, so that what comes
+ * meanwhile goes behind it. */
 static void unpark(rri_objects *all, uint64_t address)
 {
-    rri_parked *mine = NULL, **end = &mine;
-    rri_lock_take(&all->lock);
-    for (rri_parked **at = &all->parked, *p; (p = *at);) {
-        if (p->record->object != address) {
-            at = &p->next;
-            continue;
-        }
-        *at = p->next;
-        atomic_fetch_sub(&all->waiting, 1);
-        p->next = NULL;
-        *end = p;
-        end = &p->next;
-    }
-    rri_lock_give(&all->lock);
-    for (rri_parked *p; (p = mine);) {
-        unsigned colour = rri_record_colour(p->record);
-        rri_paint before = rri_paint_on(all->calls->futures.colours, colour);
-        mine = p->next;
-        if (p->buffer) {
-            rri_call_serve_parked(all->calls, p->record, p->buffer);
-            rri_buffer_drop(p->buffer);
-        } else {
-            rri_object_release(all, all->calls->rank, p->record);
-        }
-        rri_paint_back(before);
-        rri_idle(all->calls->futures.colours, colour);
-        free(p);
+    for (;;) {
+        rri_lock_take(&all->lock);
+        rri_parked *p = first_parked(all, address);
+        rri_lock_give(&all->lock);
+        if (!p) return;
+        serve_parked(all, p);
+        remove_parked(all, p);
     }
 }
 
-/* Whether earlier requests for the object still wait: then later ones wait behind them. */
-static bool waits_behind(rri_objects *all, uint64_t address)
-{
-    bool found = false;
-    if (!(address & RRI_NAMED) || !atomic_load_explicit(&all->waiting, memory_order_acquire)) return false;
-    rri_lock_take(&all->lock);
-    for (rri_parked *p = all->parked; p && !found; p = p->next) found = p->record->object == address;
-    rri_lock_give(&all->lock);
-    return found;
-}
-
+/* Earlier requests for the object still wait: then this one waits behind them. RREF_OK: none do. */
 static int keep_order(rri_objects *all, const rri_record *record, rri_buffer *buffer)
 {
+    if (!(record->object & RRI_NAMED) || !atomic_load_explicit(&all->waiting, memory_order_acquire)) return RREF_OK;
     rri_lock_take(&all->lock);
-    int rc = park(all, record, buffer);
+    const rri_parked *p = first_parked(all, record->object);
+    int rc = p && p->record != record ? park(all, record, buffer) : RREF_OK;
     rri_lock_give(&all->lock);
     return rc;
+}
+
+static bool somebody_waits(rri_objects *all, uint64_t address)
+{
+    if (!(address & RRI_NAMED) || !atomic_load_explicit(&all->waiting, memory_order_acquire)) return false;
+    rri_lock_take(&all->lock);
+    bool found = first_parked(all, address);
+    rri_lock_give(&all->lock);
+    return found;
 }
 
 static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffer)
@@ -279,10 +313,18 @@ static int aim_at_description(rri_object *o, rref_call *c)
     return RREF_OK;
 }
 
+/* What its arguments are is known, unless the caller means another class: references among them go back. */
+static int aim_at_failed(const rri_object *o, const rri_record *record, rref_call *c)
+{
+    bool known = o->klass && record->method < o->klass->count && o->outcome != RREF_ERR_CLASS_MISMATCH;
+    if (known) c->in = &o->klass->method[record->method].signature.in;
+    return rri_fail_as(o->outcome, o->error);
+}
+
 static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
 {
     c->class_name = o->klass ? o->klass->name : "?";      /* a failed creation may have none */
-    if (atomic_load(&o->state) == RRI_FAILED) return rri_fail_as(o->outcome, o->error);
+    if (atomic_load(&o->state) == RRI_FAILED) return aim_at_failed(o, record, c);
     if (record->method == RRI_METHOD_DESCRIBE) return aim_at_description(o, c);
     c->actor = &o->actor;
     c->object = o;
@@ -362,6 +404,15 @@ static int see(rri_objects *all, int creator, uint64_t number)
     return fresh ? RREF_OK : rri_fail(RREF_ERR_PROTOCOL, "an object numbered %" PRIu64 " by rank %d", number, creator);
 }
 
+static int can_construct(const rri_class *k, const char *name, uint64_t id)
+{
+    if (!k) return rri_fail(RREF_ERR_NO_CLASS, "class %s is not known there", name);
+    if (id && k->id != id)
+        return rri_fail(RREF_ERR_CLASS_MISMATCH, "class %s is %016" PRIx64 " there and %016" PRIx64 " at the caller", name,
+                        k->id, id);
+    return k->source->create ? RREF_OK : rri_fail(RREF_ERR_STATE, "class %s has no constructor", name);
+}
+
 static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *buffer, rref_call *c)
 {
     char name[RRI_DESCRIBED_MAX] = "";
@@ -376,22 +427,17 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
     rri_object *o = see(all, buffer->peer, r->object) ? NULL : add(all, k, buffer->peer, r->object);
     if (!o) return rri_error_last()->code;
     o->actor.unborn = true;
-    int rc = RREF_OK;
-    if (!k) rc = rri_fail(RREF_ERR_NO_CLASS, "class %s is not known there", name);
-    else if (id && k->id != id)
-        rc = rri_fail(RREF_ERR_CLASS_MISMATCH, "class %s is %016" PRIx64 " there and %016" PRIx64 " at the caller", name,
-                      k->id, id);
-    else if (!k->source->create) rc = rri_fail(RREF_ERR_STATE, "class %s has no constructor", name);
-    else if (!id) rc = rri_described_read(c, name + strlen(name) + 1);
+    int rc = id ? RREF_OK : rri_described_read(c, name + strlen(name) + 1);
+    if (rc == RREF_OK) rc = can_construct(k, name, id);
     c->object = o;
     c->class_name = k ? k->name : "?";
     c->method_name = "constructor";
+    c->in = c->given ? &c->given->in : k && k->id == id ? &k->create.in : &no_types;
     if (rc) fail_object(o, rri_error_last());
     else {
         c->actor = &o->actor;
         c->run = run_constructor;
         c->ended = constructed;
-        c->in = c->given ? &c->given->in : &k->create.in;
         c->out = &k->create.out;
         c->created = rri_table_handle(&all->table, o);
     }
@@ -402,13 +448,29 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
     return rc;
 }
 
+static void let_go(rref_call *c, int outcome)
+{
+    (void)outcome;
+    take_back(c->object, 1);
+}
+
+/* A method that may run beside others may still do so when the last reference goes: until its end it is one. */
+static void hold(rri_object *o, rref_call *c)
+{
+    uint64_t out = atomic_load(&o->weight);
+    if (lasting(o) || !(c->flags & RREF_CONCURRENT || c->reentrant)) return;
+    do {
+        if (!out) return;
+    } while (!atomic_compare_exchange_weak(&o->weight, &out, out + 1));
+    c->ended = let_go;
+}
+
 static int find_method(rri_objects *all, const rri_record *record, rri_buffer *buffer, rref_call *c)
 {
     rri_object *o = rri_object_of(all, record->object);
     c->out = c->in = &no_types;
-    if (!o) return missing(all, record, buffer);
-    if (waits_behind(all, record->object)) return keep_order(all, record, buffer);
-    return aim_at(o, record, c);
+    int rc = o ? keep_order(all, record, buffer) : missing(all, record, buffer);
+    return rc ? rc : aim_at(o, record, c);
 }
 
 /* ---- results that stay */
@@ -449,9 +511,11 @@ int rri_object_look(void *up, const rri_record *record, rref_call *c)
 {
     rri_object *o = rri_object_of(up, record->object);
     c->out = c->in = &no_types;
-    if (!o || atomic_load(&o->state) != RRI_ALIVE || waits_behind(up, record->object)) return RREF_ERR_NO_OBJECT;
+    if (!o || atomic_load(&o->state) != RRI_ALIVE || somebody_waits(up, record->object)) return RREF_ERR_NO_OBJECT;
     c->self = o->self;
-    return aim_at(o, record, c);
+    int rc = aim_at(o, record, c);
+    if (rc == RREF_OK) hold(o, c);
+    return rc;
 }
 
 int rri_object_find(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call)
@@ -459,8 +523,10 @@ int rri_object_find(void *up, const rri_record *record, rri_buffer *buffer, rref
     if (record->kind == RRI_CREATE) return find_constructor(up, record, buffer, call);
     bool remote = record->flags & RRI_FLAG_REMOTE;
     int rc = remote ? find_remote(up, record, buffer, call) : find_method(up, record, buffer, call);
-    if (rc == RREF_OK) call->run = run_found;
-    return rc;
+    if (rc) return rc;
+    call->run = run_found;
+    hold(call->object, call);
+    return RREF_OK;
 }
 
 /* ---- destruction */
@@ -503,19 +569,15 @@ static void destroy(rri_object *o)
 
 /* A release waits behind calls that wait for the object, and for a creation that has not come yet: a third rank may have
  * been given the reference, and have dropped it, before. */
-static bool keep_release(rri_objects *all, const rri_object *o, const rri_record *record)
+static bool keep_release(rri_objects *all, const rri_object *o, uint64_t address, uint64_t weight)
 {
-    rri_record kept = *record;
+    rri_record kept = { .kind = RRI_PARCELS, .object = address, .extra = weight,
+                        .flags = rri_colour(all->calls->futures.colours) ? RRI_FLAG_COLOUR : 0 };
     if (o) kept.object = rri_address(o->creator, o->number);
     if (!(kept.object & RRI_NAMED)) return false;
-    return (o ? waits_behind(all, kept.object) && keep_order(all, &kept, NULL) == RRI_PARK
-              : missing(all, &kept, NULL) == RRI_PARK);
+    return (o ? keep_order(all, &kept, NULL) : missing(all, &kept, NULL)) == RRI_PARK;
 }
 
-/* Objects that are there from the start to the end. */
-static bool lasting(const rri_object *o) { return o && (o == o->all->root || o == o->all->service); }
-
-/* Take weight back, with the last of it the object; false if there is not so much out. */
 static bool take_back(rri_object *o, uint64_t weight)
 {
     uint64_t out = atomic_load(&o->weight);
@@ -526,14 +588,26 @@ static bool take_back(rri_object *o, uint64_t weight)
     return true;
 }
 
-void rri_object_release(void *up, int peer, const rri_record *record)
+void rri_object_release(rri_objects *all, int peer, uint64_t address, uint64_t weight)
 {
-    rri_objects *all = up;
+    rri_object *o = rri_object_of(all, address);
+    if (!lasting(o) && keep_release(all, o, address, weight)) return;
+    give_back(all, o, peer, weight);
+}
+
+void rri_object_refill(rri_objects *all, const rri_record *record, rri_buffer *buffer)
+{
     rri_object *o = rri_object_of(all, record->object);
-    if (!lasting(o) && keep_release(all, o, record)) return;
-    if (o && !lasting(o) && take_back(o, record->extra)) return;
-    atomic_fetch_add(&all->calls->refused, 1);
-    rri_log(RRI_LOG_ERROR, "rank %d released an object that is not there, or more of it than it had", peer);
+    const rri_refill *refill = (const void *)(record + 1);
+    if (!o && missing(all, record, buffer) == RRI_PARK) return;
+    if (!o || lasting(o)) {
+        atomic_fetch_add(&all->calls->refused, 1);
+        rri_log(RRI_LOG_ERROR, "rank %d wants weight of an object that has none", buffer->peer);
+        return;
+    }
+    atomic_fetch_add_explicit(&all->refills, 1, memory_order_relaxed);
+    rri_weight_send(all->calls->weights, buffer->peer, record->call, rri_object_mint(o));
+    if (refill->voucher) rri_weight_send(all->calls->weights, refill->guarantor, refill->voucher, 0);
 }
 
 static void destroy_left(void *item, void *arg)

@@ -6,7 +6,7 @@
  *         +------error--> FAILED --weight 0--> (gone)
  *
  * (creator, number) is an object's identity; its handle in the table only speeds things up. All weight given out with
- * references comes back in releases; at 0 the destructor is the object's last exclusive call.
+ * references comes back; at 0 the destructor is the object's last exclusive call.
  */
 #ifndef RRI_OBJECT_H
 #define RRI_OBJECT_H
@@ -20,8 +20,6 @@ typedef enum rri_object_state { RRI_CONSTRUCTING, RRI_ALIVE, RRI_FAILED, RRI_DYI
 #define RRI_OWN_NUMBERS (UINT64_C(1) << 39)     /* wrapped objects from here */
 
 static inline bool rri_number_is_group(uint64_t number) { return number >= RRI_GROUP_NUMBERS && number < RRI_OWN_NUMBERS; }
-
-#define RRI_WEIGHT (UINT64_C(1) << 60)      /* of a new object, all with its creator's reference */
 
 typedef struct rri_object {
     rri_slot slot;
@@ -43,15 +41,16 @@ typedef struct rri_object {
 
 typedef struct rri_parked {
     struct rri_parked *next;
-    rri_buffer *buffer;                     /* NULL for a release */
+    rri_buffer *buffer;                     /* NULL for weight that came back */
     const rri_record *record;
-    rri_record release;
+    rri_record back;
 } rri_parked;
 
 typedef struct rri_objects {
     rri_table table;
     rri_calls *calls;
     rri_classes *classes;
+    uint64_t weight;                        /* i: of a new object, all with its creator's reference */
     rri_object *root, *service;             /* not among those that are counted, released or destroyed */
     const rri_class *results;               /* of results that stay here */
     rri_signature describe;                 /* i: of RRI_METHOD_DESCRIBE: class id, 0 for the object's -> descriptor */
@@ -63,15 +62,20 @@ typedef struct rri_objects {
     atomic_uint waiting;                    /* a: how many are parked */
     uint64_t own;                           /* under the lock: numbers of wrapped objects, from 2^39 */
     atomic_uint dying;                      /* a */
+    _Atomic uint64_t refills;               /* a: references that asked for more weight */
 } rri_objects;
 
-int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks);
+/* weight: log2 of a new object's. */
+int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks, int64_t weight);
 void rri_objects_close(rri_objects *all);
 
-/* rri_calls_up.find, .look and .release */
+/* rri_calls_up.find and .look */
 int rri_object_look(void *all, const rri_record *record, rref_call *call);
 int rri_object_find(void *all, const rri_record *record, rri_buffer *buffer, rref_call *call);
-void rri_object_release(void *all, int peer, const rri_record *record);
+/* Weight has come back. */
+void rri_object_release(rri_objects *all, int peer, uint64_t address, uint64_t weight);
+/* A reference asks for weight: it is on its way when this returns, or when the object has come. */
+void rri_object_refill(rri_objects *all, const rri_record *record, rri_buffer *buffer);
 
 /* A local object made by the application; its weight goes to the reference made for it. */
 rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self);
@@ -83,8 +87,8 @@ rri_object *rri_object_of(rri_objects *all, uint64_t address);
 int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number);
 /* What was begun is there (0), or has failed with the thread's last error. */
 void rri_object_finish(rri_object *object, int outcome);
-/* Give out more weight of a local object. */
-void rri_object_mint(rri_object *object, uint64_t weight);
+/* Give out more weight of a local object: how much. */
+uint64_t rri_object_mint(rri_object *object);
 
 /* Visit those that are counted; their lock is held. */
 void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, void *arg), void *arg);

@@ -61,7 +61,7 @@ int rri_future_give(rri_future *f, const rri_types *types, const rref_value *val
         f->types = types;
         rri_future_value(f, payload, bytes, NULL);
     } else {
-        rri_payload_refs(types, payload, trade->drop, trade->codec.up);
+        rri_payload_drop(types, payload, &trade->codec);
         rc = rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
     }
     free(payload);

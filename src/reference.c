@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Owns this rank's handles. Counting is by weight (D. Bevan, and P. Watson and I. Watson, 1987): a new object's weight is all
- * with its creator's handle; sharing splits off a part and sends nothing else; the owner mints more for its own handles.
+ * with its creator's handle; sharing splits off a part and sends nothing else; the owner mints what its own handles give.
+ * Invariant: an object's weight at its owner is the sum of what its references hold and of what is on its way. What is
+ * without weight, a reference or one on the wire, has a voucher: a reference, somewhere, that stays as long.
  */
 #include "reference.h"
 #include "described.h"
@@ -16,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 256, SHARE_SHIFT = 4 };
+enum { CONTEXTS = 256, LOW = 16, REPORTED = 100 };
 
 static _Atomic(rri_references *) contexts[CONTEXTS];
 
@@ -24,7 +26,9 @@ static _Atomic(rri_references *) contexts[CONTEXTS];
 typedef struct wire {
     uint64_t class_id;
     int32_t owner, creator;
-    uint64_t number, address, weight, reserved;
+    uint64_t number, address;
+    uint64_t weight;                /* or the rank of the voucher */
+    uint64_t voucher;               /* handle of the reference that vouches for this one, or 0 */
 } wire;
 _Static_assert(sizeof(wire) == RRI_REF_WIRE, "a reference's size on the wire");
 
@@ -54,6 +58,7 @@ rri_reference *rri_reference_of(rref reference)
     if (rri_forked()) return NULL;
     rri_references *all = rri_handle_kind_of(bits) == RRI_KIND_REF ? atomic_load(&contexts[rri_handle_context(bits)]) : NULL;
     rri_reference *r = all ? rri_table_find(&all->table, bits) : NULL;
+    if (r && !atomic_load_explicit(&r->held, memory_order_acquire)) r = NULL;     /* it vouches still, for others */
     if (!r) rri_fail(RREF_ERR_HANDLE, bits ? "not a reference, or released already" : "a zero reference");
     return r;
 }
@@ -76,7 +81,8 @@ static rri_reference *make(rri_references *all, int owner, int creator, uint64_t
     r->weight = weight;
     r->made = rri_now_coarse();
     if (!klass && class_id) rri_resolved(r);
-    atomic_store_explicit(&r->refs, 1, memory_order_release);
+    atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&r->held, 1, memory_order_release);
     return r;
 }
 
@@ -91,11 +97,14 @@ void rri_reference_know(rri_reference *r, const rri_class *klass)
     atomic_store(&r->klass, klass);
 }
 
-rref rri_reference_keep(rri_reference *r)
+static bool hold(rri_reference *r)
 {
-    atomic_fetch_add(&r->refs, 1);
-    return handle_of(r);
+    unsigned held = atomic_load(&r->held);
+    while (held && !atomic_compare_exchange_weak(&r->held, &held, held + 1)) {}
+    return held;
 }
+
+rref rri_reference_keep(rri_reference *r) { return hold(r) ? handle_of(r) : (rref){ 0 }; }
 
 rref rri_reference_failed(rri_references *all)
 {
@@ -158,109 +167,11 @@ static bool is_lasting(const rri_reference *r)
     return r->owner >= 0 && (r->number == 0 || rri_number_is_group(r->number)) && r->weight == 0;
 }
 
-/* ---- on the wire */
-
-static int put(void *up, rref reference, void *to)
-{
-    rri_references *all = up;
-    rri_reference *r = rri_reference_of(reference);
-    if (!r) return rri_error_last()->code;
-    if (r->all != all) return rri_fail(RREF_ERR_HANDLE, "a reference of another context");
-    int rc = rri_reference_error(r);
-    if (rc) return rc;
-    wire *w = to;
-    *w = (wire){ atomic_load(&r->class_id), r->owner, r->creator, r->number, atomic_load(&r->address), 0, 0 };
-    if (w->address == RRI_ROOT || rri_number_is_group(w->number)) return RREF_OK;
-    rri_lock_take(&r->lock);
-    w->weight = r->weight >= 16 ? r->weight >> SHARE_SHIFT : r->weight / 2;
-    r->weight -= w->weight;
-    rri_lock_give(&r->lock);
-    if (r->owner == all->calls->rank && w->weight) {
-        rri_object *o = rri_object_of(all->objects, w->address);
-        if (o) {                            /* the owner's own handle does not wear out */
-            rri_object_mint(o, w->weight);
-            rri_lock_take(&r->lock);
-            r->weight += w->weight;
-            rri_lock_give(&r->lock);
-        }
-    }
-    return w->weight ? RREF_OK : rri_fail(RREF_ERR_WEIGHT, "the reference has been shared until nothing was left to share");
-}
-
-static int take_weight(rri_references *all, wire *w, uint64_t weight, rref *reference)
-{
-    if (w->owner < 0 || w->owner >= rri_link_size(all->calls->link))
-        return rri_fail(RREF_ERR_PROTOCOL, "a reference to an object of rank %d", w->owner);
-    if (w->address == RRI_ROOT) {
-        *reference = root(all, w->owner);
-        return RREF_OK;
-    }
-    if (rri_number_is_group(w->number)) return rri_group_reference(all->service, w->owner, w->number, reference);
-    rri_reference *r = make(all, w->owner, w->creator, w->number, w->address, NULL, w->class_id, weight);
-    if (!r) return RREF_ERR_NO_MEMORY;
-    w->weight -= weight;
-    *reference = handle_of(r);
-    return RREF_OK;
-}
-
-const rri_class *rri_reference_class_of_wire(const rri_references *all, const void *from)
-{
-    return rri_class_of_id(all->classes, ((const wire *)from)->class_id);
-}
-
-static int take_all(void *up, const void *from, rref *reference)
-{
-    wire *w = (wire *)(uintptr_t)from;
-    return take_weight(up, w, w->weight, reference);
-}
-
-static int take_part(void *up, const void *from, rref *reference)
-{
-    wire *w = (wire *)(uintptr_t)from;
-    uint64_t part = w->weight >= 16 ? w->weight >> SHARE_SHIFT : w->weight / 2;
-    if (w->address != RRI_ROOT && !rri_number_is_group(w->number) && !part)
-        return rri_fail(RREF_ERR_WEIGHT, "the result has been read until no weight was left");
-    return take_weight(up, w, part, reference);
-}
-
-int rri_reference_split(rri_reference *r, rref *further)
-{
-    wire w;
-    int rc = put(r->all, handle_of(r), &w);
-    return rc ? rc : take_all(r->all, &w, further);
-}
+/* ---- weight */
 
 static void give_back(rri_references *all, int owner, uint64_t address, uint64_t weight)
 {
-    if (!weight || atomic_load(&all->closing)) return;
-    if (rri_call_note(all->calls, owner, RRI_RELEASE, address, weight))
-        rri_log(RRI_LOG_ERROR, "a reference to rank %d could not be released: %s", owner, rri_error_last()->text);
-}
-
-static void drop_wire(void *up, const void *from)
-{
-    wire *w = (wire *)(uintptr_t)from;
-    uint64_t weight = w->weight;
-    w->weight = 0;
-    if (w->owner >= 0 && w->owner < rri_link_size(((rri_references *)up)->calls->link))
-        give_back(up, w->owner, w->address, weight);
-}
-
-static void drop_taken(void *up, rref reference)
-{
-    (void)up;
-    rri_reference_drop(reference);
-}
-
-rri_ref_trade rri_reference_trade(rri_references *all)
-{
-    return (rri_ref_trade){ { put, all }, { take_all, all, drop_taken }, { take_part, all, drop_taken }, drop_wire };
-}
-
-void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle)
-{
-    rri_reference *r = rri_table_find(&all->table, future->tag);
-    if (r && !(handle & RRI_NAMED)) atomic_store(&r->address, handle);
+    if (weight && !atomic_load(&all->closing)) rri_weight_send(all->calls->weights, owner, address, weight);
 }
 
 static void end(rri_reference *r)
@@ -272,11 +183,252 @@ static void end(rri_reference *r)
     rri_table_remove(&all->table, r);
 }
 
-void rri_reference_drop(rref reference)
+static void drop(rri_reference *r)
+{
+    if (atomic_fetch_sub(&r->refs, 1) == 1) end(r);
+}
+
+/* What a reference waits for is over, and has brought it weight, or none. False if it does not wait. */
+static bool settle(rri_references *all, uint64_t handle, uint64_t weight)
+{
+    rri_reference *r = rri_table_find(&all->table, handle);
+    if (!r) return false;
+    rri_lock_take(&r->lock);
+    bool waits = weight ? r->asked : r->vouches > 0;
+    if (waits && weight) r->asked = false;
+    else if (waits) r->vouches--;
+    if (waits) r->weight += weight;
+    rri_lock_give(&r->lock);
+    if (waits) drop(r);
+    return waits;
+}
+
+/* A voucher is no longer needed. */
+static void dismiss(rri_references *all, int rank, uint64_t voucher)
+{
+    if (rank == all->calls->rank) settle(all, voucher, 0);
+    else if (!atomic_load(&all->closing)) rri_weight_send(all->calls->weights, rank, voucher, 0);
+}
+
+/* Under the lock: whether the reference is to ask for weight, which it does once at a time. */
+static bool should_ask(rri_reference *r)
+{
+    bool ask = r->weight < LOW && !r->asked && !atomic_load(&r->all->closing);
+    if (ask) {
+        r->asked = true;
+        atomic_fetch_add(&r->refs, 1);
+    }
+    return ask;
+}
+
+static void ask(rri_reference *r, int guarantor, uint64_t voucher)
+{
+    const rri_wish wish = { .address = atomic_load(&r->address), .handle = handle_of(r).bits,
+                            .refill = { .voucher = voucher, .guarantor = guarantor } };
+    rri_weight_wish(r->all->calls->weights, r->owner, &wish, &r->wish);
+}
+
+/* The local object that an address of this rank means, if it is there yet. */
+static rri_object *object_here(const rri_references *all, int owner, uint64_t address)
+{
+    return owner == all->calls->rank ? rri_object_of(all->objects, address) : NULL;
+}
+
+static uint64_t part_of(uint64_t weight) { return weight >= 16 ? weight / 16 : weight / 2; }
+
+/* Under the lock: the reference stays until what is on the wire has weight of its own. */
+static void vouch(rri_reference *r, wire *w)
+{
+    r->vouches++;
+    atomic_fetch_add(&r->refs, 1);
+    w->weight = (uint64_t)r->all->calls->rank;
+    w->voucher = handle_of(r).bits;
+}
+
+/* A part of the weight goes with the wire; at least 1 stays. */
+static void share(rri_reference *r, wire *w)
+{
+    rri_lock_take(&r->lock);
+    w->weight = part_of(r->weight);
+    r->weight -= w->weight;
+    bool low = should_ask(r);
+    if (!w->weight) vouch(r, w);
+    rri_lock_give(&r->lock);
+    if (low) ask(r, 0, 0);
+}
+
+/* ---- on the wire */
+
+static bool is_counted(const wire *w) { return w->address != RRI_ROOT && !rri_number_is_group(w->number); }
+
+static int put(void *up, rref reference, void *to)
+{
+    rri_references *all = up;
+    rri_reference *r = rri_reference_of(reference);
+    if (!r) return rri_error_last()->code;
+    if (r->all != all) return rri_fail(RREF_ERR_HANDLE, "a reference of another context");
+    int rc = rri_reference_error(r);
+    if (rc) return rc;
+    wire *w = to;
+    *w = (wire){ atomic_load(&r->class_id), r->owner, r->creator, r->number, atomic_load(&r->address), 0, 0 };
+    if (!is_counted(w)) return RREF_OK;
+    rri_object *o = object_here(all, r->owner, w->address);
+    if (o) w->weight = rri_object_mint(o);      /* the owner's own handle does not wear out */
+    else share(r, w);
+    return RREF_OK;
+}
+
+static bool ranks_are_good(const rri_references *all, const wire *w)
+{
+    int size = rri_link_size(all->calls->link);
+    return w->owner >= 0 && w->owner < size && (!w->voucher || w->weight < (uint64_t)size);
+}
+
+static int check_wire(const rri_references *all, const wire *w)
+{
+    if (!ranks_are_good(all, w)) return rri_fail(RREF_ERR_PROTOCOL, "a reference to an object of rank %d", w->owner);
+    if (is_counted(w) && !w->weight && !w->voucher) return rri_fail(RREF_ERR_PROTOCOL, "a reference without weight");
+    return RREF_OK;
+}
+
+/* A new reference without weight, and its voucher. The owner need not ask. */
+static void want_weight(rri_reference *r, int guarantor, uint64_t voucher)
+{
+    rri_object *o = object_here(r->all, r->owner, atomic_load(&r->address));
+    if (o) {
+        r->weight = rri_object_mint(o);
+        dismiss(r->all, guarantor, voucher);
+    } else if (should_ask(r)) {
+        ask(r, guarantor, voucher);
+    }
+}
+
+/* A reference that is counted. What is on the wire without weight is taken whole: nothing is left to drop. */
+static int take_counted(rri_references *all, wire *w, uint64_t weight, rri_reference **taken)
+{
+    rri_reference *r = *taken = make(all, w->owner, w->creator, w->number, w->address, NULL, w->class_id, weight);
+    if (!r) return RREF_ERR_NO_MEMORY;
+    if (w->voucher) want_weight(r, (int)w->weight, w->voucher);
+    w->weight = w->voucher ? 0 : w->weight - weight;
+    w->voucher = 0;
+    return RREF_OK;
+}
+
+static int take_uncounted(rri_references *all, const wire *w, rref *reference)
+{
+    if (rri_number_is_group(w->number)) return rri_group_reference(all->service, w->owner, w->number, reference);
+    *reference = root(all, w->owner);
+    return RREF_OK;
+}
+
+const rri_class *rri_reference_class_of_wire(const rri_references *all, const void *from)
+{
+    return rri_class_of_id(all->classes, ((const wire *)from)->class_id);
+}
+
+static int take_all(void *up, const void *from, rref *reference)
+{
+    rri_references *all = up;
+    rri_reference *r;
+    wire *w = (wire *)(uintptr_t)from;
+    int rc = check_wire(all, w);
+    if (rc == RREF_OK && !is_counted(w)) return take_uncounted(all, w, reference);
+    if (rc == RREF_OK) rc = take_counted(all, w, w->voucher ? 0 : w->weight, &r);
+    if (rc == RREF_OK) *reference = handle_of(r);
+    return rc;
+}
+
+/* What is taken in parts can be taken again: when there is no part to take, all is, and the new reference vouches for what
+ * remains. */
+static int take_part(void *up, const void *from, rref *reference)
+{
+    rri_references *all = up;
+    rri_reference *r;
+    wire *w = (wire *)(uintptr_t)from;
+    uint64_t part = w->voucher ? 0 : part_of(w->weight);
+    int rc = check_wire(all, w);
+    if (rc == RREF_OK && !is_counted(w)) return take_uncounted(all, w, reference);
+    if (rc == RREF_OK) rc = take_counted(all, w, part || w->voucher ? part : w->weight, &r);
+    if (rc) return rc;
+    *reference = handle_of(r);
+    if (part) return RREF_OK;
+    rri_lock_take(&r->lock);
+    vouch(r, w);
+    rri_lock_give(&r->lock);
+    return RREF_OK;
+}
+
+int rri_reference_split(rri_reference *r, rref *further)
+{
+    wire w;
+    int rc = put(r->all, handle_of(r), &w);
+    return rc ? rc : take_all(r->all, &w, further);
+}
+
+static void drop_wire(void *up, const void *from)
+{
+    rri_references *all = up;
+    wire *w = (wire *)(uintptr_t)from;
+    const wire was = *w;
+    w->weight = w->voucher = 0;
+    if (!ranks_are_good(all, &was)) return;
+    if (was.voucher) dismiss(all, (int)was.weight, was.voucher);
+    else if (is_counted(&was)) give_back(all, was.owner, was.address, was.weight);
+}
+
+static void drop_taken(void *up, rref reference)
+{
+    (void)up;
+    rri_reference_drop(reference);
+}
+
+rri_ref_trade rri_reference_trade(rri_references *all)
+{
+    return (rri_ref_trade){ { put, all, drop_wire }, { take_all, all, drop_taken }, { take_part, all, drop_taken } };
+}
+
+void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle)
+{
+    rri_reference *r = rri_table_find(&all->table, future->tag);
+    if (r && !(handle & RRI_NAMED)) atomic_store(&r->address, handle);
+}
+
+static void refuse(rri_references *all, int peer)
+{
+    atomic_fetch_add(&all->calls->refused, 1);
+    rri_log(RRI_LOG_ERROR, "weight from rank %d that nobody here waits for was refused", peer);
+}
+
+static void take_in(rri_references *all, const rri_record *record, int peer)
+{
+    const rri_parcel *p = (const void *)(record + 1);
+    for (size_t i = 0; i < (record->bytes - sizeof *record) / sizeof *p; i++)
+        if (rri_handle_kind_of(p[i].to) != RRI_KIND_REF) rri_object_release(all->objects, peer, p[i].to, p[i].weight);
+        else if (!settle(all, p[i].to, p[i].weight)) refuse(all, peer);
+}
+
+void rri_reference_weight(rri_references *all, const rri_record *record, rri_buffer *buffer)
+{
+    const rri_refill *refill = (const void *)(record + 1);
+    bool whole = record->bytes >= sizeof *record + sizeof *refill;
+    if (record->kind == RRI_PARCELS) take_in(all, record, buffer->peer);
+    else if (whole && refill->guarantor >= 0 && refill->guarantor < rri_link_size(all->calls->link))
+        rri_object_refill(all->objects, record, buffer);
+    else refuse(all, buffer->peer);
+}
+
+static int let_go(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
-    if (r && !is_lasting(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
+    if (!r) return rri_error_last()->code;
+    unsigned held = atomic_load(&r->held);
+    if (is_lasting(r)) return RREF_OK;
+    while (held && !atomic_compare_exchange_weak(&r->held, &held, held - 1)) {}
+    if (held == 1) drop(r);
+    return held ? RREF_OK : rri_fail(RREF_ERR_HANDLE, "not a reference, or released already");
 }
+
+void rri_reference_drop(rref reference) { let_go(reference); }
 
 /* ---- the API */
 
@@ -338,7 +490,7 @@ rri_reference *rri_reference_begin(rri_references *all, int owner, const rri_cla
 {
     rri_calls *calls = all->calls;
     rri_future *f = rri_future_new(&calls->futures, &no_results, site);
-    rri_reference *r = f ? make(all, owner, calls->rank, 0, 0, k, k ? k->id : 0, RRI_WEIGHT) : NULL;
+    rri_reference *r = f ? make(all, owner, calls->rank, 0, 0, k, k ? k->id : 0, all->objects->weight) : NULL;
     if (!r) {
         if (f) rri_future_drop(f);
         return NULL;
@@ -388,7 +540,8 @@ rref rri_reference_wrap(rri_references *all, const rri_class *k, void *self)
     int me = all->calls->rank;
     rri_object *o = rri_object_wrap(all->objects, k, self);
     if (!o) return rri_reference_failed(all);
-    rri_reference *r = make(all, me, me, o->number, rri_table_handle(&all->objects->table, o), k, k->id, RRI_WEIGHT);
+    uint64_t address = rri_table_handle(&all->objects->table, o);
+    rri_reference *r = make(all, me, me, o->number, address, k, k->id, all->objects->weight);
     if (!r) rri_object_unwrap(o);
     return r ? handle_of(r) : rri_reference_failed(all);
 }
@@ -409,17 +562,10 @@ int rref_retain(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
-    atomic_fetch_add(&r->refs, 1);
-    return RREF_OK;
+    return hold(r) ? RREF_OK : rri_fail(RREF_ERR_HANDLE, "released already");
 }
 
-int rref_release(rref reference)
-{
-    rri_reference *r = rri_reference_of(reference);
-    if (!r) return rri_error_last()->code;
-    if (!is_lasting(r) && atomic_fetch_sub(&r->refs, 1) == 1) end(r);
-    return RREF_OK;
-}
+int rref_release(rref reference) { return let_go(reference); }
 
 int rref_owner(rref reference)
 {
@@ -525,6 +671,8 @@ int rref_error_of(rref reference, rref_error *error)
 
 typedef struct report {
     unsigned count;
+    int rank;
+    int64_t now;
 } report;
 
 static void report_one(void *item, void *arg)
@@ -532,16 +680,16 @@ static void report_one(void *item, void *arg)
     rri_reference *r = item;
     report *to = arg;
     char name[128];
-    if (r->owner < 0 || r->weight == 0) return;
+    if (r->owner < 0 || is_lasting(r) || !atomic_load(&r->held) || to->count++ >= REPORTED) return;
     format(r, name, sizeof name);
-    if (++to->count <= 10)
-        rri_log(RRI_LOG_WARN, "still held at the end: %s%s%s", name, r->site ? ", created at " : "", r->site ? r->site : "");
+    rri_log(RRI_LOG_WARN, "still held at the end: %s, by rank %d for %.1f s, %s%s", name, to->rank,
+            (double)(to->now - r->made) * 1e-9, r->site ? "created at " : "received", r->site ? r->site : "");
 }
 
 unsigned rri_references_report(rri_references *all)
 {
-    report r = { 0 };
+    report r = { 0, all->calls->rank, rri_now_coarse() };
     rri_table_each(&all->table, report_one, &r);
-    if (r.count > 10) rri_log(RRI_LOG_WARN, "and %u more references", r.count - 10);
+    if (r.count > REPORTED) rri_log(RRI_LOG_WARN, "and %u more references", r.count - REPORTED);
     return r.count;
 }

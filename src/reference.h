@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* References: handles to objects anywhere, with the weight that keeps them alive. */
+/*
+ * References: handles to objects anywhere, with the weight that keeps them alive.
+ *
+ * A reference with weight gives a part of it along when it is shared. One that cannot is shared without: it vouches for what
+ * was sent, and stays, even when it is released, until the receiver has weight of its own. Who receives such a reference may
+ * use and share it at once, and asks the owner for weight; the owner sends it, and tells the guarantor.
+ */
 #ifndef RRI_REFERENCE_H
 #define RRI_REFERENCE_H
 
@@ -8,14 +14,18 @@
 typedef struct rri_reference {
     rri_slot slot;
     struct rri_references *all;
-    atomic_uint refs;               /* a: counts of this handle */
+    atomic_uint held;               /* a: the application's counts; at 0 the handle is no longer theirs */
+    atomic_uint refs;               /* a: 1 while held, 1 while weight is to come, 1 for each time that it vouches */
     int owner, creator;             /* i */
     _Atomic uint64_t number;        /* a: 0 until it is drawn */
     _Atomic uint64_t address;       /* a: by identity, then by handle */
     _Atomic(const rri_class *) klass;   /* a: NULL: not known on this rank (yet) */
     _Atomic uint64_t class_id;      /* a: 0: not known either */
     rri_lock lock;
-    uint64_t weight;                /* under the lock; 0: uncounted (root objects) */
+    uint64_t weight;                /* under the lock; 0: to come, or uncounted */
+    unsigned vouches;               /* under the lock: for references without weight, on their way or elsewhere */
+    bool asked;                     /* under the lock: weight is to come */
+    rri_wish wish;                  /* by the one who set asked */
     rri_future *creation;           /* i: on the creator, NULL elsewhere */
     rref_error *error;              /* i: made with an error */
     _Atomic(const char *) site;     /* a: where it was created, or NULL */
@@ -41,7 +51,8 @@ void rri_references_close(rri_references *all);
 /* How references travel, for values. */
 rri_ref_trade rri_reference_trade(rri_references *all);
 void rri_reference_drop(rref reference);
-/* rri_calls_up.created */
+/* rri_calls_up.weight and .created */
+void rri_reference_weight(rri_references *all, const rri_record *record, rri_buffer *buffer);
 void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle);
 
 rri_reference *rri_reference_of(rref reference);

@@ -25,8 +25,7 @@ static const rri_types no_types;
 static void destroy(void *self)
 {
     result *v = self;
-    const rri_ref_trade *trade = &v->calls->futures.trade;
-    rri_payload_refs(v->types, v->payload, trade->drop, trade->codec.up);
+    rri_payload_drop(v->types, v->payload, &v->calls->futures.trade.codec);
     free(v->payload);
     free(v);
 }

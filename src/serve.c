@@ -169,7 +169,7 @@ static int answer_value(rref_call *c)
     if (!r) return rri_error_last()->code;
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created,
                        .flags = c->described ? RRI_FLAG_DESCRIBED : 0 };
-    rc = offer_results(c, &p, &segments, &offer);       /* memory first: references that are packed cannot be taken back */
+    rc = offer_results(c, &p, &segments, &offer);       /* memory first: behind the packing nothing fails */
     describe(c, (char *)(r + 1) + note);
     if (rc == RREF_OK)
         rc = rri_values_pack(c->out, c->results, &p, (char *)(r + 1) + note + text, segments, &calls->futures.trade.codec);
@@ -263,13 +263,11 @@ static int accept_arguments(rref_call *c, size_t bytes)
     return rc;
 }
 
-/* Take the arguments: in place, or start the transfer of what lies beside the message. */
-static int take_arguments(rref_call *c, const rri_record *r)
+/* Find the arguments in the message. */
+static int read_arguments(rref_call *c, const rri_record *r, rri_packing *p)
 {
-    rri_packing p;
     bool bulk = r->flags & RRI_FLAG_BULK;
     size_t head = sizeof *r + (bulk ? sizeof(rri_bulk_note) : 0);
-    const rri_bulk_note *note = (const void *)(r + 1);
     if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
     if (r->kind == RRI_CREATE) head += rri_round16(sizeof(uint64_t) + r->method);
     if (r->flags & RRI_FLAG_REMOTE) head += sizeof(rri_remote_note);
@@ -281,11 +279,18 @@ static int take_arguments(rref_call *c, const rri_record *r)
     }
     c->payload = (const char *)r + head;
     c->bytes = r->bytes - head;
-    int rc = rri_payload_check(c->in, c->payload, c->bytes, &p);
+    int rc = rri_payload_check(c->in, c->payload, c->bytes, p);
     if (rc) c->payload = NULL;
-    if (rc == RREF_OK && (p.segments > 0) != bulk) rc = rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
-    if (rc || !bulk) return rc;
-    c->offered = note;
+    return rc || (p->segments > 0) == bulk ? rc : rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
+}
+
+/* Take the arguments: in place, or start the transfer of what lies beside the message. */
+static int take_arguments(rref_call *c, const rri_record *r)
+{
+    rri_packing p;
+    int rc = read_arguments(c, r, &p);
+    if (rc || !(r->flags & RRI_FLAG_BULK)) return rc;
+    c->offered = (const void *)(r + 1);
     c->ready = false;
     c->ungranted = must_wait(c->calls, p.bulk);
     return c->ungranted ? RREF_OK : accept_arguments(c, p.bulk);
@@ -301,8 +306,13 @@ void rri_call_grant(rref_call *c)
     rri_exec_ready(c);
 }
 
+/* References that came with a call that cannot run go back when it is freed. */
 static void refuse(rref_call *c, const rri_record *r)
 {
+    rri_packing p;
+    rref_error error = *rri_error_last();
+    if (c->in->refs && !c->payload) read_arguments(c, r, &p);
+    *rri_error_last() = error;
     if (rri_error_last()->code == RREF_ERR_PROTOCOL) atomic_fetch_add(&c->calls->refused, 1);
     rri_transfer_refuse_note(c->calls->transfers, c->peer, r);
     if (c->keep) c->keep(c, rri_error_last()->code);
@@ -329,6 +339,7 @@ static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *bu
         return RRI_DONE;
     }
     if (rc == RREF_OK && here && !(c->flags & RREF_INLINE) && !rri_progress_may_run(calls->progress) && !c->creation) {
+        if (c->ended) c->ended(c, RRI_PASS);
         rri_exec_free(c);
         return RRI_PASS;
     }
@@ -378,7 +389,8 @@ static rri_verdict serve(rri_calls *calls, const rri_record *record, rri_buffer 
 static void take(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
 {
     switch (record->kind) {
-    case RRI_RELEASE: calls->up.release(calls->up.up, buffer->peer, record); break;
+    case RRI_PARCELS:
+    case RRI_REFILL: calls->up.weight(calls->up.up, record, buffer); break;
     case RRI_RESULT: rri_answer_result(calls, record, buffer); break;
     case RRI_FAILURE: rri_answer_failure(calls, record, buffer); break;
     case RRI_GRANT: rri_transfer_granted(calls->transfers, buffer->peer, record); break;

@@ -131,6 +131,27 @@ static const void *address(const rref_value *value)
     return (const void *)(uintptr_t)value->bits;
 }
 
+static void drop_wires(const char *at, size_t count, const rri_ref_codec *codec)
+{
+    for (size_t k = 0; k < count; k++) codec->drop(codec->up, at + k * RRI_REF_WIRE);
+}
+
+/* The references of the first `count` values. */
+static void drop_values(const rri_types *types, unsigned count, const char *payload, const rri_ref_codec *codec)
+{
+    for (unsigned i = 0; types->refs && i < count; i++) {
+        extent slot = { 1, types->type[i].slot };
+        if (types->type[i].element != RREF_REF) continue;
+        if (types->type[i].variable) memcpy(&slot, payload + types->type[i].slot, sizeof slot);
+        drop_wires(payload + slot.where, (size_t)slot.count, codec);
+    }
+}
+
+void rri_payload_drop(const rri_types *types, const void *payload, const rri_ref_codec *codec)
+{
+    drop_values(types, types->count, payload, codec);
+}
+
 static int pack_refs(const rref_value *value, char *to, const rri_ref_codec *codec)
 {
     const char *from = address(value);
@@ -140,6 +161,7 @@ static int pack_refs(const rref_value *value, char *to, const rri_ref_codec *cod
         rref reference;
         memcpy(&reference, from + k * sizeof reference, sizeof reference);
         err = codec->put(codec->up, reference, to + k * RRI_REF_WIRE);
+        if (err) drop_wires(to, k, codec);
     }
     return err;
 }
@@ -181,11 +203,13 @@ static int pack_variable(const rri_types *types, unsigned i, const rref_value *v
 
 static int pack_scalars(const rri_types *types, const rref_value *values, char *payload, const rri_ref_codec *codec)
 {
-    int err = 0;
-
-    for (unsigned i = 0; i < types->count && err == 0; i++)
-        err = pack_scalar(&types->type[i], &values[i], payload + types->type[i].slot, codec);
-    return err;
+    for (unsigned i = 0; i < types->count; i++) {
+        int err = pack_scalar(&types->type[i], &values[i], payload + types->type[i].slot, codec);
+        if (err == 0) continue;
+        drop_values(types, i, payload, codec);
+        return err;
+    }
+    return 0;
 }
 
 static int pack_all(const rri_types *types, const rref_value *values, const rri_packing *packing, char *payload,
@@ -199,7 +223,9 @@ static int pack_all(const rri_types *types, const rref_value *values, const rri_
         int err = type->variable
                       ? pack_variable(types, i, &values[i], &at, packing->in_bulk >> i & 1, payload, segments, codec)
                       : pack_scalar(type, &values[i], payload + type->slot, codec);
-        if (err) return err;
+        if (err == 0) continue;
+        drop_values(types, i, payload, codec);
+        return err;
     }
     memset(payload + at.bytes, 0, packing->bytes - at.bytes);
     return 0;

@@ -33,10 +33,12 @@ typedef struct rri_packing {
 } rri_packing;
 
 /* References are known to a higher floor; it hands in how they are put on the wire and taken off it.
- * put: reference -> RRI_REF_WIRE bytes; returns 0 or an error code through rri_fail. */
+ * put: reference -> RRI_REF_WIRE bytes; returns 0 or an error code through rri_fail. drop: what was put and not taken goes
+ * back. */
 typedef struct rri_ref_codec {
     int (*put)(void *up, rref reference, void *wire);
     void *up;
+    void (*drop)(void *up, const void *wire);
 } rri_ref_codec;
 
 /* Check `count` values (inputs only; the texts number them from 0) against a list: number, type, range, NULL
@@ -53,7 +55,7 @@ int rri_values_check(const rri_types *types, const rref_value *values, size_t co
 
 /* Pack checked values into payload (packing->bytes bytes, 16-aligned; padding is zeroed) and list the segments (room
  * for packing->segments; data points into the caller's memory). codec may be NULL when types->refs is false.
- * Returns 0 or what the codec said. */
+ * Returns 0 or what the codec said; then what it had put before is dropped. */
 int rri_values_pack(const rri_types *types, const rref_value *values, const rri_packing *packing, void *payload,
                     rri_segment *segments, const rri_ref_codec *codec);
 
@@ -63,6 +65,8 @@ void *rri_values_packed(const rri_types *types, const rref_value *values, size_t
 
 /* Value i of a payload, in place; a reference's has bits 0. */
 rref_value rri_payload_value(const rri_types *types, unsigned i, const void *payload, const void *landing);
+/* Drop every reference of a payload that was not taken. */
+void rri_payload_drop(const rri_types *types, const void *payload, const rri_ref_codec *codec);
 
 /* Copy segments into the landing area at `landing` (packing->bulk bytes), for calls that do not borrow: fills
  * `copies` with the segments' new places. */

@@ -27,7 +27,8 @@ typedef enum rri_record_kind {
                                  * padding to 16, payload of the constructor's arguments. A creator that does not have the
                                  * class says id 0, and the name ends in 0 and the signature it has made of the arguments */
     RRI_CALL,                   /* object: address; body: payload of the arguments */
-    RRI_RELEASE,                /* object: address; extra: weight given back */
+    RRI_PARCELS,                /* body: rri_parcel's, to the record's end */
+    RRI_REFILL,                 /* weight is asked for; object: address; call: handle of the reference; body: rri_refill */
     RRI_RESULT,                 /* call: the caller's; object: handle of a created object; body: payload of the results */
     RRI_FAILURE,                /* call: the caller's, or site of a one-way call; body: rri_failure and text */
     RRI_GRANT,                  /* call: the sender's transfer; method: tag to send with */
@@ -82,6 +83,18 @@ typedef struct rri_ancestor {
     uint32_t rank, reserved;
 } rri_ancestor;
 enum { RRI_ANCESTORS = 16 };
+
+/* Weight for an object's address: what was given out comes back. For a reference's handle: what that reference waits for is
+ * over, and has brought it this weight, or none. */
+typedef struct rri_parcel {
+    uint64_t to, weight;
+} rri_parcel;
+
+typedef struct rri_refill {
+    uint64_t voucher;           /* handle of the reference that keeps the object alive until the weight has come; or 0 */
+    int32_t guarantor;          /* the rank it is on */
+    uint32_t reserved;
+} rri_refill;
 
 /* Body of a failure: fixed part of rref_error, then the strings with their 0: host, where, text. */
 typedef struct rri_failure {

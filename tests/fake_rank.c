@@ -22,7 +22,8 @@ static int open_calls(fake_rank *r, rri_link *link, size_t eager, const rri_call
     c->futures.unread = up->unanswered;
     c->futures.up = up->up;
     c->futures.rank = c->rank;
-    int rc = rri_calls_open(c);
+    int rc = rri_weights_open(link, r->flow, r->progress, &r->timers, 0, &c->weights);
+    if (rc == RREF_OK) rc = rri_calls_open(c);
     return rc ? rc : rri_futures_open(&c->futures, (unsigned)c->rank + 1);
 }
 
@@ -53,6 +54,7 @@ void fake_rank_close(fake_rank *r)
     rri_futures_close(&r->calls.futures);
     rri_calls_close(&r->calls);
     rri_progress_close(r->progress);
+    rri_weights_close(r->calls.weights);
     rri_transfers_close(r->calls.transfers);
     rri_timers_free(&r->timers);
     rri_link_close(link, false);

@@ -47,6 +47,8 @@ MPI_TESTS = \
 	tests/mpi/proxies \
 	tests/mpi/ready \
 	tests/mpi/remote \
+	tests/mpi/sharing \
+	tests/mpi/soak \
 	tests/mpi/types
 
 # tests/inner/NAME.c: on 1 and 2 ranks, with the library's internal names.

@@ -105,9 +105,9 @@ static int look(void *up, const rri_record *record, rref_call *call)
     return rri_object_look(&((rank *)up)->objects, record, call);
 }
 
-static void release(void *up, int peer, const rri_record *record)
+static void weight(void *up, const rri_record *record, rri_buffer *buffer)
 {
-    rri_object_release(&((rank *)up)->objects, peer, record);
+    rri_reference_weight(&((rank *)up)->references, record, buffer);
 }
 
 static void control(void *up, int peer, const rri_record *record)
@@ -130,13 +130,13 @@ static void open_rank(int i)
 {
     rank *r = &ranks[i];
     const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true };
-    const rri_calls_up up = { find, look, release, control, created, unanswered, rri_reference_drop, r };
+    const rri_calls_up up = { find, look, weight, control, created, unanswered, rri_reference_drop, r };
     rri_calls *calls = &r->fake.calls;
     const rri_class *klass;
     memset(r, 0, sizeof *r);
     MUST(fake_rank_open(&r->fake, link_of[i], &flow, EAGER, &up) == RREF_OK);
     MUST(rri_class_add(&r->classes, &thing, &klass) == RREF_OK);
-    MUST(rri_objects_open(&r->objects, calls, &r->classes, (unsigned)i + 1, RANKS) == RREF_OK);
+    MUST(rri_objects_open(&r->objects, calls, &r->classes, (unsigned)i + 1, RANKS, 60) == RREF_OK);
     r->objects.root = rri_object_wrap(&r->objects, klass, &sum);
     MUST(r->objects.root);
     r->objects.root->shared = true;

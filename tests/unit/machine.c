@@ -105,7 +105,7 @@ static void on_unanswered(void *up, const rref_error *error)
 static void open_rank(int i, const rri_flow_config *config)
 {
     rank *r = &ranks[i];
-    const rri_calls_up up = { .find = find, .release = on_record, .control = on_record, .created = on_created,
+    const rri_calls_up up = { .find = find, .control = on_record, .created = on_created,
                               .unanswered = on_unanswered, .up = r };
     memset(r, 0, sizeof *r);
     CU_ASSERT_EQUAL_FATAL(fake_rank_open(&r->fake, link_of[i], config, EAGER, &up), RREF_OK);

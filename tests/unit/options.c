@@ -93,6 +93,8 @@ static void defaults(void)
     CU_ASSERT_EQUAL(s.queue_limit, 64 << 20);
     CU_ASSERT_EQUAL(s.park_limit, 64 << 20);
     CU_ASSERT_EQUAL(s.landing_limit, 256 << 20);
+    CU_ASSERT_EQUAL(s.release_delay, 1000);
+    CU_ASSERT_EQUAL(s.weight, 60);
     CU_ASSERT_EQUAL(s.workers, 0);
     CU_ASSERT_EQUAL(s.max_blocked, 1000);
     CU_ASSERT_EQUAL(s.stack, 256);
@@ -345,7 +347,7 @@ static void expect_listed(const rri_settings *settings, const char *name, const 
 {
     seen s = { .name = name };
     rri_settings_visit(settings, look, &s);
-    CU_ASSERT_EQUAL(s.options, 18);
+    CU_ASSERT_EQUAL(s.options, 20);
     CU_ASSERT_STRING_EQUAL(s.text, expected);
     if (strcmp(s.text, expected) != 0)
         fprintf(stderr, "got:    %s\nwanted: %s\n", s.text, expected);

@@ -35,6 +35,7 @@ static struct {
     int puts, takes, drops;
     int fail_at;                /* the put or take that fails; 0: none does */
     uint64_t dropped;           /* sum of bits */
+    int undone;                 /* puts dropped, in order */
 } codec_log;
 
 static int put(void *up, rref reference, void *wire)
@@ -61,7 +62,14 @@ static void drop(void *up, rref reference)
     codec_log.dropped += reference.bits;
 }
 
-static const rri_ref_codec codec = { .put = put, .up = &codec_log };
+static void undo(void *up, const void *wire)
+{
+    CU_ASSERT_PTR_EQUAL(up, &codec_log);
+    codec_log.undone++;
+    codec_log.dropped += word_at(wire, 0);
+}
+
+static const rri_ref_codec codec = { .put = put, .up = &codec_log, .drop = undo };
 static const rri_ref_taker taker = { .take = take, .up = &codec_log, .drop = drop };
 
 /* ---- packed lists -------------------------------------------------------------------------------------------- */
@@ -402,6 +410,7 @@ static void references_pass(void)
 static void a_put_fails(void)
 {
     const rref_value values[] = { rref_of_ref((rref){ 1 }), rref_array(some, 3), rref_of_ref((rref){ 2 }) };
+    static const uint64_t sums[] = { 0, 0, 1, 11, 31, 61 };
     rri_signature s = parsed("ref, ref[], ref");
     rri_packing packing;
     _Alignas(16) char payload[512];
@@ -411,6 +420,8 @@ static void a_put_fails(void)
         CU_ASSERT_EQUAL_FATAL(rri_values_check(&s.in, values, 3, 4096, &packing), 0);
         CU_ASSERT_EQUAL(rri_values_pack(&s.in, values, &packing, payload, NULL, &codec), -1234);
         CU_ASSERT_EQUAL(codec_log.puts, at);
+        CU_ASSERT_EQUAL(codec_log.undone, at - 1);      /* what was put before goes back */
+        CU_ASSERT_EQUAL(codec_log.dropped, sums[at]);
     }
     rri_signature_free(&s);
 }

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Owns what waits to be told about weight, by rank and colour. Invariant: a post is `busy`, and counts as work of its colour,
+ * exactly while something waits in it; then it is in the list, or whoever has added to it is about to list it.
+ * Locking key: i constant, l the post's lock, w the lock of all. Lock order: a lane's, then a post's; then, without that, w,
+ * then the timers'.
+ */
+#include "weight.h"
+#include "error.h"
+#include "log.h"
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FULL = 512,                     /* parcels that need no more company */
+    ROOM = 16,                      /* parcels that need no memory of their own */
+    RETRY_NS = 1000000              /* without memory for a message */
+};
+
+typedef struct post {
+    rri_weights *all;               /* i */
+    int peer;                       /* i */
+    unsigned colour;                /* i */
+    rri_lock lock;
+    rri_parcel *parcel;             /* l: oldest first */
+    unsigned count, room;           /* l */
+    rri_wish *wish, *last;          /* l: oldest first */
+    atomic_bool busy;               /* l; read without the lock as a hint */
+    bool listed;                    /* w */
+    struct post *next;              /* w: in the list */
+} post;
+
+struct rri_weights {
+    rri_flow *flow;                 /* i */
+    rri_progress *progress;         /* i */
+    rri_timers *timers;             /* i */
+    int64_t delay;                  /* i */
+    int me, size;                   /* i */
+    post *post;                     /* i: two for each rank */
+    atomic_uint waiting;            /* a: posts that are busy */
+    rri_lock lock;
+    post *list, *last;              /* w: first in, first out */
+    unsigned listed;                /* w: how many */
+    bool armed;                     /* w: the timer is set */
+    rri_timer timer;                /* w */
+};
+
+static void due(rri_timer *timer);
+static size_t board(void *up, int peer, char *at, size_t room);
+
+static int open_post(rri_weights *w, int i)
+{
+    post *p = &w->post[i];
+    p->all = w;
+    p->peer = i / 2;
+    p->colour = (unsigned)i % 2;
+    p->room = ROOM;
+    p->parcel = rri_malloc(ROOM * sizeof *p->parcel);
+    return p->parcel ? RREF_OK : RREF_ERR_NO_MEMORY;
+}
+
+int rri_weights_open(rri_link *link, rri_flow *flow, rri_progress *progress, rri_timers *timers, int64_t delay,
+                     rri_weights **out)
+{
+    int rc = RREF_OK, size = rri_link_size(link);
+    rri_weights *w = *out = rri_calloc(1, sizeof *w);
+    if (w) w->post = rri_calloc(2 * (size_t)size, sizeof *w->post);
+    if (!w || !w->post) rc = RREF_ERR_NO_MEMORY;
+    else w->size = size;
+    for (int i = 0; !rc && i < 2 * size; i++) rc = open_post(w, i);
+    if (rc) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the weight of %d ranks", size);
+    w->flow = flow;
+    w->progress = progress;
+    w->timers = timers;
+    w->delay = delay;
+    w->me = rri_link_rank(link);
+    w->timer.due = due;
+    rri_flow_riders(flow, board, w);
+    return RREF_OK;
+}
+
+void rri_weights_close(rri_weights *w)
+{
+    if (!w) return;
+    for (int i = 0; w->post && i < 2 * w->size; i++) free(w->post[i].parcel);
+    free(w->post);
+    free(w);
+}
+
+/* ---- waiting */
+
+/* The lock is held. Returns whether the sleeper must be told. Without memory for a timer it is set the next time. */
+static bool set_timer(rri_weights *w, int64_t deadline)
+{
+    bool first = false;
+    if (w->armed && w->timer.deadline <= deadline) return false;
+    if (w->armed && !rri_timer_remove(w->timers, &w->timer)) return false;      /* it fires at this moment */
+    w->armed = rri_timer_add(w->timers, &w->timer, deadline, &first) == 0;
+    return first;
+}
+
+static void enlist(post *p, int64_t ns)
+{
+    rri_weights *w = p->all;
+    rri_lock_take(&w->lock);
+    if (!p->listed) {
+        p->next = NULL;
+        if (w->list) w->last->next = p;
+        else w->list = p;
+        w->last = p;
+        w->listed++;
+        p->listed = true;
+    }
+    bool wake = set_timer(w, rri_after(rri_now(), ns));
+    rri_lock_give(&w->lock);
+    if (wake) rri_progress_wake(w->progress);
+}
+
+/* The post for a rank and the present colour, locked, with one more piece of work. */
+static post *begin(rri_weights *w, int rank)
+{
+    unsigned colour = rri_begin(rri_flow_colours(w->flow));
+    post *p = &w->post[2 * rank + (int)colour];
+    rri_lock_take(&p->lock);
+    return p;
+}
+
+/* A post counts as one piece of work, however much waits in it. The own rank needs no company. */
+static void end(post *p, bool added)
+{
+    rri_weights *w = p->all;
+    bool was = p->busy, full = p->count == FULL;
+    if (added) atomic_store(&p->busy, true);
+    if (added && !was) atomic_fetch_add(&w->waiting, 1);
+    rri_lock_give(&p->lock);
+    if (was || !added) rri_idle(rri_flow_colours(w->flow), p->colour);
+    if (added && (!was || full)) enlist(p, full || p->peer == w->me ? 0 : w->delay);
+}
+
+static bool grow(post *p)
+{
+    rri_parcel *more = rri_realloc(p->parcel, 2 * p->room * sizeof *more);
+    if (!more) return false;
+    p->parcel = more;
+    p->room *= 2;
+    return true;
+}
+
+void rri_weight_send(rri_weights *w, int rank, uint64_t to, uint64_t weight)
+{
+    post *p = begin(w, rank);
+    bool room = p->count < p->room || grow(p);
+    if (room) p->parcel[p->count++] = (rri_parcel){ to, weight };
+    else rri_log(RRI_LOG_ERROR, "no memory to tell rank %d about a reference; its object stays until the end", rank);
+    end(p, room);
+}
+
+void rri_weight_wish(rri_weights *w, int rank, const rri_wish *wish, rri_wish *place)
+{
+    post *p = begin(w, rank);
+    *place = *wish;
+    if (p->wish) p->last->next = place;
+    else p->wish = place;
+    p->last = place;
+    end(p, true);
+}
+
+/* ---- leaving */
+
+static uint8_t flag_of(const post *p) { return p->colour ? RRI_FLAG_COLOUR : 0; }
+
+static size_t board_wish(post *p, char *at)
+{
+    const rri_wish *wish = p->wish;
+    rri_record *r = (rri_record *)(void *)at;
+    *r = (rri_record){ .bytes = sizeof *r + sizeof wish->refill, .kind = RRI_REFILL, .flags = flag_of(p), .call = wish->handle,
+                       .object = wish->address };
+    memcpy(r + 1, &wish->refill, sizeof wish->refill);
+    p->wish = wish->next;
+    return r->bytes;
+}
+
+static size_t board_parcels(post *p, char *at, size_t room)
+{
+    rri_record *r = (rri_record *)(void *)at;
+    size_t n = (room - sizeof *r) / sizeof *p->parcel;
+    if (n > p->count) n = p->count;
+    *r = (rri_record){ .bytes = (uint32_t)(sizeof *r + n * sizeof *p->parcel), .kind = RRI_PARCELS, .flags = flag_of(p) };
+    memcpy(r + 1, p->parcel, n * sizeof *p->parcel);
+    p->count -= (unsigned)n;
+    memmove(p->parcel, p->parcel + n, p->count * sizeof *p->parcel);
+    return r->bytes;
+}
+
+static size_t board_post(post *p, char *at, size_t room)
+{
+    const size_t wish = sizeof(rri_record) + sizeof(rri_refill), parcel = sizeof(rri_record) + sizeof(rri_parcel);
+    size_t bytes = 0;
+    if (!atomic_load_explicit(&p->busy, memory_order_acquire)) return 0;
+    rri_lock_take(&p->lock);
+    bool was = p->busy;
+    while (p->wish && room - bytes >= wish) bytes += board_wish(p, at + bytes);
+    if (p->count && room - bytes >= parcel) bytes += board_parcels(p, at + bytes, room - bytes);
+    bool over = was && !p->wish && !p->count;
+    if (over) atomic_store(&p->busy, false);
+    rri_lock_give(&p->lock);
+    if (over) {
+        atomic_fetch_sub(&p->all->waiting, 1);
+        rri_idle(rri_flow_colours(p->all->flow), p->colour);
+    }
+    return bytes;
+}
+
+/* For rri_flow_riders: what waits boards as far as there is room. The lane is held. */
+static size_t board(void *up, int peer, char *at, size_t room)
+{
+    rri_weights *w = up;
+    if (!atomic_load_explicit(&w->waiting, memory_order_acquire)) return 0;
+    size_t bytes = board_post(&w->post[2 * peer], at, room);
+    return bytes + board_post(&w->post[2 * peer + 1], at + bytes, room - bytes);
+}
+
+static post *take_first(rri_weights *w)
+{
+    rri_lock_take(&w->lock);
+    post *p = w->list;
+    if (p) {
+        w->list = p->next;
+        w->listed--;
+        p->listed = false;
+    }
+    rri_lock_give(&w->lock);
+    return p;
+}
+
+/* What does not fit into one message goes with the next one. */
+static void depart(post *p)
+{
+    bool left = !atomic_load(&p->busy) || rri_lane_depart(p->all->flow, p->peer);
+    if (atomic_load(&p->busy)) enlist(p, left ? 0 : RETRY_NS);
+}
+
+void rri_weights_flush(rri_weights *w)
+{
+    if (!atomic_load(&w->waiting)) return;
+    rri_lock_take(&w->lock);
+    unsigned count = w->listed;         /* posts listed again meanwhile are for the next time */
+    rri_lock_give(&w->lock);
+    for (post *p; count-- > 0 && (p = take_first(w));) depart(p);
+}
+
+static void due(rri_timer *timer)
+{
+    rri_weights *w = (rri_weights *)(void *)((char *)timer - offsetof(rri_weights, timer));
+    rri_lock_take(&w->lock);
+    w->armed = false;
+    rri_lock_give(&w->lock);
+    rri_weights_flush(w);
+}
