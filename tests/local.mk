@@ -32,6 +32,7 @@ FUZZ_TESTS = \
 
 # tests/mpi/NAME.c: the public interface only. NAME-N is NAME on N ranks.
 MPI_TESTS = \
+	tests/mpi/beside \
 	tests/mpi/bytes \
 	tests/mpi/calls \
 	tests/mpi/contexts \
@@ -115,6 +116,15 @@ libcheck_la_SOURCES = tests/check.c tests/check.h tests/check_mpi.c
 libcheck_la_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS)
 libcheck_la_LIBADD = $(CUNIT_LIBS)
 tests_sanitizers_planted_LDADD =
+
+# An application with MPI of its own, and a tool that counts MPI's calls.
+tests_mpi_beside_SOURCES = \
+	tests/mpi/beside.c \
+	tests/mpi/application.c \
+	tests/mpi/application.h \
+	tests/mpi/tally.c \
+	tests/mpi/tally.h
+tests_mpi_beside_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 
 # Calls between ranks of one process: its own link stands in front of the library's.
 tests_unit_machine_SOURCES = tests/unit/machine.c $(FAKE)

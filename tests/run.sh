@@ -66,10 +66,12 @@ case $1 in *.sh) set -- sh "$@" ;; esac
 if [ "$ranks" -gt 0 ]; then
     : "${MPIRUN:=mpirun}"
     flags=
+    # There may be more threads than cores, so nobody waits spinning.
+    export OMP_WAIT_POLICY=passive
     # MPICH binds nothing and counts no slots.
     case $($MPIRUN --version 2>&1) in
         *HYDRA*) ;;
-        *) flags="--oversubscribe --bind-to none --mca mpi_yield_when_idle 1" ;;
+        *) flags="--oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -x OMP_WAIT_POLICY" ;;
     esac
     # shellcheck disable=SC2086  # flags are words
     set -- $MPIRUN -n "$ranks" $flags ${RREF_MPIRUN_FLAGS-} "$@"
