@@ -21,8 +21,7 @@ static void destroy_objects(rref_context *ctx)
 /* Credits may still wait to be sent, and what was sent last may still sit in MPI. */
 static int last_messages(rref_context *ctx, int64_t limit)
 {
-    rri_flow_flush(ctx->flow, true);
-    rri_flow_drain(ctx->flow);
+    rri_flow_empty(ctx->flow);
     int rc = rri_link_drain(ctx->link, limit);
     if (rc) rri_log(RRI_LOG_ERROR, "the last messages: %s", rri_error_last()->text);
     return rc == RREF_ERR_STALLED ? rc : RREF_OK;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Owns the lanes and the message buffers.
- * Locking key: i constant, l the lane's lock, x the flow's lock, a atomic.
+ * Locking key: i constant, l the lane's lock, x the flow's lock, d driver only, a atomic.
  * Lock order: a lane's, then the flow's.
  */
 #include "flow.h"
+#include "chaos.h"
+#include "clock.h"
 #include "error.h"
 #include "log.h"
 #include "memory.h"
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STASH = 8 };
 enum { RESERVE = 4 };               /* messages that can be answered or received when there is no memory */
 
 typedef struct lane {
@@ -30,6 +33,8 @@ typedef struct lane {
     atomic_uint owed;               /* a: credits to give back */
     atomic_uint event;              /* a: changes when requests left the queue */
     atomic_bool full;               /* a: requests queue; written under the lock */
+    unsigned held;                  /* l: messages in the outbox, if chaos has held one back */
+    int64_t until;                  /* x: when those may leave */
     atomic_bool dirty;              /* x: in the dirty list; read without the lock as a hint */
     struct lane *next_dirty;        /* x */
 } lane;
@@ -48,8 +53,10 @@ struct rri_flow {
     unsigned dirty_count;           /* x */
     rri_buffer *inbox, *inbox_last; /* x: messages to the own rank */
     rri_buffer *outbox, *outbox_last; /* x: messages left for the driver */
-    atomic_uint waiting;            /* a: lanes in the dirty list + messages in inbox and outbox */
-    atomic_uint inside;             /* a: messages in the inbox */
+    rri_buffer *stash, *stash_last; /* d: received, to be taken out of turn (chaos) */
+    unsigned stashed;               /* d: how many */
+    atomic_uint waiting;            /* a: lanes in the dirty list + messages in inbox, stash and outbox */
+    atomic_uint inside;             /* a: messages in the inbox and the stash */
     atomic_uint self_open;          /* a: records or messages to the own rank on their way */
     _Atomic uint64_t refused;       /* a */
 };
@@ -108,6 +115,7 @@ void rri_flow_close(rri_flow *flow)
             if (l->open[s]) rri_buffer_drop(l->open[s]);
     }
     drop_chain(flow->inbox);
+    drop_chain(flow->stash);
     drop_chain(flow->outbox);
     rri_pool_free(&flow->pool);
     free(flow->lanes);
@@ -146,14 +154,39 @@ static void owe(rri_flow *flow, int peer)
     if (atomic_fetch_add(&l->owed, 1) == 0) mark_dirty(flow, l);
 }
 
+/* Credits for a message to take along; chaos keeps some for the next one. */
+static uint32_t take_owed(rri_flow *flow, lane *l)
+{
+    unsigned owed = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
+    unsigned kept = rri_chaos(RRI_CHAOS_STARVE) ? rri_chaos_pick(RRI_CHAOS_STARVE, owed + 1) : 0;
+    if (!kept) return owed;
+    atomic_fetch_add(&l->owed, kept);
+    mark_dirty(flow, l);
+    return owed - kept;
+}
+
+/* Whether a message that could leave waits for the driver instead; then all behind it do, too. */
+static bool hold_back(const rri_flow *flow, const lane *l)
+{
+    return !flow->config.direct || l->held || rri_chaos(RRI_CHAOS_DELAY);
+}
+
+/* The flow's lock is held, and the lane. Where the application drives nothing may be left when it turns to other things. */
+static void leave_to_driver(rri_flow *flow, lane *l, rri_buffer *b)
+{
+    append(&flow->outbox, &flow->outbox_last, b);
+    if (!flow->config.direct) return;
+    if (!l->held++) l->until = rri_after(rri_now(), rri_chaos_pick(RRI_CHAOS_DELAY, RRI_CHAOS_HOLD_NS));
+}
+
 /* The lane is held: messages of a lane leave in order. */
 static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
 {
     rri_message *m = (rri_message *)(void *)b->data;
-    m->credits = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
+    m->credits = take_owed(flow, l);
     m->bytes = b->bytes;
     b->peer = l->peer;
-    if (l->peer != flow->me && flow->config.direct) {
+    if (l->peer != flow->me && !hold_back(flow, l)) {
         rri_link_send(flow->link, b);
         return;
     }
@@ -162,11 +195,11 @@ static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
         append(&flow->inbox, &flow->inbox_last, b);
         atomic_fetch_add(&flow->inside, 1);
     } else {
-        append(&flow->outbox, &flow->outbox_last, b);
+        leave_to_driver(flow, l, b);
     }
     atomic_fetch_add(&flow->waiting, 1);
     rri_lock_give(&flow->lock);
-    if (rri_doorbell_sleeps(rri_link_bell(flow->link))) rri_link_kick(flow->link);
+    if (l->held || rri_doorbell_sleeps(rri_link_bell(flow->link))) rri_link_kick(flow->link);
 }
 
 static void spend(rri_flow *flow, lane *l, rri_buffer *b)
@@ -384,12 +417,49 @@ static rri_buffer *take_first(rri_flow *flow, rri_buffer **first)
     return b;
 }
 
+/* The next message of the outbox whose lane may send, with chaos. */
+static rri_buffer *take_unheld(rri_flow *flow, int64_t now)
+{
+    rri_lock_take(&flow->lock);
+    rri_buffer **at = &flow->outbox, *b, *before = NULL;
+    for (; (b = *at) && flow->lanes[b->peer].until > now; at = &b->next) before = b;
+    if (b) {
+        *at = b->next;
+        if (flow->outbox_last == b) flow->outbox_last = before;
+        atomic_fetch_sub(&flow->waiting, 1);
+    }
+    rri_lock_give(&flow->lock);
+    return b;
+}
+
+static unsigned drain_unheld(rri_flow *flow)
+{
+    unsigned sent = 0;
+    int64_t now = rri_now();
+    for (rri_buffer *b; (b = take_unheld(flow, now)); sent++) {
+        lane *l = &flow->lanes[b->peer];
+        rri_lock_take(&l->lock);
+        rri_link_send(flow->link, b);
+        l->held--;
+        rri_lock_give(&l->lock);
+    }
+    return sent;
+}
+
 unsigned rri_flow_drain(rri_flow *flow)
 {
     unsigned sent = 0;
-    if (flow->config.direct) return 0;
+    if (flow->config.direct) return rri_chaos_on() ? drain_unheld(flow) : 0;
     for (rri_buffer *b; (b = take_first(flow, &flow->outbox)); sent++) rri_link_send(flow->link, b);
     return sent;
+}
+
+void rri_flow_empty(rri_flow *flow)
+{
+    do {
+        rri_flow_flush(flow, true);
+        rri_flow_drain(flow);
+    } while (atomic_load(&flow->waiting) > atomic_load(&flow->inside));
 }
 
 static bool well_formed(const rri_buffer *b)
@@ -398,11 +468,58 @@ static bool well_formed(const rri_buffer *b)
     return b->bytes >= sizeof *m && m->magic == RRI_MAGIC && m->version == RRI_WIRE_VERSION && m->bytes == b->bytes;
 }
 
+static void stash(rri_flow *flow, rri_buffer *b)
+{
+    append(&flow->stash, &flow->stash_last, b);
+    flow->stashed++;
+    atomic_fetch_add(&flow->inside, 1);
+    atomic_fetch_add(&flow->waiting, 1);
+}
+
+/* Whether no message before it came from the same rank. */
+static bool leads(const rri_buffer *first, const rri_buffer *b)
+{
+    while (first != b && first->peer != b->peer) first = first->next;
+    return first == b;
+}
+
+/* Any message that is the first of its rank. */
+static rri_buffer *take_stashed(rri_flow *flow)
+{
+    rri_buffer *before = NULL, *last = flow->stash, *b = flow->stash;
+    unsigned skip = rri_chaos_pick(RRI_CHAOS_REORDER, flow->stashed);
+    for (; skip && last->next; skip--, last = last->next) {
+        if (!leads(flow->stash, last->next)) continue;
+        before = last;
+        b = last->next;
+    }
+    if (before) before->next = b->next;
+    else flow->stash = b->next;
+    if (flow->stash_last == b) flow->stash_last = before;
+    flow->stashed--;
+    atomic_fetch_sub(&flow->inside, 1);
+    atomic_fetch_sub(&flow->waiting, 1);
+    b->next = NULL;
+    return b;
+}
+
+/* Chaos has some messages at hand, so that there is a choice. */
+static rri_buffer *take_received(rri_flow *flow)
+{
+    if (!flow->stash) {
+        rri_buffer *b = rri_link_receive(flow->link);
+        if (!b || !rri_chaos(RRI_CHAOS_REORDER)) return b;
+        stash(flow, b);
+    }
+    for (rri_buffer *b; flow->stashed < STASH && (b = rri_link_receive(flow->link));) stash(flow, b);
+    return take_stashed(flow);
+}
+
 rri_buffer *rri_flow_receive(rri_flow *flow)
 {
     rri_buffer *b = atomic_load_explicit(&flow->inside, memory_order_acquire) ? take_first(flow, &flow->inbox) : NULL;
-    if (!b) b = rri_link_receive(flow->link);
-    for (; b && !well_formed(b); b = rri_link_receive(flow->link)) {
+    if (!b) b = take_received(flow);
+    for (; b && !well_formed(b); b = take_received(flow)) {
         rri_flow_refuse(flow);
         rri_log(RRI_LOG_ERROR, "a message of rank %d that cannot be read was refused", b->peer);
         rri_buffer_drop(b);

@@ -61,6 +61,8 @@ bool rri_flow_waiting(const rri_flow *flow);
 
 /* Send what threads that may not call MPI have left. Driver only. */
 unsigned rri_flow_drain(rri_flow *flow);
+/* Send all there is, in the end, when nobody adds to it. */
+void rri_flow_empty(rri_flow *flow);
 
 /* The next message, from the own rank or from MPI; checked, its credits taken. Driver only. */
 rri_buffer *rri_flow_receive(rri_flow *flow);

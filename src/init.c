@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The start of a context: ranks meet, and the floors are put together. */
+#include "chaos.h"
 #include "error.h"
 #include "finalize.h"
 #include "fork.h"
@@ -21,6 +22,7 @@ typedef struct hello {
     int32_t outcome;
     uint32_t eager_kib, credits;
     int64_t weight;
+    uint64_t chaos;
     uint64_t root_class;
     char name[RRI_WORKER_NAME];
     unsigned long long cores[RRI_PLACE_WORDS];
@@ -92,10 +94,13 @@ rri_references *rri_context_references(rref_context *context)
 /* What can fail on one rank alone; the hello record tells the others. */
 static int prepare(rref_context *ctx, const rref_options *options)
 {
+    rri_chaos_plan chaos;
     int rc = rri_settings_load(&ctx->settings, options);
+    if (rc == RREF_OK) rc = rri_chaos_read(ctx->settings.chaos, &chaos);
     if (rc == RREF_OK) rc = rri_log_open(ctx->settings.log, rri_link_rank(ctx->link));
     if (rc) return rc;
     ctx->logs = true;
+    rri_chaos_begin(&chaos, rri_link_rank(ctx->link));
     ctx->loaded = ctx->settings;
     if (rri_link_rank(ctx->link) == 0) rri_settings_warn();
     if (options) {
@@ -136,6 +141,8 @@ static int compare(const hello *all, int size, int rank)
         if (all[i].eager_kib != all[0].eager_kib || all[i].credits != all[0].credits || all[i].weight != all[0].weight)
             return rri_fail(RREF_ERR_PROTOCOL, "rank %d has other limits (RREF_EAGER, RREF_CREDITS, RREF_WEIGHT) than rank 0", i);
     for (int i = 0; i < size; i++)
+        if (all[i].chaos != all[0].chaos) return rri_fail(RREF_ERR_PROTOCOL, "rank %d has another RREF_CHAOS than rank 0", i);
+    for (int i = 0; i < size; i++)
         for (int k = 0; k < i; k++)
             if (!strcmp(all[i].name, all[k].name))
                 return rri_fail(RREF_ERR_OPTION, "ranks %d and %d have the same worker name %s", k, i, all[i].name);
@@ -166,6 +173,7 @@ static int meet(rref_context *ctx, const rref_options *options)
         mine.eager_kib = (uint32_t)(ctx->settings.eager / 16);
         mine.credits = (uint32_t)ctx->settings.credits;
         mine.weight = ctx->settings.weight;
+        mine.chaos = rri_chaos_signature();
         mine.root_class = rri_class_named(&ctx->classes, "rank")->id;
         rri_place_mask(mine.cores);
     }
@@ -189,9 +197,24 @@ static int meet(rref_context *ctx, const rref_options *options)
     return rc;
 }
 
+/* What nobody has asked for otherwise is small, on all ranks alike. */
+static void upset_settings(rri_settings *s)
+{
+    if (rri_chaos_has(RRI_CHAOS_BUFFER)) {
+        if (s->eager == 0) s->eager = 64 << rri_chaos_agreed(RRI_CHAOS_BUFFER, 0, 5);
+        if (s->ring == 16) s->ring = 4 + rri_chaos_agreed(RRI_CHAOS_BUFFER, 1, 4);
+        if (s->landing_limit == 256 << 20) s->landing_limit = 4096 << rri_chaos_agreed(RRI_CHAOS_BUFFER, 2, 8);
+        if (s->park_limit == 64 << 20) s->park_limit = 1048576 << rri_chaos_agreed(RRI_CHAOS_BUFFER, 3, 4);
+    }
+    if (rri_chaos_has(RRI_CHAOS_STARVE) && s->credits == 64) s->credits = 2 + rri_chaos_agreed(RRI_CHAOS_STARVE, 0, 4);
+    if (rri_chaos_has(RRI_CHAOS_WEIGHT) && s->weight == 60) s->weight = rri_chaos_agreed(RRI_CHAOS_WEIGHT, 0, 5);
+    if (rri_chaos_has(RRI_CHAOS_SLOW) && s->spin < 0) s->spin = rri_chaos_pick(RRI_CHAOS_SLOW, 3) * 10;
+}
+
 static void settle_settings(rref_context *ctx)
 {
     rri_settings *s = &ctx->settings;
+    upset_settings(s);
     bool one_node = rri_link_local_size(ctx->link) == rri_link_size(ctx->link);
     if (s->eager == 0) s->eager = one_node ? 4096 : 65536;
     if (s->spin < 0) s->spin = ctx->short_of_cores ? 0 : 20;
@@ -210,7 +233,9 @@ static int open_floors(rref_context *ctx)
     const rri_settings *s = &ctx->settings;
     bool application = s->progress == RRI_PROGRESS_APPLICATION, direct = ctx->level == MPI_THREAD_MULTIPLE && !application;
     size_t eager = (size_t)s->eager, batch = eager < 4032 ? 4032 : eager > 16384 ? 16384 : eager > 4096 ? eager : 4032;
-    rri_flow_config flow = { batch, eager + 8192, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct };
+    if (rri_chaos_has(RRI_CHAOS_BUFFER)) batch = eager;     /* few records share a message */
+    size_t room = (eager > 4096 ? eager : 4096) + 8192;      /* references ride in the message, whatever its limit for data */
+    rri_flow_config flow = { batch, room, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct };
     rri_progress_config progress = {
         .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,
         .crew = { (unsigned)s->workers, (unsigned)s->max_blocked, (size_t)s->stack * 1024, application },

@@ -15,6 +15,8 @@ RRI_SOURCES = \
 	src/signature.h \
 	src/pool.c \
 	src/pool.h \
+	src/chaos.c \
+	src/chaos.h \
 	src/clock.c \
 	src/clock.h \
 	src/colour.c \

@@ -30,7 +30,7 @@ typedef struct option {
     size_t offset;              /* of the field in rri_settings */
     option_kind kind;
     int64_t standard;           /* a word's place in `words`; 0 for a text */
-    int64_t least, most;
+    int64_t least, most;        /* of a text, least is its room */
     const char *special;        /* the word for `alias`, or NULL */
     int64_t alias;
     const char *unit;
@@ -43,6 +43,10 @@ static const char *const progress_words[] = { [RRI_PROGRESS_ADAPTIVE] = "adaptiv
 
 static const char *const window_words[] = { [RRI_WINDOW_OFF] = "off", [RRI_WINDOW_ON] = "on", [RRI_WINDOW_AUTO] = "auto",
                                             NULL };
+
+/* What is allowed in a text is for people to read. */
+static const char *const chaos_words[] = { "off or seed:NUMBER[,KIND]...", NULL };
+static const char *const log_words[] = { "error|warn|info|debug[:file]", NULL };
 
 #define FIELD(f) .offset = offsetof(rri_settings, f)
 #define RANGE(a, b) .least = (a), .most = (b)
@@ -84,7 +88,10 @@ static const option options[] = {
       .help = "whether classes are read from other ranks' memory; auto: where that disturbs nobody" },
     { "RREF_WINDOW_SIZE", FIELD(window_size), SIZE, 64 * KIB, RANGE(RRI_WINDOW_LEAST, RRI_WINDOW_MOST), .unit = "bytes",
       .help = "room for classes that others read; what does not fit is asked by message" },
-    { "RREF_LOG", FIELD(log), TEXT, .help = "what is told, on stderr or added to a file (%r in its name: the rank)" },
+    { "RREF_CHAOS", FIELD(chaos), TEXT, .least = sizeof((rri_settings *)0)->chaos, .special = "off",
+      .words = chaos_words, .help = "disturbances, the same for each seed, of all kinds or of those named; for tests" },
+    { "RREF_LOG", FIELD(log), TEXT, .least = sizeof((rri_settings *)0)->log, .special = "warn", .words = log_words,
+      .help = "what is told, on stderr or added to a file (%r in its name: the rank)" },
 };
 
 enum { OPTIONS = sizeof options / sizeof options[0] };
@@ -108,6 +115,11 @@ static double seconds_of(const rri_settings *settings, const option *o)
     double value;
     memcpy(&value, (const char *)settings + o->offset, sizeof value);
     return value;
+}
+
+static const char *text_of(const rri_settings *settings, const option *o)
+{
+    return (const char *)settings + o->offset;
 }
 
 static void store_integer(rri_settings *settings, const option *o, int64_t value)
@@ -197,7 +209,7 @@ static const char *print_value(char *text, const option *o, const rri_settings *
     if (o->kind == WORD)
         return o->words[integer_of(settings, o)];
     if (o->kind == TEXT)
-        return settings->log[0] != '\0' ? settings->log : "warn";
+        return *text_of(settings, o) != '\0' ? text_of(settings, o) : o->special;
     if (o->kind == SECONDS && seconds_of(settings, o) >= RREF_FOREVER)
         return o->special;
     if (o->kind == SECONDS)
@@ -213,10 +225,8 @@ static const char *print_value(char *text, const option *o, const rri_settings *
 static void print_allowed(char *text, const option *o)
 {
     text[0] = '\0';
-    if (o->kind == WORD) {
+    if (o->kind == WORD || o->kind == TEXT) {
         add_words(text, o);
-    } else if (o->kind == TEXT) {
-        add(text, "error|warn|info|debug[:file]");
     } else {
         if (o->special != NULL)
             add(text, "%s (%" PRId64 ") or ", o->special, o->alias);
@@ -345,12 +355,12 @@ static bool set_text(rri_settings *settings, const option *o, const char *text)
     return true;
 }
 
-static int set_log(rri_settings *settings, const option *o, const char *text)
+static int keep_text(rri_settings *settings, const option *o, const char *text)
 {
-    if (strlen(text) >= sizeof settings->log)
-        return rri_fail(RREF_ERR_OPTION, "%s=%.40s...: at most %zu characters are wanted", o->name, text,
-                        sizeof settings->log - 1);
-    strcpy(settings->log, text);
+    const size_t room = (size_t)o->least;
+    if (strlen(text) >= room)
+        return rri_fail(RREF_ERR_OPTION, "%s=%.40s...: at most %zu characters are wanted", o->name, text, room - 1);
+    store(settings, o, text, strlen(text) + 1);
     return RREF_OK;
 }
 
@@ -359,7 +369,7 @@ static int set_option(rri_settings *settings, const option *o, const char *who, 
 {
     char wanted[TEXT_SIZE];
     if (o->kind == TEXT)
-        return set_log(settings, o, text);
+        return keep_text(settings, o, text);
     if (set_text(settings, o, text))
         return RREF_OK;
     print_wanted(wanted, o);

@@ -29,12 +29,14 @@ typedef struct rri_settings {
     int64_t stack;              /* RREF_STACK, KiB of stack of a library thread (256) */
     int64_t window;             /* RREF_WINDOW: rri_window_wish (auto) */
     int64_t window_size;        /* RREF_WINDOW_SIZE, bytes of a rank's window (64 KiB) */
+    char chaos[128];            /* RREF_CHAOS: seed:NUMBER[,KIND]..., or "" */
     char log[512];              /* RREF_LOG: error|warn|info|debug[:file], or "" */
 } rri_settings;
 
 /* Fill settings. given may be NULL. Errors through rri_fail: RREF_ERR_OPTION, naming the variable or field, the value
  * and what is wanted: "RREF_RING=abc: a whole number from 4 to 1024 is wanted". An empty variable counts as unset.
- * RREF_LOG is taken as it is: rri_log_open reads it. */
+ * Texts are taken as they are: rri_log_open and
+ * rri_chaos_read read them. */
 int rri_settings_load(rri_settings *settings, const rref_options *given);
 
 /* Warn in the log of RREF_* variables that are no option, with the option probably meant. Not part of loading, since

@@ -5,6 +5,7 @@
  * The role word: FREE, HELD, or TAKEABLE with the number k of the handler the driver is in.
  */
 #include "progress.h"
+#include "chaos.h"
 #include "crew.h"
 #include "error.h"
 #include "log.h"
@@ -216,6 +217,7 @@ static rri_verdict poll_once(rri_progress *p, unsigned *news)
     }
     if (p->batch) {
         ++*news;
+        rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);
         rri_verdict v = run_batch(p);
         if (v == RRI_LOST) return v;
         rri_flow_flush(p->flow, false);
@@ -529,9 +531,16 @@ static int wait_blocked(rri_progress *p, rri_event *event, int64_t deadline)
     return rc;
 }
 
+/* A wait of a few milliseconds may find its time over when it begins: another process had the core. */
+static bool over_at_once(int64_t deadline)
+{
+    return rri_chaos_has(RRI_CHAOS_TIMEOUT) && deadline - rri_now() < RRI_CHAOS_SHORT_NS && rri_chaos(RRI_CHAOS_TIMEOUT);
+}
+
 int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
 {
     if (rri_event_done(event)) return RREF_OK;
+    if (over_at_once(deadline)) return RREF_ERR_PENDING;
     if (self.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
     if (p->config.application) return wait_application(p, event, deadline);
     if (rri_self.crew == &p->crew) return wait_blocked(p, event, deadline);

@@ -5,6 +5,7 @@
  */
 #include "resolve.h"
 #include "catalog.h"
+#include "chaos.h"
 #include "descriptor.h"
 #include "error.h"
 #include "memory.h"
@@ -200,6 +201,7 @@ static bool read_on(query *q)
     const void *bytes = NULL;
     size_t count = 0;
     if (q->read.failed) return false;
+    if (rri_chaos(RRI_CHAOS_LATE)) return ++q->tries < TRIES && get(q, q->read.bytes);
     switch (rri_catalog_look(q->read.to, q->read.bytes, q->class_id, &bytes, &count)) {
     case RRI_CATALOG_FOUND:
         if (accept(q, bytes, count) == RREF_OK) return false;

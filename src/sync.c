@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Locks, futexes and threads. Owns nothing. */
 #include "sync.h"
+#include "chaos.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -27,6 +28,7 @@ void rri_lock_wait(rri_lock *lock)
 
 bool rri_futex_wait(atomic_uint *word, unsigned expected, int64_t ns)
 {
+    if (rri_chaos(RRI_CHAOS_SPURIOUS)) return true;
     struct timespec limit = { ns / 1000000000, ns % 1000000000 };
     long rc = syscall(SYS_futex, word, FUTEX_WAIT, expected, ns < 0 ? NULL : &limit, NULL, 0);
     return !(rc < 0 && errno == ETIMEDOUT);

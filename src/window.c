@@ -6,6 +6,7 @@
  */
 #include "window.h"
 #include "catalog.h"
+#include "chaos.h"
 #include "clock.h"
 #include "memory.h"
 
@@ -186,7 +187,7 @@ void rri_window_close(rri_window *w, bool abandon)
 
 bool rri_window_add(rri_window *w, uint64_t id, const void *bytes, size_t count)
 {
-    if (!rri_window_works(w)) return false;
+    if (!rri_window_works(w) || rri_chaos(RRI_CHAOS_LATE)) return false;
     rri_lock_take(&w->lock);
     bool fits = rri_catalog_add(w->memory, id, bytes, count);
     rri_lock_give(&w->lock);

@@ -28,7 +28,7 @@ static struct {
     const check_case *cases;
     int *position;          /* of the case that runs as number i */
     double started;
-    char where[256];        /* for the watchdog, which cannot format: ends in a line break */
+    char where[384];        /* for the watchdog, which cannot format: ends in a line break */
 } run;
 
 double check_clock(void)
@@ -36,6 +36,18 @@ double check_clock(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const char *chaos(void)
+{
+    const char *text = getenv("RREF_CHAOS");
+    return text && *text && strcmp(text, "off") ? text : NULL;
+}
+
+bool check_chaos(const char *reason)
+{
+    if (chaos() && run.rank <= 0) printf("         under RREF_CHAOS a part is left out: %s\n", reason);
+    return chaos() != NULL;
 }
 
 double check_patience(double seconds) { return seconds * SLOWNESS; }
@@ -81,7 +93,8 @@ static void say_where(const char *program, const char *name)
 {
     char rank[32] = "";
     if (run.rank >= 0) snprintf(rank, sizeof rank, " on rank %d", run.rank);
-    snprintf(run.where, sizeof run.where, "%.100s: %.100s%s\n", program, name, rank);
+    snprintf(run.where, sizeof run.where, "%.100s: %.100s%s%s%.100s\n", program, name, rank, chaos() ? ", RREF_CHAOS=" : "",
+             chaos() ? chaos() : "");
 }
 
 /* ---- CUnit ------------------------------------------------------------------------------------------------------- */
@@ -173,6 +186,7 @@ int check_report(const char *name, int ran, const int *failed, bool speaks)
     const char *called = getenv("RREF_TEST_NAME");
     int bad = 0;
     for (int i = 0; failed[i] >= 0; i++) bad += failed[i] > 0;
+    if (bad && speaks && chaos()) printf("the run that failed had RREF_CHAOS=%s\n", chaos());
     if (speaks) printf("%s: %d passed, %d failed\n", called ? called : name, ran - bad, bad);
     fflush(stdout);
     return bad > 0;

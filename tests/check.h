@@ -48,6 +48,10 @@ bool check_until(bool (*condition)(void *arg), void *arg, double seconds);
  * already; for the library's own timeouts do it yourself. */
 double check_patience(double seconds);
 
+/* Whether chaos is on (RREF_CHAOS): then what follows would fail for the reason given, which the log has, and is left out. For
+ * exact counts, and for what an option at its default promises. */
+bool check_chaos(const char *reason);
+
 /* Monotonic seconds. */
 double check_clock(void);
 

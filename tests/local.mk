@@ -4,6 +4,7 @@
 # tests/unit/NAME.c: no MPI; linked with the library's internal names.
 UNIT_TESTS = \
 	tests/unit/catalog \
+	tests/unit/chaos \
 	tests/unit/class \
 	tests/unit/clock \
 	tests/unit/descriptor \
@@ -74,6 +75,7 @@ LINT_TESTS = \
 
 # Scripts that run what is built: examples and tools.
 EXAMPLE_TESTS = \
+	tests/chaos/short.sh \
 	tests/fractal.sh \
 	tests/hello.sh \
 	tests/hosts/short.sh \
@@ -88,6 +90,10 @@ EXAMPLE_TESTS = \
 HOST_TESTS = \
 	tests/hosts/tcp.sh \
 	tests/hosts/ucx.sh
+
+# Scripts that run the tests on ranks again and again, each time disturbed in another way: make check-chaos.
+CHAOS_TESTS = \
+	tests/chaos/seeds.sh
 
 # ---- what is done with them ------------------------------------------------------------------------------------------
 MPI_TESTS_1 = $(MPI_TESTS:=-1)
@@ -178,10 +184,16 @@ print-1 print-2 print-3 print-4 print-8:
 check-hosts:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(HOST_TESTS)'
 
+# Disturbed by ten seeds, or those of RREF_TEST_SEEDS.
+check-chaos:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(CHAOS_TESTS)'
+print-chaos:
+	@echo $(CHAOS_TESTS)
+
 # All rank counts under all sanitizers too; quickstart knows the builds.
 check-all:
 	cd $(srcdir) && ./quickstart check-all
-.PHONY: check-all check-hosts
+.PHONY: check-all check-chaos check-hosts print-chaos
 
 # SECONDS for each target.
 SECONDS = 600
@@ -195,6 +207,8 @@ EXTRA_DIST += \
 	$(LINT_TESTS) \
 	$(EXAMPLE_TESTS) \
 	$(HOST_TESTS) \
+	$(CHAOS_TESTS) \
+	tests/chaos/under.sh \
 	tests/data.sh \
 	tests/header/program.c \
 	tests/header/program.cpp \

@@ -89,6 +89,7 @@ static void rank_goes_on(void)
 {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
+    if (check_chaos("what gets lost are credits, of which there are few")) return;
     CHECK_OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .functions = functions }, &ctx));
     for (int turn = 0; turn < size && size > 1; turn++) {
         int other = (turn + 1) % size;

@@ -292,6 +292,7 @@ static uint64_t messages_of_a_call(rref argument)
  * not counted. The drops afterwards wait for company longer than this takes. */
 static void a_share_costs_nothing(void)
 {
+    if (check_chaos("little weight costs refills")) return;
     setenv("RREF_RELEASE_DELAY", "1000000", 1);
     bool good = begin();
     unsetenv("RREF_RELEASE_DELAY");
@@ -331,6 +332,7 @@ static uint64_t messages_of_drops(void)
 /* More only if the thread that drops them is kept from its core for longer than they wait for company. */
 static void a_thousand_drops(void)
 {
+    if (check_chaos("credits leave alone")) return;
     uint64_t least = UINT64_MAX;
     setenv("RREF_RELEASE_DELAY", "300000", 1);
     bool good = begin();

@@ -257,6 +257,7 @@ static void run_owner_only(void)
         OK(rref_confirmed(r));
         OK(rref_release(r));
     }
+    if (check_chaos("a window that is read in vain is followed by a question")) return;
     /* Of three creations only the first was of an unknown class. */
     rref_statistics s = stats();
     CU_ASSERT_EQUAL(s.window_reads, 0);
@@ -348,9 +349,10 @@ static void run_many_questions(void)
     OK(rref_class_of(r, &name, RREF_FOREVER));
     CU_ASSERT_STRING_EQUAL(name, next_name);
     rref_statistics after = stats();
+    OK(rref_release(r));
+    if (check_chaos("a window may have to be read again, or in vain")) return;
     CU_ASSERT_EQUAL(after.window_reads - before.window_reads, size > 1 && windowed);
     CU_ASSERT_EQUAL(after.type_queries - before.type_queries, size > 1 && !windowed);
-    OK(rref_release(r));
 }
 
 static void many_questions(void) { every_way(run_many_questions, NULL); }
@@ -578,7 +580,7 @@ static void late(void)
         if (!start(true, false, NULL)) return;
         run_late();
         rref_statistics s = stats();
-        if (size > 1 && windowed) {
+        if (size > 1 && windowed && !check_chaos("classes miss the window")) {
             CU_ASSERT_TRUE(s.window_reads >= LATE);
             CU_ASSERT_EQUAL(s.type_queries > 0, small);
         }
@@ -605,6 +607,7 @@ static void from_inline(void)
 static void messages(void)
 {
     const char *name;
+    if (check_chaos("messages for large arguments and credits are counted, too")) return;
     odd_functions = few_functions;
     bool up = start(true, false, NULL);
     odd_functions = functions;

@@ -347,7 +347,7 @@ static void expect_listed(const rri_settings *settings, const char *name, const 
 {
     seen s = { .name = name };
     rri_settings_visit(settings, look, &s);
-    CU_ASSERT_EQUAL(s.options, 20);
+    CU_ASSERT_EQUAL(s.options, 21);
     CU_ASSERT_STRING_EQUAL(s.text, expected);
     if (strcmp(s.text, expected) != 0)
         fprintf(stderr, "got:    %s\nwanted: %s\n", s.text, expected);
@@ -363,6 +363,7 @@ static void listing_of_defaults(void)
     expect_listed(NULL, "RREF_RING", "16|16|4 to 1024");
     expect_listed(NULL, "RREF_QUEUE_LIMIT", "64M|64M|4K to 1024G bytes");
     expect_listed(NULL, "RREF_STACK", "256|256|64 to 65536 KiB");
+    expect_listed(NULL, "RREF_CHAOS", "off|off|off or seed:NUMBER[,KIND]...");
     expect_listed(NULL, "RREF_LOG", "warn|warn|error|warn|info|debug[:file]");
 }
 
