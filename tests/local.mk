@@ -26,6 +26,8 @@ UNIT_TESTS = \
 
 # tests/fuzz/NAME.c: bad bytes, from tests/fuzz/corpus/NAME and near it; libFuzzer's are had with `make fuzz`.
 FUZZ_TESTS = \
+	tests/fuzz/catalog \
+	tests/fuzz/descriptor \
 	tests/fuzz/options \
 	tests/fuzz/payload \
 	tests/fuzz/signature \
@@ -135,6 +137,8 @@ tests_mpi_beside_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 # Calls between ranks of one process: its own link stands in front of the library's.
 tests_unit_machine_SOURCES = tests/unit/machine.c $(FAKE)
 tests_fuzz_wire_SOURCES = tests/fuzz/wire.c tests/fuzz/fuzz.h tests/fuzz/replay.c $(FAKE)
+tests_fuzz_catalog_SOURCES = tests/fuzz/catalog.c tests/fuzz/fuzz.h tests/fuzz/replay.c
+tests_fuzz_descriptor_SOURCES = tests/fuzz/descriptor.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_payload_SOURCES = tests/fuzz/payload.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_signature_SOURCES = tests/fuzz/signature.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_options_SOURCES = tests/fuzz/options.c tests/fuzz/fuzz.h tests/fuzz/replay.c

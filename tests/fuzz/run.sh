@@ -10,7 +10,7 @@ seconds=$1
 shift
 : "${srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
 : "${builddir:=$srcdir/build}"
-[ $# -gt 0 ] || set -- wire payload signature options
+[ $# -gt 0 ] || set -- wire payload signature options descriptor catalog
 command -v clang > /dev/null || { echo "tests/fuzz/run.sh: no clang" >&2; exit 1; }
 work=$builddir/fuzz
 mkdir -p "$work/objects"
