@@ -2,7 +2,7 @@
 # Fuzz with libFuzzer: each target for SECONDS, one after the other, on a copy of its corpus. Needs clang.
 # `make fuzz SECONDS=600` runs it.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET...]      build folder: $builddir; what is found stays in $builddir/fuzz
+#   tests/fuzz/run.sh SECONDS [TARGET...]      configured build folder: $builddir; what is found stays in $builddir/fuzz
 #
 # The last line of each says executions and coverage. A finding ends the run; its input belongs into tests/fuzz/corpus.
 set -eu
@@ -17,7 +17,7 @@ mkdir -p "$work/objects"
 
 export OMPI_CC=clang
 flags="-std=c11 -D_GNU_SOURCE -O1 -g -pthread -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-    -include $srcdir/src/visible.h -I$srcdir/include -I$srcdir/src -I$srcdir/tests
+    -include $srcdir/src/visible.h -I$srcdir/include -I$builddir/include -I$srcdir/src -I$srcdir/tests
     $(pkg-config --cflags hwloc)"
 # The fake link takes the place of the real one, as in the tests.
 sources=$(find "$srcdir/src" -name '*.c' ! -name link.c)
