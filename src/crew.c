@@ -162,19 +162,38 @@ void rri_crew_delist(rri_crew *crew)
     rri_lock_give(&crew->lock);
 }
 
+static bool deep(const rri_crew *crew)
+{
+    return crew->blocked + crew->stalled >= crew->config.max_blocked + rri_self.stalled;
+}
+
+bool rri_crew_may_block(rri_crew *crew)
+{
+    rri_lock_take(&crew->lock);
+    bool may = !deep(crew);
+    rri_lock_give(&crew->lock);
+    return may;
+}
+
+/* Where no further thread can be had, the last one does not block: nobody would drive, nor run what it waits for. */
+static bool step_aside(rri_crew *crew)
+{
+    if (deep(crew)) return false;
+    strike(crew, &rri_self);
+    crew->blocked++;
+    call_thread(crew);
+    if (crew->blocked < crew->threads) return true;
+    crew->blocked--;
+    return false;
+}
+
 bool rri_crew_block(rri_crew *crew)
 {
     rri_lock_take(&crew->lock);
-    bool deep = crew->blocked + crew->stalled >= crew->config.max_blocked + rri_self.stalled;
-    if (deep) {
-        rri_crew_enlist(crew, &rri_self);       /* it goes on without the role */
-    } else {
-        strike(crew, &rri_self);
-        crew->blocked++;
-        call_thread(crew);
-    }
+    bool blocked = step_aside(crew);
+    if (!blocked) rri_crew_enlist(crew, &rri_self);     /* it goes on without the role */
     rri_lock_give(&crew->lock);
-    return !deep;
+    return blocked;
 }
 
 void rri_crew_unblock(rri_crew *crew)

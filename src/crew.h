@@ -83,8 +83,11 @@ void rri_crew_call(rri_crew *crew);
 /* The same, if jobs could start. */
 void rri_crew_call_for_jobs(rri_crew *crew);
 
-/* The calling thread waits in the library; false when too many do already. It computes again after rri_crew_unblock. */
+/* The calling thread waits in the library; false when too many do already, or no thread can be had that goes on meanwhile. It
+ * computes again after rri_crew_unblock. */
 bool rri_crew_block(rri_crew *crew);
+/* Whether it could: false is what rri_crew_block would say now. */
+bool rri_crew_may_block(rri_crew *crew);
 void rri_crew_unblock(rri_crew *crew);
 
 /* A thread computes beside the driver, without a job; the lock is held. And no longer. */

@@ -117,7 +117,8 @@ rref_deferred rref_defer(rref_call *call)
     return (rref_deferred){ rri_future_handle(f) };
 }
 
-/* A deferred answer's handle goes with its completion: what is gone was answered. */
+/* A deferred answer's handle goes with its completion: what is gone was answered. Others may complete it in the same moment, so
+ * it is held meanwhile. */
 static int answered(int rc)
 {
     return rc == RREF_ERR_HANDLE || rc == RREF_ERR_COMPLETED
@@ -125,16 +126,20 @@ static int answered(int rc)
                : rc;
 }
 
-static int let_go(rref_future promise, int rc)
+static int let_go(rri_future *held, rref_future promise, int rc)
 {
     if (rc == RREF_OK || rc == RREF_ERR_COMPLETED) rref_future_release(promise);
+    if (held) rri_future_drop(held);
     return answered(rc);
 }
+
+static rri_future *hold(rref_future promise) { return rri_future_hold(promise.bits); }
 
 int rref_complete_v(rref_deferred deferred, const rref_value *values, size_t count)
 {
     rref_future promise = { deferred.bits };
-    return let_go(promise, rref_set_v(promise, values, count));
+    rri_future *held = hold(promise);
+    return let_go(held, promise, held ? rref_set_v(promise, values, count) : rri_error_last()->code);
 }
 
 int rref_complete_error(rref_deferred deferred, int code, const char *format, ...)
@@ -145,12 +150,15 @@ int rref_complete_error(rref_deferred deferred, int code, const char *format, ..
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    return let_go(promise, rref_set_error(promise, code, "%s", text));
+    rri_future *held = hold(promise);
+    return let_go(held, promise, held ? rref_set_error(promise, code, "%s", text) : rri_error_last()->code);
 }
 
 /* The promise is kept by what follows the other future, so its handle can go. */
 int rref_complete_with(rref_deferred deferred, rref_future future)
 {
     rref_future promise = { deferred.bits };
-    return let_go(promise, rref_link(future, promise));
+    rri_future *held = hold(promise);
+    if (held && !rri_future_of(future.bits)) return rri_future_drop(held), RREF_ERR_HANDLE;
+    return let_go(held, promise, held ? rref_link(future, promise) : rri_error_last()->code);
 }

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+enum { NESTED_MOST = 8 };           /* on one stack; further ones are messages, so that RREF_MAX_BLOCKED bounds them */
+
 /* The call's own results, packed as for a reply and read back into the outputs. */
 static int direct_results(rref_call *c, const rref_value *outputs, size_t count)
 {
@@ -80,6 +82,7 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
     rri_packing p;
     rri_record record = { .kind = RRI_CALL, .method = target->method, .object = target->address };
     if (target->peer != calls->rank || rri_flow_self_pending(calls->flow)) return false;
+    if (rri_progress_depth(0) >= NESTED_MOST) return false;
     rref_call *c = rri_call_new(calls);
     if (!c) return false;
     bool exclusive = false, mine = calls->up.look(calls->up.up, &record, c) == RREF_OK && !(c->flags & RREF_WORKER);

@@ -82,6 +82,19 @@ rri_future *rri_future_of(uint64_t handle)
     return f;
 }
 
+/* The slot may be another future's by the time it is counted. */
+rri_future *rri_future_hold(uint64_t handle)
+{
+    rri_future *f = rri_future_of(handle);
+    if (!f) return NULL;
+    unsigned refs = atomic_load(&f->refs);
+    while (refs && !atomic_compare_exchange_weak(&f->refs, &refs, refs + 1)) {}
+    if (refs && rri_future_of(handle) == f) return f;
+    if (refs) rri_future_drop(f);
+    rri_fail(RREF_ERR_HANDLE, "released meanwhile");
+    return NULL;
+}
+
 void rri_future_keep(rri_future *future) { atomic_fetch_add(&future->refs, 1); }
 
 /* A promise given up before it was kept: those who watch it are told. */

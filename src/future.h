@@ -98,6 +98,8 @@ void rri_future_take_back(rri_future *future);
 /* The future of an answer from a rank, once: NULL if that rank owes none. The count of the call in flight is the caller's. */
 rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer);
 void rri_future_keep(rri_future *future);
+/* The same by handle, where other threads may let go of it in this moment; NULL through rri_fail. */
+rri_future *rri_future_hold(uint64_t handle);
 void rri_future_drop(rri_future *future);
 
 /* Be the one who completes it; then call exactly one of the following. */

@@ -508,12 +508,29 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
     leave_after(p, quiet);
 }
 
+static int too_deep(const rri_progress *p)
+{
+    return rri_fail(RREF_ERR_TOO_DEEP, "no further handler can wait: %u may, as far as there are threads for them",
+                    p->config.crew.max_blocked);
+}
+
+/* Without threads of the library, handlers run on the stack of the one that waits. */
+int rri_progress_may_wait(rri_progress *p)
+{
+    if (self.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
+    bool may = p->config.application ? self.depth <= (int)p->config.crew.max_blocked
+                                     : rri_self.crew != &p->crew || rri_crew_may_block(&p->crew);
+    return may ? RREF_OK : too_deep(p);
+}
+
 static int wait_application(rri_progress *p, rri_event *event, int64_t deadline)
 {
+    int rc = rri_progress_may_wait(p);
+    if (rc) return rc;
     while (!rri_event_done(event)) {
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
         if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
-        int rc = rri_progress_poll(p);
+        rc = rri_progress_poll(p);
         if (rc == RREF_ERR_THREAD) sleep_on(p, event, slice(deadline, SLICE_FIRST_NS));
     }
     return RREF_OK;
@@ -524,8 +541,7 @@ static int wait_blocked(rri_progress *p, rri_event *event, int64_t deadline)
 {
     leave_role(p);
     rri_flow_flush(p->flow, true);
-    if (!rri_crew_block(&p->crew))
-        return rri_fail(RREF_ERR_TOO_DEEP, "%u handlers are blocked already", p->config.crew.max_blocked);
+    if (!rri_crew_block(&p->crew)) return too_deep(p);
     int rc = sleep_until(p, event, deadline);
     rri_crew_unblock(&p->crew);
     return rc;

@@ -79,6 +79,8 @@ bool rri_progress_due(rri_progress *progress, rri_job *job);
 /* Wait for an event. Returns RREF_OK; RREF_ERR_PENDING at the deadline; BLOCKING in inline code; THREAD; TOO_DEEP; FINALIZED
  * when the context ends meanwhile. */
 int rri_progress_wait(rri_progress *progress, rri_event *event, int64_t deadline);
+/* Whether a handler or callback could wait now: RREF_OK, or BLOCKING or TOO_DEEP as rri_progress_wait would. */
+int rri_progress_may_wait(rri_progress *progress);
 /* Wait while a lane is full; threads that may not wait return at once. */
 void rri_progress_room(rri_progress *progress, int peer);
 

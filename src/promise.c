@@ -180,6 +180,7 @@ static void run_follow(rri_reaction *reaction, rri_future *from)
 
 static int follow_with(rri_future *from, rri_future *to)
 {
+    if (from == to) return rri_fail(RREF_ERR_ARGUMENT, "a future cannot wait for itself");
     follow *f = rri_malloc(sizeof *f);
     if (!f) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a link");
     *f = (follow){ { NULL, run_follow, true }, to };

@@ -101,6 +101,7 @@ static int sync(rri_reference *r, uint64_t method, int before, const rref_value 
     if (!rc) rc = rri_proxy_aim(r, method, &target);
     if (!rc && rri_call_direct(calls, &target, values, count, deadline, &outcome))
         return outcome ? rri_proxy_blame(r->all, &target, site, outcome) : RREF_OK;
+    if (!rc && rri_progress_depth(0) > 0) rc = rri_progress_may_wait(calls->progress);  /* what nobody can wait for is not sent */
     rri_future *f = rc ? NULL : rri_future_new(&calls->futures, target.out, site);
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
     if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_SYNC, site, f, deadline);

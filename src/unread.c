@@ -23,12 +23,22 @@ static bool is_new(rref_context *ctx, const rref_error *e)
     return fresh;
 }
 
+/* Whoever drives is the one to tell, an application thread that waits, too: what it may not do in a method it may not do here. */
+static void tell(const rref_context *ctx, const rref_error *e)
+{
+    bool was = rri_progress_inline(true);
+    rri_progress_depth(1);
+    ctx->on_error(e, ctx->on_error_arg);
+    rri_progress_depth(-1);
+    rri_progress_inline(was);
+}
+
 void rri_context_unread(void *up, const rref_error *e)
 {
     char text[RREF_TEXT_MAX + 512];
     rref_context *ctx = up;
     if (ctx->on_error) {
-        ctx->on_error(e, ctx->on_error_arg);
+        tell(ctx, e);
     } else if (is_new(ctx, e)) {
         rref_error_format(e, text, sizeof text);
         rri_log(RRI_LOG_ERROR, "nobody waited for this failure: %s", text);

@@ -46,6 +46,7 @@ MPI_TESTS = \
 	tests/mpi/futures \
 	tests/mpi/nesting \
 	tests/mpi/groups \
+	tests/mpi/hostile \
 	tests/mpi/names \
 	tests/mpi/objects \
 	tests/mpi/proxies \

@@ -33,7 +33,7 @@ for target in "$@"; do
     rm -rf "$work/$target.corpus"
     cp -R "$srcdir/tests/fuzz/corpus/$target" "$work/$target.corpus"
     echo "== $target"
-    "$work/$target" -max_total_time="$seconds" -max_len=4096 -timeout=20 -malloc_limit_mb=100000 -rss_limit_mb=2048 \
+    "$work/$target" -max_total_time="$seconds" -max_len=4096 -timeout=120 -malloc_limit_mb=100000 -rss_limit_mb=2048 \
         -artifact_prefix="$work/$target-" -print_final_stats=1 "$work/$target.corpus" > "$work/$target.log" 2>&1 || {
         tail -n 60 "$work/$target.log"
         exit 1
