@@ -486,8 +486,8 @@ int rref_withdraw(rref_context *context, const char *name);
  *  Arrays are used in place.
  *  @param values  count values; outputs are either all of the method's results, in order, or none.
  *  @param site    "file:line" for messages, or NULL; a string that stays.
- *  Errors: HANDLE, NO_METHOD, SIGNATURE, RANGE before anything is sent; TRUNCATED; TIMEOUT; the handler's own; the
- *  construction's.
+ *  Errors: HANDLE, NO_METHOD, SIGNATURE, RANGE before anything is sent, as are, in a method or callback, BLOCKING (it is
+ *  inline) and TOO_DEEP (no further one may wait); TRUNCATED; TIMEOUT; the handler's own; the construction's.
  *  Thread: any.  Blocks: until the call is answered or its deadline has passed.  Progress: inline methods; a free
  *  object of the own rank is served by the caller.  Owns: outputs are the caller's; a reference among them needs a
  *  release.  Since: 0.1 */
