@@ -167,7 +167,9 @@ typedef struct rref_value {
 
 /* ---- classes ------------------------------------------------------------------------------------------------- */
 
-/** A method. Reads its arguments with rref_arg_*, gives results with rref_return_*, and returns the call's outcome. */
+/** A method. Reads its arguments with rref_arg_*, gives results with rref_return_*, and returns the call's outcome. One that
+ *  returns the code with which the last call it made has failed, and says nothing itself (rref_fail), passes that error on: its
+ *  text, rank and method stay as they are, and hops counts the ranks it came through. */
 typedef int (*rref_handler)(rref_call *call, void *self);
 /** A constructor: stores the new object in *self. */
 typedef int (*rref_constructor)(rref_call *call, void **self);
@@ -710,7 +712,8 @@ int rref_cancel(rref_future future);
 
 /** Called when a future completes. */
 typedef void (*rref_callback)(rref_future future, void *arg);
-/** Called when a parent completes, failed or not; gives the child's values with rref_return_* and returns its outcome. */
+/** Called when a parent completes, failed or not; gives the child's values with rref_return_* and returns its outcome. Returning
+ *  the code of an error that it was told by the library passes that error on. */
 typedef int (*rref_continuation)(rref_call *call, rref_future parent, void *arg);
 /** Called when a parent completes; the child becomes what the future returned becomes, and releases it. */
 typedef rref_future (*rref_chain_function)(rref_future parent, void *arg);

@@ -81,6 +81,7 @@ struct rref_call {
     size_t taken_count, taken_room;
     unsigned result_count;
     int failed;                         /* misuse by the handler: overrides its outcome */
+    int inner;                          /* how the last call that its handler made failed, in the thread's last error */
     rref_error *error;                  /* text of the failure */
     rref_value results[RRI_TYPES_MAX];
     void *copies[RRI_TYPES_MAX];        /* results copied when they were given */

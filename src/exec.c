@@ -5,6 +5,7 @@
  */
 #include "exec.h"
 #include "error.h"
+#include "memory.h"
 #include "pending.h"
 
 static bool concurrent(const rref_call *c) { return c->flags & RREF_CONCURRENT; }
@@ -58,6 +59,21 @@ unsigned rri_exec_ancestors(rri_ancestor list[RRI_ANCESTORS])
     return n;
 }
 
+int rri_exec_failed(int rc)
+{
+    if (current && rc) current->inner = rc;
+    return rc;
+}
+
+/* A method that fails as a call that it made has failed, and says nothing itself, passes that error on. */
+static void pass_on(rref_call *c)
+{
+    const rref_error *e = rri_error_last();
+    if (e->code != c->inner || !(c->error = rri_malloc(sizeof *c->error))) return;
+    *c->error = *e;
+    if (e->rank >= 0 && e->rank != c->calls->rank) c->error->hops++;
+}
+
 int rri_exec_run(rref_call *c)
 {
     if (c->failed) return c->failed;
@@ -67,6 +83,7 @@ int rri_exec_run(rref_call *c)
     rri_paint before = rri_paint_on(c->calls->futures.colours, c->colour);
     rri_progress_depth(1);
     int outcome = c->run(c);
+    if (outcome < 0 && outcome == c->inner && !c->error) pass_on(c);
     rri_progress_depth(-1);
     rri_paint_back(before);
     current = outer;

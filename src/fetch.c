@@ -6,6 +6,7 @@
  */
 #include "fetch.h"
 #include "error.h"
+#include "exec.h"
 #include "memory.h"
 #include "proxy.h"
 #include "result.h"
@@ -331,7 +332,7 @@ int rref_to_here_p(rref_sync_proxy from, const rref_value *outputs, size_t count
     rref_error error = *rri_error_last();
     rri_future_drop(f);
     if (rc) *rri_error_last() = error;
-    return rc;
+    return rri_exec_failed(rc);
 }
 
 int rref_to_here_v(rref from, const rref_value *outputs, size_t count, const char *site)

@@ -314,7 +314,7 @@ static int outcome(rri_future *f)
 {
     atomic_store_explicit(&f->read, true, memory_order_relaxed);
     if (f->outcome == RREF_OK) return RREF_OK;
-    return rri_fail_as(f->outcome, f->error);
+    return rri_exec_failed(rri_fail_as(f->outcome, f->error));
 }
 
 int rref_test(rref_future future)

@@ -241,7 +241,7 @@ static void settle(rri_future *child, rref_call *call, int outcome)
         outcome = rri_fail(RREF_ERR_SIGNATURE, "the function gave %u of %u values", call->result_count, call->out->count);
     if (outcome > 0) outcome = rri_fail(RREF_ERR_STATE, "the function returned %d, which is no outcome", outcome);
     if (outcome == RREF_OK) outcome = give_values(child, call->results, call->result_count);
-    else rri_fail_as(outcome, call->error);
+    else if (call->error || rri_error_last()->code != outcome) rri_fail_as(outcome, call->error);
     if (outcome && rri_future_claim(child)) rri_future_error_last(child);
 }
 
@@ -258,6 +258,7 @@ static void run_then(rri_reaction *reaction, rri_future *parent)
         call->in = &no_types;
         call->out = a->child->types;
         call->peer = calls->rank;
+        rri_error_last()->code = RREF_OK;       /* what the function says nothing of, but returns, is passed on */
         settle(a->child, call, a->function(call, (rref_future){ rri_future_lend(parent) }, a->arg));
         rri_future_take_back(parent);
         rri_call_end(call);

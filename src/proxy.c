@@ -3,6 +3,7 @@
 #include "proxy.h"
 #include "capture.h"
 #include "error.h"
+#include "exec.h"
 #include "memory.h"
 #include "resolve.h"
 
@@ -75,7 +76,7 @@ int rri_proxy_blame(rri_references *all, const rri_target *target, const char *s
     if (!e->where[0] && target->class_name)
         snprintf(e->where, sizeof e->where, "%.60s.%.60s", target->class_name, target->method_name);
     if (site && !e->site[0]) rri_error_copy(e->site, sizeof e->site, site);
-    return rc;
+    return rri_exec_failed(rc);
 }
 
 static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
@@ -86,7 +87,7 @@ static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
     f->quiet = true;
     if (rc && f->error) *rri_error_last() = *f->error;
     rri_future_drop(f);
-    return rc;
+    return rri_exec_failed(rc);
 }
 
 static int sync(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, const char *site,

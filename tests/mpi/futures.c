@@ -415,6 +415,9 @@ static void then(void)
     OK(rref_get(f[1], rref_out(&n)));
     CU_ASSERT_EQUAL(n, FAILURE);
     GIVES(rref_wait(f[2], RREF_FOREVER), FAILURE);
+    OK(rref_future_error(f[2], &e));
+    CU_ASSERT_STRING_EQUAL(e.text, "Expected error");
+    CU_ASSERT_STRING_EQUAL(e.where, "rank.fail");
     GIVES(rref_wait(f[3], RREF_FOREVER), FAILURE - 1);
     OK(rref_future_error(f[3], &e));
     CU_ASSERT_STRING_EQUAL(e.text, "of the continuation");

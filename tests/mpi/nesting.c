@@ -3,7 +3,9 @@
 #include <mpi.h>
 #include <rref.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "check.h"
 
 #define OK CHECK_OK
@@ -94,6 +96,29 @@ static int wait_late(rref_call *c, void *self)
     return rc ? rc : rref_return_i64(c, got);
 }
 
+/* Fails where the last of so many ranks is; the others return what they were given, and say nothing. */
+static int fail_after(rref_call *c, void *self)
+{
+    rref_context *own = rref_call_context(c);
+    int64_t more = rref_arg_i64(c, 0);
+    (void)self;
+    if (more == 0) return rref_fail(c, RREF_ERR_USER - 7, "Expected error\nof rank %d", rref_rank(own));
+    rref to = rref_root(own, (rref_rank(own) + 1) % rref_size(own));
+    if (more % 2) return rref_sync(to, "fail_after", more - 1);
+    rref_future f = rref_async(to, "fail_after", more - 1);
+    int rc = rref_wait(f, RREF_FOREVER);
+    rref_future_release(f);
+    return rc;
+}
+
+/* Has seen an error, but fails with another one, or of its own accord with the same code. */
+static int fail_otherwise(rref_call *c, void *self)
+{
+    (void)self;
+    int rc = rref_sync(rref_root(rref_call_context(c), rref_rank(rref_call_context(c))), "fail_after", 0);
+    return rref_arg_i64(c, 0) ? rref_fail(c, rc, "another text") : RREF_ERR_USER - 8;
+}
+
 static int said(rref_call *c, void *self)
 {
     (void)c, (void)self;
@@ -113,7 +138,12 @@ static const rref_method methods[] = {
 static const rref_class node = RREF_CLASS("node", "", create, free, methods);
 static const rref_class open_node = RREF_CLASS_EX("open_node", "", create, free, methods, RREF_REENTRANT, NULL);
 static const rref_class *const classes[] = { &node, &open_node, NULL };
-static const rref_method functions[] = { RREF_METHOD("said", "", said, RREF_INLINE), RREF_METHODS_END };
+static const rref_method functions[] = {
+    RREF_METHOD("said", "", said, RREF_INLINE),
+    RREF_METHOD("fail_after", "i64", fail_after, 0),
+    RREF_METHOD("fail_otherwise", "i64", fail_otherwise, 0),
+    RREF_METHODS_END
+};
 
 static bool begin(void)
 {
@@ -235,7 +265,37 @@ static void siblings(void)
     CU_ASSERT_EQUAL(atomic_load(&leaves), 20);
 }
 
+/* An error keeps its text and its origin on its way through other ranks, and counts them. */
+static void errors_pass_through(void)
+{
+    char text[64];
+    rref_error e;
+    if (!begin()) return;
+    for (int more = 0; more < 4; more++) {
+        int last = (next + more) % rref_size(ctx), hops = 0;
+        for (int i = 0; i < more; i++) hops += (next + i) % rref_size(ctx) != last;
+        snprintf(text, sizeof text, "Expected error\nof rank %d", last);
+        GIVES(rref_sync(rref_root(ctx, next), "fail_after", more), RREF_ERR_USER - 7);
+        OK(rref_last_error(ctx, &e));
+        CU_ASSERT_STRING_EQUAL(e.text, text);
+        CU_ASSERT_STRING_EQUAL(e.where, "rank.fail_after");
+        CU_ASSERT_PTR_NOT_NULL(strstr(e.site, "nesting.c:"));
+        CU_ASSERT_EQUAL(e.rank, last);
+        CU_ASSERT_EQUAL(e.caller, rref_rank(ctx));
+        CU_ASSERT_EQUAL(e.hops, hops);
+    }
+    GIVES(rref_sync(rref_root(ctx, next), "fail_otherwise", 1), RREF_ERR_USER - 7);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_STRING_EQUAL(e.text, "another text");
+    GIVES(rref_sync(rref_root(ctx, next), "fail_otherwise", 0), RREF_ERR_USER - 8);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_PTR_NULL(strstr(e.text, "Expected"));
+    CU_ASSERT_STRING_EQUAL(e.where, "rank.fail_otherwise");
+    end();
+}
+
 static const check_case cases[] = {
+    { "errors_pass_through", errors_pass_through },
     { "calls_back", calls_back },
     { "on_one_rank", on_one_rank },
     { "reentrant", reentrant },
