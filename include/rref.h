@@ -95,6 +95,7 @@ typedef enum rref_status {
     RREF_ERR_REENTRANT = -34,       /**< the object waits for the very call that this one is made for */
     RREF_ERR_NAME_TAKEN = -35,      /**< another object is published under the name */
     RREF_ERR_NO_NAME = -36,         /**< no object is published under the name */
+    RREF_ERR_DEADLOCK = -37,        /**< the youngest call of a cycle of methods that wait for each other */
     RREF_ERR_USER = -1000           /**< first code free for the application */
 } rref_status;
 

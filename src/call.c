@@ -254,6 +254,14 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     return RREF_OK;
 }
 
+bool rri_call_give_up(rri_calls *calls, rri_future *future, const rref_error *error)
+{
+    if (!rri_future_claim(future)) return false;
+    if (future->sending) rri_transfer_withdraw(calls->transfers, future->sending);
+    rri_future_error(future, error);
+    return true;
+}
+
 void rri_call_expire(rri_calls *calls, rri_future *future)
 {
     rref_error error;

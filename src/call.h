@@ -14,6 +14,7 @@
 #include "weight.h"
 
 typedef struct rri_calls rri_calls;
+typedef struct rri_stuck rri_stuck;
 
 /* One object's queue: one exclusive call at a time, in order of arrival. */
 typedef struct rri_actor {
@@ -42,6 +43,7 @@ struct rref_call {
     rri_calls *calls;
     rri_actor *actor;
     void *object;                       /* the higher floor's */
+    const rref_call *outer;             /* the one that the thread runs below this one, or NULL */
     int (*run)(rref_call *call);        /* user code; returns the outcome */
     void (*ended)(rref_call *call, int outcome);    /* higher floor's, after the answer is on its way; may be NULL */
     rref_handler handler;
@@ -105,6 +107,7 @@ typedef struct rri_calls_up {
     void (*created)(void *up, rri_future *future, uint64_t handle);
     void (*unanswered)(void *up, const rref_error *error);  /* a one-way call failed */
     void (*drop_ref)(rref reference);
+    void (*stuck)(void *up, uint64_t handle);               /* a method has waited for long for a call of its own */
     void *up;
 } rri_calls_up;
 
@@ -128,6 +131,8 @@ struct rri_calls {
     unsigned sites;
     _Atomic uint64_t out, in, direct, served, refused, oneway_failures;     /* a: served counts records */
     _Atomic uint64_t work[2];           /* a: of those served, work by colour */
+    rri_lock stuck_lock;
+    rri_stuck *stuck;                   /* under its lock: methods that have waited for long */
 };
 
 typedef enum rri_mode { RRI_SYNC, RRI_ASYNC, RRI_ONEWAY, RRI_REMOTE } rri_mode;
@@ -153,7 +158,9 @@ int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
 int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline);
 /* A future's timer has fired: give the call up. */
 void rri_call_due(rri_timer *timer);
-/* The deadline of a call has passed: complete it with TIMEOUT, take back what was not granted. */
+/* Complete a call with an error and take back what was not granted; false if it is over already. */
+bool rri_call_give_up(rri_calls *calls, rri_future *future, const rref_error *error);
+/* The deadline of a call has passed: give it up with TIMEOUT. */
 void rri_call_expire(rri_calls *calls, rri_future *future);
 
 /* Calls that have arrived, of both colours, and not ended. */

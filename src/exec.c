@@ -7,6 +7,7 @@
 #include "error.h"
 #include "memory.h"
 #include "pending.h"
+#include "stuck.h"
 
 static bool concurrent(const rref_call *c) { return c->flags & RREF_CONCURRENT; }
 
@@ -79,6 +80,7 @@ int rri_exec_run(rref_call *c)
     if (c->failed) return c->failed;
     if (expired(c)) return rri_fail(RREF_ERR_TIMEOUT, "the call's time was over before it could start");
     rref_call *outer = current;
+    c->outer = outer;
     current = c;
     rri_paint before = rri_paint_on(c->calls->futures.colours, c->colour);
     rri_progress_depth(1);
@@ -245,10 +247,15 @@ static int wait_and_tell(rri_future *f, int64_t deadline)
     rri_futures *all = f->all;
     bool called = atomic_load_explicit(&f->method_name, memory_order_acquire);
     int64_t look = rri_after(called ? f->made : rri_now(), all->report_after);
+    rri_stuck stuck = { .call = NULL };
     for (;;) {
         int rc = rri_progress_wait(all->progress, &f->event, look < deadline ? look : deadline);
-        if (rc != RREF_ERR_PENDING || look >= deadline) return rc;
+        if (rc != RREF_ERR_PENDING || look >= deadline) {
+            if (stuck.call) rri_stuck_over(current->calls, &stuck);
+            return rc;
+        }
         rri_pending_tell(all);
+        if (current && deadline == RRI_NEVER) rri_stuck_tell(current->calls, &stuck, current, f);
         look = rri_after(rri_now(), all->report_after);
     }
 }

@@ -424,10 +424,9 @@ int rref_cancel(rref_future future)
     rref_error error;
     rri_future *f = rri_future_of(future.bits);
     if (!f) return rri_error_last()->code;
-    if (!rri_future_claim(f)) return rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
     rri_error_fill(&error, RREF_ERR_CANCELLED, "given up by the caller");
-    rri_future_error(f, &error);
-    return RREF_OK;
+    rri_calls *calls = (rri_calls *)(void *)((char *)f->all - offsetof(rri_calls, futures));
+    return rri_call_give_up(calls, f, &error) ? RREF_OK : rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
 }
 
 typedef struct notice {

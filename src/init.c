@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The start of a context: ranks meet, and the floors are put together. */
 #include "chaos.h"
+#include "cycle.h"
 #include "error.h"
 #include "finalize.h"
 #include "fork.h"
@@ -81,6 +82,8 @@ static void weight(void *up, const rri_record *record, rri_buffer *buffer)
 {
     rri_reference_weight(&((rref_context *)up)->references, record, buffer);
 }
+
+static void stuck(void *up, uint64_t handle) { rri_cycle_start(&((rref_context *)up)->references, handle); }
 
 rri_references *rri_context_references(rref_context *context)
 {
@@ -257,7 +260,8 @@ static int open_calls(rref_context *ctx)
     calls->link = ctx->link;
     calls->flow = ctx->flow;
     calls->progress = ctx->progress;
-    calls->up = (rri_calls_up){ find, look, weight, control, created, rri_context_unread, rri_reference_drop, ctx };
+    calls->up = (rri_calls_up){ find, look, weight, control, created, rri_context_unread, rri_reference_drop,
+                                stuck, ctx };
     calls->context = ctx;
     calls->eager = (size_t)ctx->settings.eager;
     calls->landing_limit = (size_t)ctx->settings.landing_limit;

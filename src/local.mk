@@ -58,6 +58,8 @@ RRI_SOURCES = \
 	src/call.h \
 	src/answer.c \
 	src/answer.h \
+	src/stuck.c \
+	src/stuck.h \
 	src/direct.c \
 	src/described.c \
 	src/described.h \
@@ -93,6 +95,8 @@ RRI_SOURCES = \
 	src/deferred.c \
 	src/object.c \
 	src/object.h \
+	src/cycle.c \
+	src/cycle.h \
 	src/service.c \
 	src/service.h \
 	src/name.c \

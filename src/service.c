@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the service object of this rank and the table of its methods, which are at home with what they serve. */
 #include "service.h"
+#include "cycle.h"
 #include "dump.h"
 #include "error.h"
 #include "memory.h"
@@ -14,6 +15,8 @@ static const rref_method methods[] = {
     RREF_METHOD("group_compare", "u64, u64", rri_group_compare, RREF_INLINE),
     RREF_METHOD("group_failed", "u64, i64, str", rri_group_failed, RREF_INLINE),
     RREF_METHOD("group_relay", "u64, i32, i32, i32, u32, bytes", rri_group_relay, RREF_INLINE),
+    RREF_METHOD("probe", "u64[], str", rri_cycle_probe, RREF_INLINE),
+    RREF_METHOD("break", "u64, str", rri_cycle_break, RREF_INLINE),
     RREF_METHOD("dump", "-> str", rri_dump_text, RREF_INLINE),
     RREF_METHOD("stats", "-> u64[]", rri_dump_stats, RREF_INLINE),
     RREF_METHODS_END

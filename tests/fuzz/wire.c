@@ -120,6 +120,12 @@ static void created(void *up, rri_future *future, uint64_t handle)
     rri_reference_created(&((rank *)up)->references, future, handle);
 }
 
+static void stuck(void *up, uint64_t handle)
+{
+    (void)up;
+    (void)handle;
+}
+
 static void unanswered(void *up, const rref_error *error)
 {
     (void)up;
@@ -130,7 +136,7 @@ static void open_rank(int i)
 {
     rank *r = &ranks[i];
     const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true };
-    const rri_calls_up up = { find, look, weight, control, created, unanswered, rri_reference_drop, r };
+    const rri_calls_up up = { find, look, weight, control, created, unanswered, rri_reference_drop, stuck, r };
     rri_calls *calls = &r->fake.calls;
     const rri_class *klass;
     memset(r, 0, sizeof *r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Methods that call back to the object whose method waits for them, directly and over other ranks: found at once. */
 #include <mpi.h>
+#include <pthread.h>
 #include <rref.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -126,7 +127,48 @@ static int said(rref_call *c, void *self)
     return RREF_OK;
 }
 
+/* ---- methods that wait for each other: each is at a gate of its caller's until so many are there */
+
+enum { AT_GATE = 8 };
+static rref_deferred at_gate[AT_GATE];
+static int gate_count;                  /* both under the lock */
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int gate(rref_call *c, void *self)
+{
+    rref_deferred mine = rref_defer(c);
+    (void)self;
+    pthread_mutex_lock(&gate_lock);
+    at_gate[gate_count++] = mine;
+    bool open = gate_count == rref_arg_i64(c, 0);
+    for (int i = 0; open && i < gate_count; i++) rref_complete(at_gate[i]);
+    if (open) gate_count = 0;
+    pthread_mutex_unlock(&gate_lock);
+    return RREF_PENDING;
+}
+
+/* Together with so many others of its caller, each occupying its object, call another object, directly or over its rank. */
+static int cross(rref_call *c, void *self)
+{
+    rref_context *own = rref_call_context(c);
+    rref other = rref_arg_ref(c, 0);
+    double timeout = rref_arg_f64(c, 2);
+    (void)self;
+    int rc = rref_sync(rref_root(own, rref_call_rank(c)), "gate", rref_arg_i64(c, 1));
+    if (rc) return rc;
+    rref_sync_proxy p = rref_rpc_sync(other, timeout), q = rref_rpc_sync(rref_root(own, rref_owner(other)), timeout);
+    rc = rref_arg_bool(c, 3) ? rref_invoke(q, "leaf_of", other) : rref_invoke(p, "leaf");
+    return rref_return_i64(c, rc);
+}
+
+static int leaf_of(rref_call *c, void *self)
+{
+    (void)self;
+    return rref_sync(rref_arg_ref(c, 0), "leaf");
+}
+
 static const rref_method methods[] = {
+    RREF_METHOD("cross", "ref, i64, f64, bool -> i64", cross, 0),
     RREF_METHOD("leaf", "", leaf, 0),
     RREF_METHOD("back", "ref, i64 -> i64", back, 0),
     RREF_METHOD("there_and_back", "ref, ref, i64 -> i64", there_and_back, 0),
@@ -140,6 +182,8 @@ static const rref_class open_node = RREF_CLASS_EX("open_node", "", create, free,
 static const rref_class *const classes[] = { &node, &open_node, NULL };
 static const rref_method functions[] = {
     RREF_METHOD("said", "", said, RREF_INLINE),
+    RREF_METHOD("gate", "i64", gate, 0),
+    RREF_METHOD("leaf_of", "ref", leaf_of, 0),
     RREF_METHOD("fail_after", "i64", fail_after, 0),
     RREF_METHOD("fail_otherwise", "i64", fail_otherwise, 0),
     RREF_METHODS_END
@@ -265,6 +309,84 @@ static void siblings(void)
     CU_ASSERT_EQUAL(atomic_load(&leaves), 20);
 }
 
+/* A ring of objects, each of whose methods calls the next: how they fare. */
+static void ring(int n, double timeout, bool over_ranks, int codes[])
+{
+    rref it[4] = { { 0 } };
+    rref_future f[4] = { { 0 } };
+    int64_t got = 1;
+    for (int i = 0; i < n; i++) it[i] = rref_create(ctx, (rref_rank(ctx) + 1 + i) % rref_size(ctx), "node");
+    for (int i = 0; i < n; i++) f[i] = rref_async(it[i], "cross", it[(i + 1) % n], n, timeout, over_ranks);
+    OK(rref_wait_all(f, (size_t)n, RREF_FOREVER));
+    for (int i = 0; i < n; i++) {
+        OK(rref_get(f[i], rref_out(&got)));
+        codes[i] = (int)got;
+        OK(rref_sync(it[i], "leaf"));
+        OK(rref_future_release(f[i]));
+        OK(rref_release(it[i]));
+    }
+}
+
+static int how_many(const int codes[], int n, int code)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++) found += codes[i] == code;
+    return found;
+}
+
+/* A cycle of waits without deadlines is found by those who wait; one call fails, the others go through. */
+static void cycles(void)
+{
+    int codes[4];
+    setenv("RREF_REPORT_AFTER", "0.02", 1);
+    setenv("RREF_LOG", "error", 1);
+    bool begun = begin();
+    unsetenv("RREF_LOG");
+    unsetenv("RREF_REPORT_AFTER");
+    if (!begun) return;
+    for (int n = 2; n <= 4; n++)
+        for (int over_ranks = 0; over_ranks < 2; over_ranks++) {
+            ring(n, RREF_FOREVER, over_ranks, codes);
+            CU_ASSERT_EQUAL(how_many(codes, n, RREF_ERR_DEADLOCK), 1);
+            CU_ASSERT_EQUAL(how_many(codes, n, RREF_OK), n - 1);
+        }
+    ring(3, 0.3, false, codes);             /* with deadlines it ends by them, and is no deadlock */
+    CU_ASSERT_TRUE(how_many(codes, 3, RREF_ERR_TIMEOUT) > 0);
+    CU_ASSERT_EQUAL(how_many(codes, 3, RREF_ERR_DEADLOCK), 0);
+    end();
+}
+
+/* Who waits for long, and is in no cycle, goes on waiting. */
+static void no_cycles(void)
+{
+    rref_future f[2];
+    int64_t got = 1;
+    setenv("RREF_REPORT_AFTER", "0.01", 1);
+    setenv("RREF_LOG", "error", 1);
+    bool begun = begin();
+    unsetenv("RREF_LOG");
+    unsetenv("RREF_REPORT_AFTER");
+    if (!begun) return;
+    rref a = rref_create(ctx, next, "node"), b = rref_create(ctx, after, "node"), c = rref_create(ctx, next, "node");
+    rref d = rref_create(ctx, rref_rank(ctx), "node");
+    f[0] = rref_async(b, "cross", c, 2, RREF_FOREVER, false);       /* at the gate */
+    f[1] = rref_async(a, "back", b, HOW_SYNC);                      /* behind it */
+    GIVES(rref_wait_all(f, 2, 0.2), RREF_ERR_PENDING);
+    rref_future g = rref_async(c, "cross", d, 2, RREF_FOREVER, true);
+    OK(rref_wait(g, RREF_FOREVER));
+    OK(rref_wait_all(f, 2, RREF_FOREVER));
+    for (int i = 0; i < 3; i++) {
+        OK(rref_get(i < 2 ? f[i] : g, rref_out(&got)));
+        CU_ASSERT_EQUAL(got, RREF_OK);
+        OK(rref_future_release(i < 2 ? f[i] : g));
+    }
+    OK(rref_release(d));
+    OK(rref_release(a));
+    OK(rref_release(b));
+    OK(rref_release(c));
+    end();
+}
+
 /* An error keeps its text and its origin on its way through other ranks, and counts them. */
 static void errors_pass_through(void)
 {
@@ -302,6 +424,8 @@ static const check_case cases[] = {
     { "one_way", one_way },
     { "queued", queued },
     { "siblings", siblings },
+    { "cycles", cycles },
+    { "no_cycles", no_cycles },
     CHECK_END
 };
 
