@@ -241,7 +241,7 @@ typedef struct rref_options {
     const char *name;                   /**< worker name of this rank, 1-63 bytes, unique; NULL: "rank0", "rank1", ... */
     rref_error_handler on_error;        /**< NULL: print each (class.method, code) once on stderr */
     void *on_error_arg;
-    const char *progress;               /**< RREF_PROGRESS: "adaptive" or "application"; NULL: adaptive */
+    const char *progress;               /**< RREF_PROGRESS: "adaptive", "spin" or "application"; NULL: adaptive */
     double timeout;                     /**< RREF_TIMEOUT: default for calls, seconds; 0: no limit */
     double finalize_timeout;            /**< RREF_FINALIZE_TIMEOUT: seconds; 0: RREF_STALL_LIMIT alone counts */
     uint64_t reserved[8];               /**< 0 */

@@ -103,15 +103,15 @@ const char *rref_version(void)
     return RREF_STR2_(RREF_VERSION_MAJOR) "." RREF_STR2_(RREF_VERSION_MINOR) "." RREF_STR2_(RREF_VERSION_PATCH);
 }
 
-static void describe_self(const rref_context *ctx, rri_info_rank *me)
+static void describe_self(rref_context *ctx, rri_info_rank *me)
 {
     me->rank = rri_link_rank(ctx->link);
     memcpy(me->name, ctx->names[me->rank], sizeof me->name);
     gethostname(me->host, sizeof me->host - 1);
     rri_place_format(me->place, sizeof me->place);
     while (me->node < me->rank && !rri_link_neighbour(ctx->link, me->node)) me->node++;
-    bool library = ctx->settings.progress != RRI_PROGRESS_APPLICATION;
-    if (library && rri_place_width() == 1)
+    rri_placer_format(&ctx->placer, me->threads, sizeof me->threads);
+    if (rri_placer_single(&ctx->placer))
         snprintf(me->note, sizeof me->note, "one core for the application and the progress thread");
 }
 
@@ -124,6 +124,12 @@ static int number_nodes(rri_info_rank *all, int size)
         all[i].node = first == i ? nodes++ : all[first].node;
     }
     return nodes;
+}
+
+static const char *progress_name(rri_progress_mode mode)
+{
+    return mode == RRI_PROGRESS_APPLICATION ? "application" : mode == RRI_PROGRESS_SPIN ? "library thread that never sleeps"
+           : "library thread";
 }
 
 int rref_info(rref_context *ctx, char **text)
@@ -144,7 +150,7 @@ int rref_info(rref_context *ctx, char **text)
         .size = size, .nodes = number_nodes(all, size), .mpi_library = rri_host_library(), .mpi_standard = rri_host_standard(),
         .thread_level = rri_host_level_name(ctx->level), .doorbell = "shared memory",
         .types = rri_window_text(ctx->window), .eager = ctx->settings.eager,
-        .progress = ctx->settings.progress == RRI_PROGRESS_APPLICATION ? "application" : "library thread",
+        .progress = progress_name((rri_progress_mode)ctx->settings.progress),
         .spin = ctx->settings.spin, .workers = ctx->settings.workers, .settings = &ctx->loaded, .ranks = all
     };
     char *made = rc || rank ? NULL : rri_info_format(&facts);

@@ -5,6 +5,7 @@
 
 #include "fence.h"
 #include "options.h"
+#include "placer.h"
 #include "resolve.h"
 #include "service.h"
 
@@ -19,6 +20,7 @@ struct rref_context {
     void *on_error_arg;
     int level;                          /* i: MPI's thread level */
     bool short_of_cores;                /* i */
+    rri_placer placer;
     rri_link *link;
     rri_window *window;
     rri_flow *flow;
@@ -41,6 +43,9 @@ struct rref_context {
     bool failed_oneway;
     bool logs;                          /* holds the log open */
 };
+
+/* End the library's threads; those that are stuck in a handler are left behind if abandon. */
+void rri_context_stop(rref_context *context, bool abandon);
 
 /* What was opened is closed, in any state of the start; frees the context. abandon: communicators are left to MPI. */
 void rri_context_close(rref_context *context, bool abandon);

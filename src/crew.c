@@ -37,10 +37,29 @@ static bool grow_list(rri_crew *crew)
     return true;
 }
 
+/* Two are enough where no handler waits: one drives, one watches. Any thread may come to do either. */
+static int place(rri_crew *crew, unsigned number)
+{
+    const rri_units *units = number < 2 ? &crew->drivers : &crew->workers;
+    return rri_units_next(units, 0) < 0 ? 0 : rri_place_bind(crew->thread[number], units);
+}
+
+int rri_crew_place(rri_crew *crew, const rri_units *drivers, const rri_units *workers)
+{
+    int rc = 0;
+    rri_lock_take(&crew->lock);
+    crew->drivers = *drivers;
+    crew->workers = *workers;
+    for (unsigned i = 0; !rc && i < crew->made; i++) rc = place(crew, i);
+    rri_lock_give(&crew->lock);
+    return rc;
+}
+
 static int spawn(rri_crew *crew)
 {
     if (!grow_list(crew)) return RREF_ERR_NO_MEMORY;
     if (rri_thread_start(&crew->thread[crew->made], crew->config.stack, crew->main, crew->arg)) return RREF_ERR_SYSTEM;
+    place(crew, crew->made);
     crew->made++;
     crew->threads++;
     return RREF_OK;

@@ -12,6 +12,7 @@
 #ifndef RRI_CREW_H
 #define RRI_CREW_H
 
+#include "place.h"
 #include "sync.h"
 
 #include <time.h>
@@ -52,6 +53,7 @@ struct rri_crew {
     unsigned roused;                /* idle threads called that have not come yet */
     unsigned made, room;            /* threads ever made */
     pthread_t *thread;
+    rri_units drivers, workers;     /* where the first two threads run, and others; empty: wherever the rank may */
     int64_t inspected;              /* when the CPU clocks were last read */
     atomic_uint waiting;            /* a: jobs that wait; changed under the lock */
     atomic_uint call;               /* a: changes when an idle thread has a reason to look */
@@ -71,6 +73,9 @@ int rri_crew_start(rri_crew *crew);
 void rri_crew_join(rri_crew *crew);
 /* `stop` is set: wake all and wait for them; those stuck in user code are left behind if abandon. */
 void rri_crew_stop(rri_crew *crew, bool abandon);
+
+/* Let the first two threads run on these units, and others, those to come too, on those. Returns 0 or an errno. */
+int rri_crew_place(rri_crew *crew, const rri_units *drivers, const rri_units *workers);
 
 /* Have a thread run a job; false when it has to wait for others to end. */
 bool rri_crew_submit(rri_crew *crew, rri_job *job);

@@ -52,11 +52,11 @@ static int end(rref_context *ctx)
     const rri_settings *s = &ctx->settings;
     int64_t limit = s->finalize_timeout > 0 ? rri_context_ns(s->finalize_timeout) : RRI_NEVER;
     if (rri_fence_end(&ctx->fence, limit)) {
-        rri_progress_stop(ctx->progress, true);
+        rri_context_stop(ctx, true);
         return abandon(ctx);
     }
     clear_objects(ctx);
-    rri_progress_stop(ctx->progress, false);
+    rri_context_stop(ctx, false);
     if (last_messages(ctx, limit < ctx->fence.stall ? limit : ctx->fence.stall)) return abandon(ctx);
     int rc = rri_context_oneway(ctx);
     rref_error error = *rri_error_last();
@@ -95,7 +95,7 @@ static void end_late(rref_context *ctx)
 /* The library's threads may not share MPI with this one any more: all they can do is to leave it alone. */
 static void lose(rref_context *ctx)
 {
-    rri_progress_stop(ctx->progress, false);
+    rri_context_stop(ctx, false);
     rri_log(RRI_LOG_ERROR, "MPI_Finalize before rref_finalize: in this MPI the context cannot be ended now, and is lost");
 }
 

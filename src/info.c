@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 6, WIDEST = 64 };
+enum { COLUMNS = 7, WIDEST = 64 };
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
@@ -118,7 +118,7 @@ static void put_head(FILE *out, const rri_info_facts *facts)
 static void put_rank(grid *g, const rri_info_rank *rank)
 {
     char number[16], node[16];
-    const char *const cells[COLUMNS] = { number, rank->name, node, rank->host, rank->place, rank->note };
+    const char *const cells[COLUMNS] = { number, rank->name, node, rank->host, rank->place, rank->threads, rank->note };
     snprintf(number, sizeof number, "%d", rank->rank);
     snprintf(node, sizeof node, "%d", rank->node);
     row(g, cells);
@@ -126,7 +126,7 @@ static void put_rank(grid *g, const rri_info_rank *rank)
 
 static void put_ranks(FILE *out, const rri_info_facts *facts)
 {
-    static const char *const head[COLUMNS] = { "rank", "name", "node", "host", "may run on", "" };
+    static const char *const head[COLUMNS] = { "rank", "name", "node", "host", "may run on", "library threads", "" };
     grid g = { .out = out, .right = 1U << 0 | 1U << 2, .columns = COLUMNS };
     for (int pass = 0; pass < 2; pass++) {
         g.prints = pass == 1;
@@ -172,7 +172,7 @@ static void put_option(void *arg, const char *name, const char *value, const cha
     char marked[64], chosen[48];
     const bool changed = strcmp(value, standard) != 0;
     const char *const cells[COLUMNS] = { marked, in_force(l->facts, name, value, chosen, sizeof chosen), standard,
-                                         allowed, help, "" };
+                                         allowed, help, "", "" };
     snprintf(marked, sizeof marked, "%s%s", name, changed ? " *" : "");
     l->changed = l->changed || changed;
     row(&l->table, cells);
@@ -180,7 +180,7 @@ static void put_option(void *arg, const char *name, const char *value, const cha
 
 static void put_settings(FILE *out, const rri_info_facts *facts, const rri_settings *settings)
 {
-    static const char *const head[COLUMNS] = { "option", "value", "default", "allowed", "what it is", "" };
+    static const char *const head[COLUMNS] = { "option", "value", "default", "allowed", "what it is", "", "" };
     listing l = { .table = { .out = out, .columns = COLUMNS }, .facts = facts };
     for (int pass = 0; pass < 2; pass++) {
         l.table.prints = pass == 1;

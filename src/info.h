@@ -12,6 +12,7 @@ typedef struct rri_info_rank {
     char name[64];              /* worker name */
     char host[64];
     char place[192];            /* rri_place_format */
+    char threads[192];          /* where the library's threads run, and why: rri_placer_format */
     char note[192];             /* "" or a warning ("one core for main and progress") */
 } rri_info_rank;
 
@@ -20,7 +21,7 @@ typedef struct rri_info_facts {
     const char *mpi_library;    /* of MPI_Get_library_version; the first line is shown */
     const char *mpi_standard;   /* "3.1" */
     const char *thread_level;   /* "MPI_THREAD_MULTIPLE" */
-    const char *progress;       /* "library thread" or "application" */
+    const char *progress;       /* e.g. "library thread" or "application" */
     const char *doorbell;       /* e.g. "shared memory" or "none" */
     const char *types;          /* how classes of others are read: rri_window_text */
     int64_t eager, spin;        /* the values in force where the setting is auto */

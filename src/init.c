@@ -26,7 +26,7 @@ typedef struct hello {
     uint64_t chaos;
     uint64_t root_class;
     char name[RRI_WORKER_NAME];
-    unsigned long long cores[RRI_PLACE_WORDS];
+    rri_seat seat;
 } hello;
 
 static rri_lock numbers_lock;
@@ -105,6 +105,8 @@ static int prepare(rref_context *ctx, const rref_options *options)
     ctx->logs = true;
     rri_chaos_begin(&chaos, rri_link_rank(ctx->link));
     ctx->loaded = ctx->settings;
+    rc = rri_placer_check(ctx->settings.cores);
+    if (rc) return rc;
     if (rri_link_rank(ctx->link) == 0) rri_settings_warn();
     if (options) {
         ctx->on_error = options->on_error;
@@ -152,15 +154,24 @@ static int compare(const hello *all, int size, int rank)
     return RREF_OK;
 }
 
-/* Cores are short when the node has more ranks than cores to run them. */
-static bool cores_short(const rref_context *ctx, const hello *all, int size)
+static bool has_threads(const rref_context *ctx)
 {
-    unsigned long long any[RRI_PLACE_WORDS] = { 0 };
-    int cores = 0;
-    for (int i = 0; i < size; i++)
-        for (int w = 0; w < RRI_PLACE_WORDS && rri_link_neighbour(ctx->link, i); w++) any[w] |= all[i].cores[w];
-    for (int w = 0; w < RRI_PLACE_WORDS; w++) cores += __builtin_popcountll(any[w]);
-    return rri_link_local_size(ctx->link) > cores;
+    return ctx->level == MPI_THREAD_MULTIPLE && ctx->settings.progress != RRI_PROGRESS_APPLICATION;
+}
+
+/* Cores are short when the node has more ranks than cores to run them. Without memory nothing is placed. */
+static void sit_down(rref_context *ctx, const hello *all, int size)
+{
+    int ranks = 0, me = 0;
+    rri_seat *seats = rri_calloc((size_t)rri_link_local_size(ctx->link), sizeof *seats);
+    if (!seats) return;
+    for (int i = 0; i < size; i++) {
+        if (!rri_link_neighbour(ctx->link, i)) continue;
+        if (i == rri_link_rank(ctx->link)) me = ranks;
+        seats[ranks++] = all[i].seat;
+    }
+    ctx->short_of_cores = rri_seats_short(seats, ranks);
+    rri_placer_init(&ctx->placer, seats, ranks, me);
 }
 
 static int meet(rref_context *ctx, const rref_options *options)
@@ -178,7 +189,7 @@ static int meet(rref_context *ctx, const rref_options *options)
         mine.weight = ctx->settings.weight;
         mine.chaos = rri_chaos_signature();
         mine.root_class = rri_class_named(&ctx->classes, "rank")->id;
-        rri_place_mask(mine.cores);
+        mine.seat = (rri_seat){ rri_place_mask(), rri_place_now(), has_threads(ctx) };
     }
     rc = rri_link_agree(ctx->link, all ? RREF_OK : named);
     if (rc) {
@@ -195,7 +206,7 @@ static int meet(rref_context *ctx, const rref_options *options)
         memcpy(ctx->names[i], all[i].name, RRI_WORKER_NAME);
         ctx->root_classes[i] = all[i].root_class;
     }
-    ctx->short_of_cores = rc == RREF_OK && cores_short(ctx, all, size);
+    if (rc == RREF_OK) sit_down(ctx, all, size);
     free(all);
     return rc;
 }
@@ -241,6 +252,7 @@ static int open_floors(rref_context *ctx)
     rri_flow_config flow = { batch, room, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct };
     rri_progress_config progress = {
         .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,
+        .restless = s->progress == RRI_PROGRESS_SPIN,
         .crew = { (unsigned)s->workers, (unsigned)s->max_blocked, (size_t)s->stack * 1024, application },
         .bell_reaches_all = rri_link_local_size(ctx->link) == rri_link_size(ctx->link)
     };
@@ -321,6 +333,18 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     return rri_timers_reserve(&ctx->timers) ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for timers") : RREF_OK;
 }
 
+static int start_threads(rref_context *ctx)
+{
+    if (has_threads(ctx)) rri_placer_start(&ctx->placer, ctx->progress, &ctx->timers, ctx->settings.cores);
+    return rri_progress_start(ctx->progress);
+}
+
+void rri_context_stop(rref_context *ctx, bool abandon)
+{
+    rri_placer_stop(&ctx->placer);
+    rri_progress_stop(ctx->progress, abandon);
+}
+
 void rri_context_close(rref_context *ctx, bool abandon)
 {
     rri_resolver_close(&ctx->resolver);
@@ -336,6 +360,7 @@ void rri_context_close(rref_context *ctx, bool abandon)
     rri_window_close(ctx->window, abandon);
     if (ctx->link) rri_link_close(ctx->link, abandon);
     rri_flow_close(ctx->flow);
+    rri_placer_close(&ctx->placer);
     rri_service_close(&ctx->service);
     rri_classes_free(&ctx->classes);
     free(ctx->names);
@@ -386,12 +411,12 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
                                       (size_t)ctx->settings.window_size);
         rc = watched ? watched : open_floors(ctx);
         if (rc == RREF_OK) rc = open_objects(ctx, options);
-        if (rc == RREF_OK) rc = rri_progress_start(ctx->progress);
+        if (rc == RREF_OK) rc = start_threads(ctx);
         rc = rri_link_agree(ctx->link, rc);     /* all ranks start or none does */
     }
     if (rc) {
         rref_error error = *rri_error_last();
-        if (ctx->progress) rri_progress_stop(ctx->progress, false);
+        if (ctx->progress) rri_context_stop(ctx, false);
         rri_context_close(ctx, false);
         *rri_error_last() = error;
         return name_init(rc);

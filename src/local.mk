@@ -29,12 +29,18 @@ RRI_SOURCES = \
 	src/fork.h \
 	src/log.c \
 	src/log.h \
+	src/units.c \
+	src/units.h \
+	src/seat.c \
+	src/seat.h \
 	src/place.c \
 	src/place.h \
 	src/crew.c \
 	src/crew.h \
 	src/catalog.c \
 	src/catalog.h \
+	src/placer.c \
+	src/placer.h \
 	src/progress.c \
 	src/progress.h \
 	src/host.c \

@@ -39,7 +39,10 @@ typedef struct option {
 } option;
 
 static const char *const progress_words[] = { [RRI_PROGRESS_ADAPTIVE] = "adaptive",
+                                              [RRI_PROGRESS_SPIN] = "spin",
                                               [RRI_PROGRESS_APPLICATION] = "application", NULL };
+
+static const char *const cores_words[] = { "auto", "any", "a list of CPUs like 2-3,7", NULL };
 
 static const char *const window_words[] = { [RRI_WINDOW_OFF] = "off", [RRI_WINDOW_ON] = "on", [RRI_WINDOW_AUTO] = "auto",
                                             NULL };
@@ -54,7 +57,7 @@ static const char *const log_words[] = { "error|warn|info|debug[:file]", NULL };
 
 static const option options[] = {
     { "RREF_PROGRESS", FIELD(progress), WORD, RRI_PROGRESS_ADAPTIVE, .words = progress_words,
-      .help = "who moves messages: a library thread if it may, or the application's calls alone" },
+      .help = "who moves messages: a library thread (spin: it never sleeps), or the application's calls alone" },
     { "RREF_TIMEOUT", FIELD(timeout), SECONDS, 0, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
       .help = "default time limit of a call" },
     { "RREF_FINALIZE_TIMEOUT", FIELD(finalize_timeout), SECONDS, 0, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
@@ -90,6 +93,8 @@ static const option options[] = {
       .help = "room for classes that others read; what does not fit is asked by message" },
     { "RREF_CHAOS", FIELD(chaos), TEXT, .least = sizeof((rri_settings *)0)->chaos, .special = "off",
       .words = chaos_words, .help = "disturbances, the same for each seed, of all kinds or of those named; for tests" },
+    { "RREF_CORES", FIELD(cores), TEXT, .least = sizeof((rri_settings *)0)->cores, .special = "auto", .words = cores_words,
+      .help = "where library threads run; auto: on cores that applications leave free" },
     { "RREF_LOG", FIELD(log), TEXT, .least = sizeof((rri_settings *)0)->log, .special = "warn", .words = log_words,
       .help = "what is told, on stderr or added to a file (%r in its name: the rank)" },
 };

@@ -7,7 +7,7 @@
 
 #include <rref.h>
 
-typedef enum rri_progress_mode { RRI_PROGRESS_ADAPTIVE, RRI_PROGRESS_APPLICATION } rri_progress_mode;
+typedef enum rri_progress_mode { RRI_PROGRESS_ADAPTIVE, RRI_PROGRESS_SPIN, RRI_PROGRESS_APPLICATION } rri_progress_mode;
 
 typedef struct rri_settings {
     int64_t progress;           /* RREF_PROGRESS: rri_progress_mode */
@@ -30,6 +30,7 @@ typedef struct rri_settings {
     int64_t window;             /* RREF_WINDOW: rri_window_wish (auto) */
     int64_t window_size;        /* RREF_WINDOW_SIZE, bytes of a rank's window (64 KiB) */
     char chaos[128];            /* RREF_CHAOS: seed:NUMBER[,KIND]..., or "" */
+    char cores[256];            /* RREF_CORES: auto, any or a list of CPUs, or "" */
     char log[512];              /* RREF_LOG: error|warn|info|debug[:file], or "" */
 } rri_settings;
 

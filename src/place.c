@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Owns the question where the calling thread may run. The kernel is asked at each call, since binding may change; hwloc
- * only puts names to its answer. Nothing is kept.
+ * Owns the question where the calling thread may run, and the map of the machine. The kernel is asked at each call, since
+ * binding may change; hwloc tells what the machine is like, which does not.
  */
 #include "place.h"
+#include "sync.h"
 
 #include <errno.h>
 #include <hwloc.h>
@@ -45,21 +46,69 @@ int rri_place_width(void)
     return width > 0 ? width : 1;
 }
 
-void rri_place_mask(unsigned long long words[RRI_PLACE_WORDS])
+static rri_units units_of(const cpu_set_t *mask, int units, size_t size)
+{
+    rri_units set = { { 0 } };
+    for (int i = 0; i < units && i < RRI_UNITS; i++)
+        if (CPU_ISSET_S((size_t)i, size, mask))
+            rri_units_add(&set, i);
+    return set;
+}
+
+rri_units rri_place_mask(void)
 {
     int units;
     size_t size;
+    rri_units set = { { 0 } };
     cpu_set_t *mask = read_mask(&units, &size);
-    memset(words, 0, RRI_PLACE_WORDS * sizeof words[0]);
     if (mask == NULL)
-        return;
-    for (int i = 0; i < units && i < 64 * RRI_PLACE_WORDS; i++)
-        if (CPU_ISSET_S((size_t)i, size, mask))
-            words[i / 64] |= 1ULL << (i % 64);
+        return set;
+    set = units_of(mask, units, size);
     CPU_FREE(mask);
+    return set;
 }
 
-/* ---- for people, by hwloc ---------------------------------------------------------------------------------------- */
+int rri_place_now(void)
+{
+    return sched_getcpu();
+}
+
+int rri_place_bind(pthread_t thread, const rri_units *units)
+{
+    cpu_set_t mask[RRI_UNITS / CPU_SETSIZE];
+    CPU_ZERO_S(sizeof mask, mask);
+    for (int u = rri_units_next(units, 0); u >= 0; u = rri_units_next(units, u + 1))
+        CPU_SET_S((size_t)u, sizeof mask, mask);
+    return pthread_setaffinity_np(thread, sizeof mask, mask);
+}
+
+typedef struct trial {
+    const rri_units *units;
+    rri_units got;
+} trial;
+
+static void *try_units(void *arg)
+{
+    trial *t = arg;
+    if (rri_place_bind(pthread_self(), t->units) == 0)
+        t->got = rri_place_mask();
+    return NULL;
+}
+
+/* The kernel alone knows; a thread of its own asks, so that nobody else is moved. */
+int rri_place_refused(const rri_units *units, rri_units *refused)
+{
+    trial t = { .units = units };
+    pthread_t thread;
+    const int reason = rri_thread_start(&thread, 0, try_units, &t);
+    if (reason != 0)
+        return reason;
+    pthread_join(thread, NULL);
+    *refused = rri_units_without(units, &t.got);
+    return 0;
+}
+
+/* ---- by hwloc ---------------------------------------------------------------------------------------------------- */
 
 const char *rri_place_version(void)
 {
@@ -71,11 +120,75 @@ static bool load_topology(hwloc_topology_t *topology)
 {
     if (hwloc_get_api_version() >> 16 != HWLOC_API_VERSION >> 16 || hwloc_topology_init(topology) != 0)
         return false;
-    if (hwloc_topology_set_flags(*topology, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) == 0 &&
-        hwloc_topology_load(*topology) == 0)
+    unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
+#if HWLOC_API_VERSION >= 0x00020500
+    flags |= HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;   /* else it visits each unit */
+#endif
+    if (hwloc_topology_set_flags(*topology, flags) == 0 && hwloc_topology_load(*topology) == 0)
         return true;
     hwloc_topology_destroy(*topology);
     return false;
+}
+
+/* Number the units of all objects of a type; of several that hold a unit the first counts. */
+static void number_units(hwloc_topology_t topology, hwloc_obj_type_t type, rri_map *map, int level)
+{
+    for (hwloc_obj_t o = NULL; (o = hwloc_get_next_obj_by_type(topology, type, o)) != NULL;)
+        for (int u = hwloc_bitmap_first(o->cpuset); u >= 0 && u < RRI_UNITS; u = hwloc_bitmap_next(o->cpuset, u))
+            if (map->at[u][level] < 0 && o->logical_index < RRI_UNITS)
+                map->at[u][level] = (short)o->logical_index;
+}
+
+/* The largest caches there are. */
+static hwloc_obj_type_t cache_type(hwloc_topology_t topology)
+{
+    static const hwloc_obj_type_t type[] = { HWLOC_OBJ_L5CACHE, HWLOC_OBJ_L4CACHE, HWLOC_OBJ_L3CACHE };
+    for (size_t i = 0; i < sizeof type / sizeof type[0]; i++)
+        if (hwloc_get_nbobjs_by_type(topology, type[i]) > 0)
+            return type[i];
+    return HWLOC_OBJ_L2CACHE;
+}
+
+static bool knows_cores(hwloc_topology_t topology)
+{
+    return hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0;
+}
+
+static void fill_map(hwloc_topology_t topology, rri_map *map)
+{
+    const hwloc_obj_type_t core = knows_cores(topology) ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
+    number_units(topology, core, map, RRI_LEVEL_CORE);
+    number_units(topology, cache_type(topology), map, RRI_LEVEL_CACHE);
+    number_units(topology, HWLOC_OBJ_NUMANODE, map, RRI_LEVEL_NUMA);
+    number_units(topology, HWLOC_OBJ_PACKAGE, map, RRI_LEVEL_PACKAGE);
+    map->cores = hwloc_get_nbobjs_by_type(topology, core);
+    map->known = true;
+}
+
+void rri_place_read_map(rri_map *map)
+{
+    hwloc_topology_t topology;
+    memset(map, 0xFF, sizeof *map);
+    map->cores = 0;
+    map->known = false;
+    if (!load_topology(&topology))
+        return;
+    fill_map(topology, map);
+    hwloc_topology_destroy(topology);
+}
+
+static rri_map machine;
+
+static void read_machine(void)
+{
+    rri_place_read_map(&machine);
+}
+
+const rri_map *rri_place_map(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_machine);
+    return &machine;
 }
 
 /* Objects of a type that share units with the mask; their logical numbers go into `found` unless it is NULL. */
@@ -104,7 +217,7 @@ static void append_count(char *buffer, size_t size, const char *joint, int count
 static void describe(char *buffer, size_t size, hwloc_topology_t topology, hwloc_const_cpuset_t mask,
                      hwloc_bitmap_t found)
 {
-    const bool cores = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0;
+    const bool cores = knows_cores(topology);
     const hwloc_obj_type_t type = cores ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
     char list[96];
     const int count = count_touched(topology, mask, type, found);

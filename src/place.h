@@ -3,6 +3,9 @@
 #ifndef RRI_PLACE_H
 #define RRI_PLACE_H
 
+#include "seat.h"
+
+#include <pthread.h>
 #include <stddef.h>
 
 /* Processing units the calling thread may use, from its affinity mask alone (fast); at least 1. */
@@ -14,9 +17,20 @@ void rri_place_format(char *buffer, size_t size);
 /* The hwloc release built against, "2.9.0". */
 const char *rri_place_version(void);
 
-/* Processing units of the mask as 64-bit words for comparing ranks of one node: bit i of word i/64. Unused words are 0,
- * and units past the last word are left out. All words are 0 if the mask cannot be read. */
-enum { RRI_PLACE_WORDS = 16 };
-void rri_place_mask(unsigned long long words[RRI_PLACE_WORDS]);
+/* The units the calling thread may use; empty if they cannot be read. And the one it is on, or -1. */
+rri_units rri_place_mask(void);
+int rri_place_now(void);
+
+/* The machine by hwloc, read once in the life of the process, which takes some ms; `known` is false if that failed. The
+ * second one reads it anew. Neither moves the calling thread. */
+const rri_map *rri_place_map(void);
+void rri_place_read_map(rri_map *map);
+
+/* Let a thread run on these units only. Returns 0 or an errno. */
+int rri_place_bind(pthread_t thread, const rri_units *units);
+
+/* Those of the units that a thread of this process cannot be bound to: not there, or kept from it by a cpuset. Returns 0 or an
+ * errno. The calling thread is not moved. */
+int rri_place_refused(const rri_units *units, rri_units *refused);
 
 #endif

@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
-       DRIFT_NS = 1000000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000 };
+       DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000 };
 
 struct rri_progress {
     rri_link *link;                 /* i */
@@ -143,6 +143,11 @@ void rri_progress_stop(rri_progress *p, bool abandon)
     atomic_store(&p->crew.stop, 1);
     rri_link_kick(p->link);
     rri_crew_stop(&p->crew, abandon);
+}
+
+int rri_progress_place(rri_progress *p, const rri_units *drivers, const rri_units *workers)
+{
+    return rri_crew_place(&p->crew, drivers, workers);
 }
 
 /* A job that has to wait: the watcher should look who computes. */
@@ -291,7 +296,8 @@ static void drive(rri_progress *p)
         if (!p->batch && grant(p)) return;
         bool glance = p->glance;
         p->glance = false;
-        if (!glance && polls % CLOCK_POLLS && (p->config.spin > 0 || news != before)) continue;
+        bool polls_on = p->config.spin > 0 || p->config.restless || news != before;
+        if (!glance && polls % CLOCK_POLLS && polls_on) continue;
         int64_t now = rri_now();
         news += rri_timers_fire(p->timers, now);
         rri_flow_flush(p->flow, true);
@@ -302,7 +308,7 @@ static void drive(rri_progress *p)
         }
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
-        } else if (!news && (glance || now - quiet >= p->config.spin)) {
+        } else if (!news && !p->config.restless && (glance || now - quiet >= p->config.spin)) {
             if (park(p, now)) return;
             quiet = now;
         }
@@ -328,12 +334,18 @@ static void watch_parked(rri_progress *p)
     rri_doorbell *bell = rri_link_bell(p->link);
     int64_t ns = atomic_load(&p->sleep_ns);
     unsigned seen = atomic_load(&p->seen);
-    if (rri_doorbell_sleeps(bell)) rri_doorbell_sleep(bell, seen, ns);
+    if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, seen, ns);
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
         p->nap = p->nap < NAP_MAX_NS / 2 ? 2 * p->nap : NAP_MAX_NS;
     }
+}
+
+/* The restless watcher while an application thread drives: until the role is free, or for a tick. */
+static void hover(rri_progress *p)
+{
+    for (unsigned looks = 0; looks < HOVER && atomic_load(&p->role) != FREE; looks++) rri_pause();
 }
 
 /* Returns when this thread holds the role or the crew ends. */
@@ -350,7 +362,8 @@ static void watch(rri_progress *p)
         } else {
             last = role;
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
-            rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? -1 : TICK_NS);
+            if (app && p->config.restless) hover(p);
+            else rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? -1 : TICK_NS);
             rri_crew_inspect(&p->crew, rri_now());
         }
     }

@@ -42,6 +42,7 @@ typedef rri_verdict (*rri_dispatch)(void *up, const rri_record *record, rri_buff
 typedef struct rri_progress_config {
     bool application;       /* no library thread: application threads drive, in waits and rri_progress_poll */
     bool funneled;          /* ... and only the one that called MPI_Init */
+    bool restless;          /* the library's thread never sleeps */
     int64_t spin;           /* ns */
     rri_crew_config crew;
     bool bell_reaches_all;  /* every rank is on this node */
@@ -54,6 +55,8 @@ int rri_progress_start(rri_progress *progress);
 /* End the library's threads. Those that are stuck in a handler are waited for, unless abandon. */
 void rri_progress_stop(rri_progress *progress, bool abandon);
 void rri_progress_close(rri_progress *progress);
+/* Where the library's threads run: rri_crew_place. */
+int rri_progress_place(rri_progress *progress, const rri_units *drivers, const rri_units *workers);
 
 /* May this thread run handlers now? (library threads; the driver of an application-driven context) */
 bool rri_progress_may_run(const rri_progress *progress);

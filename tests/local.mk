@@ -20,8 +20,10 @@ UNIT_TESTS = \
 	tests/unit/payload \
 	tests/unit/place \
 	tests/unit/pool \
+	tests/unit/seat \
 	tests/unit/signature \
 	tests/unit/table \
+	tests/unit/units \
 	tests/unit/value
 
 # tests/fuzz/NAME.c: bad bytes, from tests/fuzz/corpus/NAME and near it; libFuzzer's are had with `make fuzz`.
@@ -58,7 +60,8 @@ MPI_TESTS = \
 
 # tests/inner/NAME.c: on 1 and 2 ranks, with the library's internal names.
 INNER_TESTS = \
-	tests/inner/memory
+	tests/inner/memory \
+	tests/inner/placing
 
 # As those of tests/mpi, but for check-all alone: they need 6 GiB of memory, or minutes.
 LARGE_TESTS = \

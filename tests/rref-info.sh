@@ -67,6 +67,15 @@ call 0 --options
 expect "--options with a bad value" 0 out 'RREF_RING=abc: a whole number from 4 to 1024 is wanted'
 unset RREF_RING
 
+RREF_CORES=any
+export RREF_CORES
+call 2
+expect "where threads run: anywhere" 0 out '^ *rank  .*  library threads$' '^ *1  rank1 .*)  as the rank (RREF_CORES=any)$'
+RREF_CORES=1023
+call 2
+expect "where threads run: nowhere" 1 err 'RREF_CORES=1023: this process may not run on CPU 1023'
+unset RREF_CORES
+
 RREF_WINDOW=off
 export RREF_WINDOW
 call 2

@@ -23,6 +23,7 @@ static rri_info_facts facts_of(int size, int nodes)
         ranks[i].node = i * nodes / size;
         snprintf(ranks[i].name, sizeof ranks[i].name, "rank%d", i);
         snprintf(ranks[i].host, sizeof ranks[i].host, "node%02d", ranks[i].node);
+        snprintf(ranks[i].threads, sizeof ranks[i].threads, "core %d (RREF_CORES)", 15 - i % 16);
         snprintf(ranks[i].place, sizeof ranks[i].place, "core %d of 16 (1 PU, 1 package, 1 NUMA node)", i % 16);
     }
     return (rri_info_facts){
@@ -78,7 +79,7 @@ static void one_rank(void)
     CU_ASSERT(has(text, "  doorbell      shared memory\n"));
     CU_ASSERT(has(text, "  types         by window\n"));
     CU_ASSERT(has(text, "  ranks         1 on 1 node\n"));
-    CU_ASSERT(has(text, "     0  rank0     0  node00  core 0 of 16 (1 PU, 1 package, 1 NUMA node)\n"));
+    CU_ASSERT(has(text, "     0  rank0     0  node00  core 0 of 16 (1 PU, 1 package, 1 NUMA node)  core 15 (RREF_CORES)\n"));
     CU_ASSERT(ends_clean(text));
     free(text);
 }
@@ -88,8 +89,8 @@ static void many_ranks(void)
     const rri_info_facts facts = facts_of(64, 4);
     char *text = format(&facts);
     CU_ASSERT(has(text, "  ranks         64 on 4 nodes\n"));
-    CU_ASSERT(has(text, "\n     9  rank9      0  node00  core 9 of 16 (1 PU, 1 package, 1 NUMA node)\n"));
-    CU_ASSERT(has(text, "\n    63  rank63     3  node03  core 15 of 16 (1 PU, 1 package, 1 NUMA node)\n"));
+    CU_ASSERT(has(text, "\n     9  rank9      0  node00  core 9 of 16 (1 PU, 1 package, 1 NUMA node)   core 6 (RREF_CORES)\n"));
+    CU_ASSERT(has(text, "\n    63  rank63     3  node03  core 15 of 16 (1 PU, 1 package, 1 NUMA node)  core 0 (RREF_CORES)\n"));
     CU_ASSERT(ends_clean(text));
     free(text);
 }
@@ -99,7 +100,7 @@ static void notes(void)
     const rri_info_facts facts = facts_of(4, 1);
     strcpy(ranks[2].note, "one core for main and progress");
     char *text = format(&facts);
-    CU_ASSERT(has(text, "core 2 of 16 (1 PU, 1 package, 1 NUMA node)  one core for main and progress\n"));
+    CU_ASSERT(has(text, "core 2 of 16 (1 PU, 1 package, 1 NUMA node)  core 13 (RREF_CORES)  one core for main and progress\n"));
     CU_ASSERT(ends_clean(text));
     free(text);
 }
@@ -210,7 +211,7 @@ int main(int argc, char **argv)
         "RREF_PROGRESS", "RREF_TIMEOUT", "RREF_FINALIZE_TIMEOUT", "RREF_STALL_LIMIT", "RREF_EAGER",
         "RREF_SPIN", "RREF_RING", "RREF_CREDITS", "RREF_QUEUE_LIMIT", "RREF_PARK_LIMIT",
         "RREF_LANDING_LIMIT", "RREF_WORKERS", "RREF_MAX_BLOCKED", "RREF_STACK",
-        "RREF_WINDOW", "RREF_WINDOW_SIZE", "RREF_LOG", NULL
+        "RREF_WINDOW", "RREF_WINDOW_SIZE", "RREF_CORES", "RREF_LOG", NULL
     };
     for (size_t i = 0; variables[i] != NULL; i++)
         unsetenv(variables[i]);

@@ -98,6 +98,7 @@ static void defaults(void)
     CU_ASSERT_EQUAL(s.workers, 0);
     CU_ASSERT_EQUAL(s.max_blocked, 1000);
     CU_ASSERT_EQUAL(s.stack, 256);
+    CU_ASSERT_STRING_EQUAL(s.cores, "");
     CU_ASSERT_STRING_EQUAL(s.log, "");
 }
 
@@ -114,7 +115,8 @@ static void words(void)
 {
     CU_ASSERT_EQUAL(taken("RREF_PROGRESS", "application").progress, RRI_PROGRESS_APPLICATION);
     CU_ASSERT_EQUAL(taken("RREF_PROGRESS", "adaptive").progress, RRI_PROGRESS_ADAPTIVE);
-    refused("RREF_PROGRESS", "fast", "RREF_PROGRESS=fast: adaptive or application is wanted");
+    CU_ASSERT_EQUAL(taken("RREF_PROGRESS", "spin").progress, RRI_PROGRESS_SPIN);
+    refused("RREF_PROGRESS", "fast", "RREF_PROGRESS=fast: adaptive, spin or application is wanted");
     refuse_all("RREF_PROGRESS", (const char *const[]){ "Adaptive", "adaptiv", "adaptive ", " adaptive", "0", NULL });
 }
 
@@ -254,7 +256,7 @@ static void refused_field(const rref_options *given, const char *text)
 
 static void bad_fields(void)
 {
-    refused_field(&(rref_options){ .progress = "" }, "rref_options.progress=: adaptive or application is wanted");
+    refused_field(&(rref_options){ .progress = "" }, "rref_options.progress=: adaptive, spin or application is wanted");
     refused_field(&(rref_options){ .progress = "eager" }, "rref_options.progress=eager: ");
     refused_field(&(rref_options){ .timeout = -3 }, "rref_options.timeout=-3: ");
     refused_field(&(rref_options){ .timeout = (double)NAN }, "rref_options.timeout=");
@@ -347,7 +349,7 @@ static void expect_listed(const rri_settings *settings, const char *name, const 
 {
     seen s = { .name = name };
     rri_settings_visit(settings, look, &s);
-    CU_ASSERT_EQUAL(s.options, 21);
+    CU_ASSERT_EQUAL(s.options, 22);
     CU_ASSERT_STRING_EQUAL(s.text, expected);
     if (strcmp(s.text, expected) != 0)
         fprintf(stderr, "got:    %s\nwanted: %s\n", s.text, expected);
@@ -355,7 +357,7 @@ static void expect_listed(const rri_settings *settings, const char *name, const 
 
 static void listing_of_defaults(void)
 {
-    expect_listed(NULL, "RREF_PROGRESS", "adaptive|adaptive|adaptive or application");
+    expect_listed(NULL, "RREF_PROGRESS", "adaptive|adaptive|adaptive, spin or application");
     expect_listed(NULL, "RREF_TIMEOUT", "forever|forever|forever (0) or up to 1000000000 s");
     expect_listed(NULL, "RREF_STALL_LIMIT", "300|300|forever (0) or up to 1000000000 s");
     expect_listed(NULL, "RREF_EAGER", "auto|auto|auto (0) or 1 to 16M bytes");
@@ -364,6 +366,7 @@ static void listing_of_defaults(void)
     expect_listed(NULL, "RREF_QUEUE_LIMIT", "64M|64M|4K to 1024G bytes");
     expect_listed(NULL, "RREF_STACK", "256|256|64 to 65536 KiB");
     expect_listed(NULL, "RREF_CHAOS", "off|off|off or seed:NUMBER[,KIND]...");
+    expect_listed(NULL, "RREF_CORES", "auto|auto|auto, any or a list of CPUs like 2-3,7");
     expect_listed(NULL, "RREF_LOG", "warn|warn|error|warn|info|debug[:file]");
 }
 
@@ -377,7 +380,7 @@ static void listing_of_values(void)
     s.eager = 4097;
     s.park_limit = 1536 * 1024;
     strcpy(s.log, "debug:log.%r");
-    expect_listed(&s, "RREF_PROGRESS", "application|adaptive|adaptive or application");
+    expect_listed(&s, "RREF_PROGRESS", "application|adaptive|adaptive, spin or application");
     expect_listed(&s, "RREF_TIMEOUT", "0.25|forever|forever (0) or up to 1000000000 s");
     expect_listed(&s, "RREF_STALL_LIMIT", "1000000000|300|forever (0) or up to 1000000000 s");
     expect_listed(&s, "RREF_EAGER", "4097|auto|auto (0) or 1 to 16M bytes");

@@ -5,17 +5,8 @@
 #include "check.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-
-static int bits(const unsigned long long *words)
-{
-    int count = 0;
-    for (int i = 0; i < RRI_PLACE_WORDS; i++)
-        count += __builtin_popcountll(words[i]);
-    return count;
-}
 
 /* "Cpus_allowed_list:\t0-1,4" of the calling thread: how many, and the first one. */
 static int allowed(int *first)
@@ -49,31 +40,28 @@ static void width(void)
 
 static void mask(void)
 {
-    unsigned long long words[RRI_PLACE_WORDS];
     int first;
     const int count = allowed(&first);
-    memset(words, 0xFF, sizeof words);
-    rri_place_mask(words);
-    CU_ASSERT_EQUAL(bits(words), count);
-    CU_ASSERT((words[first / 64] >> (first % 64) & 1) == 1);
+    const rri_units units = rri_place_mask();
+    CU_ASSERT_EQUAL(rri_units_count(&units), count);
+    CU_ASSERT(rri_units_next(&units, 0) == first);
+    CU_ASSERT(rri_units_has(&units, rri_place_now()));
 }
 
 /* The functions speak of the calling thread, not of the process. */
 static void *bind_self(void *arg)
 {
-    unsigned long long words[RRI_PLACE_WORDS];
     char text[192];
     int first;
-    cpu_set_t one;
+    rri_units one = { { 0 } };
     bool *good = arg;
     (void)allowed(&first);
-    CPU_ZERO(&one);
-    CPU_SET((size_t)first, &one);
-    if (pthread_setaffinity_np(pthread_self(), sizeof one, &one) != 0)
+    rri_units_add(&one, first);
+    if (rri_place_bind(pthread_self(), &one) != 0)
         return NULL;
-    rri_place_mask(words);
+    const rri_units units = rri_place_mask();
     rri_place_format(text, sizeof text);
-    *good = rri_place_width() == 1 && bits(words) == 1 && words[first / 64] == 1ULL << (first % 64) &&
+    *good = rri_place_width() == 1 && rri_units_count(&units) == 1 && rri_units_has(&units, first) &&
             (strstr(text, "(1 PU") != NULL || strncmp(text, "1 PU", 4) == 0) && strstr(text, "1 PUs") == NULL;
     return NULL;
 }
@@ -119,6 +107,37 @@ static void format_cut(void)
     CU_ASSERT_EQUAL(text[0], '#');
 }
 
+/* Reading the machine moves nobody, and finds every unit that this thread may use. */
+static void map(void)
+{
+    static rri_map read;
+    const rri_units before = rri_place_mask();
+    rri_place_read_map(&read);
+    const rri_units after = rri_place_mask();
+    CU_ASSERT_EQUAL(memcmp(&before, &after, sizeof before), 0);
+    CU_ASSERT_FATAL(read.known);
+    for (int u = rri_units_next(&before, 0); u >= 0; u = rri_units_next(&before, u + 1))
+        CU_ASSERT(read.at[u][RRI_LEVEL_CORE] >= 0 && read.at[u][RRI_LEVEL_CORE] < read.cores);
+    CU_ASSERT_EQUAL(memcmp(rri_place_map(), &read, sizeof read), 0);
+}
+
+/* A unit that is not there is refused, one that is not; the thread that asks stays where it is. */
+static void refused(void)
+{
+    const rri_units before = rri_place_mask();
+    rri_units wish = before, out;
+    CU_ASSERT_EQUAL_FATAL(rri_place_refused(&wish, &out), 0);
+    CU_ASSERT_EQUAL(rri_units_count(&out), 0);
+    rri_units_add(&wish, RRI_UNITS - 1);
+    CU_ASSERT_EQUAL_FATAL(rri_place_refused(&wish, &out), 0);
+    CU_ASSERT(rri_units_count(&out) == 1 && rri_units_has(&out, RRI_UNITS - 1));
+    wish = rri_units_without(&wish, &before);
+    CU_ASSERT_EQUAL_FATAL(rri_place_refused(&wish, &out), 0);
+    CU_ASSERT_EQUAL(rri_units_count(&out), 1);
+    const rri_units after = rri_place_mask();
+    CU_ASSERT_EQUAL(memcmp(&before, &after, sizeof before), 0);
+}
+
 static void version(void)
 {
     int major = 0;
@@ -134,6 +153,8 @@ int main(int argc, char **argv)
         { "bound thread", bound_thread },
         { "format", format },
         { "format cut", format_cut },
+        { "map", map },
+        { "refused", refused },
         { "version", version },
         CHECK_END
     };
