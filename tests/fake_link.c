@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Takes the place of src/link.c: a program that defines its names is not given those of the library. One thread only. */
 #include "fake_link.h"
+#include "wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@ struct rri_link {
     rri_pool *pool;
     rri_doorbell *bell;
     rri_buffer *first, *last;
+    rri_buffer *kept[RANKS], *kept_last[RANKS];     /* by sender: requests that arrive when they are let through */
+    bool keeps;
     unsigned queued, kicks;
     move *sends, *receives;
     uint64_t sent, received;
@@ -45,6 +48,8 @@ void fake_open(rri_link *link[], int size)
 void fake_close(rri_link *link[], int size)
 {
     for (int i = 0; i < size; i++) {
+        for (int from = 0; from < size; from++)
+            while (fake_deliver(link[i], from)) {}
         for (rri_buffer *b; (b = link[i]->first);) {
             link[i]->first = b->next;
             rri_buffer_drop(b);
@@ -53,17 +58,40 @@ void fake_close(rri_link *link[], int size)
     }
 }
 
-void fake_put(rri_link *to, int from, const void *data, size_t bytes)
+static void append(rri_buffer **first, rri_buffer **last, rri_buffer *b)
+{
+    b->next = NULL;
+    if (*first) (*last)->next = b;
+    else *first = b;
+    *last = b;
+}
+
+static rri_buffer *copy(rri_link *to, int from, const void *data, size_t bytes)
 {
     rri_buffer *b = rri_buffer_new(to->pool);
     if (!b || bytes > to->pool->room) abort();
     memcpy(b->data, data, bytes);
     b->bytes = (uint32_t)bytes;
     b->peer = from;
-    if (to->first) to->last->next = b;
-    else to->first = b;
-    to->last = b;
+    return b;
+}
+
+void fake_put(rri_link *to, int from, const void *data, size_t bytes)
+{
+    append(&to->first, &to->last, copy(to, from, data, bytes));
     to->queued++;
+}
+
+void fake_keep(rri_link *link) { link->keeps = true; }
+
+bool fake_deliver(rri_link *to, int from)
+{
+    rri_buffer *b = to->kept[from];
+    if (!b) return false;
+    to->kept[from] = b->next;
+    append(&to->first, &to->last, b);
+    to->queued++;
+    return true;
 }
 
 unsigned fake_queued(const rri_link *link) { return link->queued; }
@@ -122,7 +150,12 @@ bool rri_link_neighbour(const rri_link *link, int peer)
 
 void rri_link_send(rri_link *link, rri_buffer *buffer)
 {
-    fake_put(link->peer[buffer->peer], link->rank, buffer->data, buffer->bytes);
+    rri_link *to = link->peer[buffer->peer];
+    bool requests = ((const rri_message *)(const void *)buffer->data)->counted;
+    if (to->keeps && requests)
+        append(&to->kept[link->rank], &to->kept_last[link->rank], copy(to, link->rank, buffer->data, buffer->bytes));
+    else
+        fake_put(to, link->rank, buffer->data, buffer->bytes);
     link->sent++;
     rri_buffer_drop(buffer);
 }

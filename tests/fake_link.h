@@ -17,6 +17,11 @@ void fake_give_up(rri_link *link[], int size);
 /* Put bytes into a rank's queue as a message of `from`. */
 void fake_put(rri_link *to, int from, const void *data, size_t bytes);
 
+/* From now on messages with requests arrive at this rank only one at a time: the oldest of `from` when the test says so; false
+ * if there is none. */
+void fake_keep(rri_link *link);
+bool fake_deliver(rri_link *to, int from);
+
 /* Messages that wait to be received. */
 unsigned fake_queued(const rri_link *link);
 

@@ -7,6 +7,7 @@ UNIT_TESTS = \
 	tests/unit/chaos \
 	tests/unit/class \
 	tests/unit/clock \
+	tests/unit/counting \
 	tests/unit/descriptor \
 	tests/unit/doorbell \
 	tests/unit/error \
@@ -79,13 +80,14 @@ LINT_TESTS = \
 	tests/lint/symbols.sh \
 	tests/lint/version.sh
 
-# Scripts that run what is built: examples and tools.
+# Scripts that run what is built: examples, tools, the model of counting beside the code.
 EXAMPLE_TESTS = \
 	tests/chaos/short.sh \
 	tests/fractal.sh \
 	tests/hello.sh \
 	tests/hosts/short.sh \
 	tests/kmer.sh \
+	tests/model.sh \
 	tests/parameters.sh \
 	tests/rref-info.sh \
 	tests/rref-perf.sh \
@@ -113,7 +115,7 @@ RANKED_TESTS = $(RANKED_INNER) $(MPI_TESTS_1) $(MPI_TESTS_2) $(MPI_TESTS_3) $(MP
 
 if HAVE_CUNIT
 check_LTLIBRARIES += libcheck.la
-check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS) $(MPI_TESTS) $(LARGE_TESTS) tests/replay
 TESTS += $(UNIT_TESTS) $(FUZZ_TESTS) $(RANKED_TESTS)
 endif
 if SANITIZED
@@ -138,7 +140,7 @@ tests_mpi_beside_SOURCES = \
 	tests/mpi/tally.h
 tests_mpi_beside_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 
-# Calls between ranks of one process: its own link stands in front of the library's.
+# Ranks of one process: their own link stands in front of the library's.
 tests_unit_machine_SOURCES = tests/unit/machine.c $(FAKE)
 tests_fuzz_wire_SOURCES = tests/fuzz/wire.c tests/fuzz/fuzz.h tests/fuzz/replay.c $(FAKE)
 tests_fuzz_catalog_SOURCES = tests/fuzz/catalog.c tests/fuzz/fuzz.h tests/fuzz/replay.c
@@ -146,6 +148,11 @@ tests_fuzz_descriptor_SOURCES = tests/fuzz/descriptor.c tests/fuzz/fuzz.h tests/
 tests_fuzz_payload_SOURCES = tests/fuzz/payload.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_signature_SOURCES = tests/fuzz/signature.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_options_SOURCES = tests/fuzz/options.c tests/fuzz/fuzz.h tests/fuzz/replay.c
+tests_unit_counting_SOURCES = tests/unit/counting.c $(COUNTED)
+tests_replay_SOURCES = tests/replay.c $(COUNTED)
+tests_replay_LDFLAGS = -Wl,--wrap=rri_weight_send -Wl,--wrap=rri_object_mint
+tests_replay_LDADD = librri.la
+COUNTED = tests/counted.c tests/counted.h $(FAKE)
 FAKE = tests/fake_link.c tests/fake_link.h tests/fake_rank.c tests/fake_rank.h
 
 # Programs without an _LDADD of their own, that is the tests, are linked with this. What LIBRARY is depends on the kind of
