@@ -96,6 +96,7 @@ typedef enum rref_status {
     RREF_ERR_NAME_TAKEN = -35,      /**< another object is published under the name */
     RREF_ERR_NO_NAME = -36,         /**< no object is published under the name */
     RREF_ERR_DEADLOCK = -37,        /**< the youngest call of a cycle of methods that wait for each other */
+    RREF_ERR_PEER_LOST = -38,       /**< the rank has ended, or was declared lost; the error's rank and host are its own */
     RREF_ERR_USER = -1000           /**< first code free for the application */
 } rref_status;
 
@@ -273,8 +274,9 @@ int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **conte
  *  the remaining objects, reports references still held (on stderr), and frees everything.
  *  @param context  the context; set to NULL.
  *  Errors: STATE (NULL or a second time; from a handler or callback); ONEWAY (one-way calls failed; the context is ended
- *  all the same); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed: says what it waited
- *  for; communicators are left to MPI_Finalize).
+ *  all the same); PEER_LOST (ranks were lost since the last fence; the context is ended among the others all the same, and its
+ *  communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed: says
+ *  what it waited for; communicators are left to MPI_Finalize).
  *  Thread: the one that called rref_init.  Blocks: until all ranks agree.  Progress: with library threads none, else
  *  runs handlers.  Owns: frees the context and all its handles.  Since: 0.1 */
 int rref_finalize(rref_context **context);
@@ -284,7 +286,8 @@ int rref_finalize(rref_context **context);
  *  once their rank has entered is left to the next fence. A lookup that waits for a name is not waited for.
  *  @param timeout  seconds; RREF_FOREVER and RREF_DEFAULT_TIMEOUT: RREF_STALL_LIMIT alone counts.
  *  Errors: ONEWAY (one-way calls of this rank have failed since the last fence: says which first; the fence is over all the
- *  same); TIMEOUT, STALLED (says what it waited for, also on stderr; the fence is still under way: calling again, or
+ *  same); PEER_LOST (ranks were lost since the last fence, names one; the fence is over among the others all the same); TIMEOUT,
+ *  STALLED (says what it waited for, also on stderr; the fence is still under way: calling again, or
  *  rref_finalize, goes on with it); STATE (from a handler or callback; another thread of this rank is in a fence).
  *  Thread: one at a time.  Blocks: until all ranks have entered and nothing is left.  Progress: as rref_finalize.
  *  Owns: nothing.  Since: 0.1 */
@@ -312,6 +315,26 @@ const char *rref_name_of(rref_context *context, int rank);
  *  Thread: one that may call MPI.  Blocks: no.  Progress: runs handlers and callbacks when application-driven, else
  *  inline ones.  Owns: nothing.  Since: 0.1 */
 int rref_progress(rref_context *context);
+
+/** What this rank knows of another one. */
+typedef enum rref_peer {
+    RREF_PEER_UP = 0,
+    RREF_PEER_SUSPECTED = 1,        /**< silent for RREF_PEER_TIMEOUT: calls to it wait, under their limits, until it speaks */
+    RREF_PEER_LOST = 2              /**< for good: calls to it fail with RREF_ERR_PEER_LOST */
+} rref_peer;
+
+/** State of a rank: a rref_peer, or a negative status. The own rank is up.
+ *  Errors: DESTINATION.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_peer_state(rref_context *context, int rank);
+
+/** Give a rank up: for one that is silent, and of which nobody can see whether it has ended. Final, and told to all ranks.
+ *  Calls to it, pending and new ones, fail with RREF_ERR_PEER_LOST; fences and rref_finalize go on without it. If it lives
+ *  after all it is told so, and takes all others for lost.
+ *  Errors: DESTINATION; ARGUMENT (the own rank); STATE where an MPI window is open, which a loss would make MPI_Finalize wait
+ *  for: RREF_WINDOW=off, or a job that may outlive a rank, has none.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+int rref_declare_lost(rref_context *context, int rank);
 
 /** Change the default timeout of calls made from now on.
  *  @param seconds  >= 0 (0 ends every call at once) or RREF_FOREVER.

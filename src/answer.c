@@ -18,6 +18,7 @@ typedef struct arriving {
     int peer;
     unsigned colour;            /* of a result that lands beside its message */
     bool good;                  /* the payload can be read */
+    bool kept;                  /* MPI keeps the caller's outputs */
 } arriving;
 
 static void settle(arriving *a, int outcome)
@@ -27,13 +28,24 @@ static void settle(arriving *a, int outcome)
         rri_future_value(f, a->payload, a->bytes, a->landing);
     } else {
         rref_error error;
-        rri_error_fill(&error, outcome, outcome == RREF_ERR_NO_MEMORY ? "no memory to receive the result of rank %d"
-                                                                      : "the result of rank %d cannot be decoded", a->peer);
+        if (outcome == RREF_ERR_PEER_LOST)
+            rri_peer_blame(a->calls->peers, a->peer, &error, a->kept ? RRI_OUTPUTS_KEPT : "; its result had begun to come");
+        else
+            rri_error_fill(&error, outcome, outcome == RREF_ERR_NO_MEMORY ? "no memory to receive the result of rank %d"
+                                                                          : "the result of rank %d cannot be decoded", a->peer);
         free(a->landing);
         if (a->good) rri_payload_drop(f->types, a->payload, &f->all->trade.codec);
         rri_future_error(f, &error);
     }
     rri_future_drop(f);
+}
+
+/* The memory is MPI's for good: the outputs, which the caller is told, or what was to become theirs. */
+static void keep_landing(arriving *a)
+{
+    a->kept = !a->landing;
+    rri_never_free(a->landing);
+    a->landing = NULL;
 }
 
 /* What came beside the message is checked like the rest. */
@@ -46,13 +58,15 @@ static bool good_segments(const arriving *a)
     return rri_segments_check(f->types, a->payload, segments) == RREF_OK;
 }
 
-static void result_landed(void *arg, bool whole)
+static void result_landed(void *arg, rri_moved how)
 {
     arriving *a = arg;
     rri_colours *colours = a->calls->futures.colours;
     unsigned colour = a->colour;
     rri_paint before = rri_paint_on(colours, colour);
-    settle(a, whole && good_segments(a) ? RREF_OK : RREF_ERR_PROTOCOL);
+    if (how == RRI_KEPT) keep_landing(a);
+    if (how != RRI_MOVED && rri_lane_is_shut(a->calls->flow, a->peer)) settle(a, RREF_ERR_PEER_LOST);
+    else settle(a, how == RRI_MOVED && good_segments(a) ? RREF_OK : RREF_ERR_PROTOCOL);
     rri_buffer_drop(a->buffer);
     free(a);
     rri_paint_back(before);
@@ -121,7 +135,7 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     }
     bool readable = !(r->flags & RRI_FLAG_DESCRIBED) || read_description(f, r, &head);
     arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer,
-                   rri_record_colour(r), false };
+                   rri_record_colour(r), false, false };
     const rri_bulk_note *note = (const void *)(r + 1);
     a.good = readable && rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
     if (r->object) calls->up.created(calls->up.up, f, r->object);
@@ -178,3 +192,49 @@ void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffe
     if (rri_future_claim(f)) rri_future_error(f, &error);
     rri_future_drop(f);
 }
+
+/* Calls whose answers a rank owes. */
+typedef struct owed {
+    const rri_table *table;
+    int peer;
+    unsigned count;
+    uint64_t handle[64];
+} owed;
+
+static void look_at(void *item, void *arg)
+{
+    owed *o = arg;
+    rri_future *f = item;
+    if (atomic_load(&f->owed) == o->peer + 1 && o->count < 64) o->handle[o->count++] = rri_table_handle(o->table, f);
+}
+
+/* What MPI has begun to send from the caller's memory it keeps. */
+static void lose(rri_calls *calls, rri_future *f, int peer)
+{
+    rref_error error;
+    bool kept = !rri_event_done(&f->sent);
+    rri_peer_blame(calls->peers, peer, &error, kept ? RRI_ARRAYS_KEPT : "; the call may have run");
+    if (rri_future_claim(f)) rri_future_error(f, &error);
+    rri_future_drop(f);
+}
+
+void rri_answer_lost(rri_calls *calls, int peer)
+{
+    owed o = { .table = &calls->futures.table, .peer = peer };
+    do {
+        o.count = 0;
+        rri_table_look(&calls->futures.table, look_at, &o);
+        for (unsigned i = 0; i < o.count; i++) {
+            rri_future *f = rri_future_of_answer(&calls->futures, o.handle[i], peer);
+            if (f) lose(calls, f, peer);
+        }
+    } while (o.count);
+}
+
+static void mark(void *item, void *arg)
+{
+    int peer = atomic_load(&((rri_future *)item)->owed) - 1;
+    if (peer >= 0) ((bool *)arg)[peer] = true;
+}
+
+void rri_answers_await(rri_calls *calls, bool *ranks) { rri_table_look(&calls->futures.table, mark, ranks); }

@@ -6,6 +6,10 @@
 #include "call.h"
 
 void rri_answer_result(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
+/* A rank is lost: its answers will not come. */
+void rri_answer_lost(rri_calls *calls, int peer);
+/* Mark the ranks that owe answers. */
+void rri_answers_await(rri_calls *calls, bool *ranks);
 void rri_answer_failure(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
 
 #endif

@@ -39,10 +39,11 @@ typedef struct outgoing {
     rri_future *future;         /* told when the caller's arrays are free again; or NULL */
 } outgoing;
 
-static void data_left(void *arg)
+static void data_left(void *arg, rri_moved how)
 {
     outgoing *o = arg;
-    free(o->copy);
+    if (how == RRI_KEPT) rri_never_free(o->copy);
+    else free(o->copy);
     if (o->future) {
         rri_event_set(&o->future->sent);
         rri_future_drop(o->future);
@@ -96,7 +97,7 @@ static int offer_data(rri_calls *calls, const rri_target *target, const rri_pack
     if (!o) return RREF_ERR_NO_MEMORY;
     *copy = o->copy;
     *offer = rri_transfer_offer(calls->transfers, target->peer, segments, p->segments, data_left, o);
-    if (!*offer) data_left(o);
+    if (!*offer) data_left(o, RRI_MOVED);
     return *offer ? RREF_OK : RREF_ERR_NO_MEMORY;
 }
 

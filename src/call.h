@@ -111,11 +111,15 @@ typedef struct rri_calls_up {
     void *up;
 } rri_calls_up;
 
+/* Records served; the driver writes, others read. */
+typedef struct rri_tally { _Atomic uint64_t of[RRI_TALLIES]; } rri_tally;
+
 struct rri_calls {
     rri_link *link;
     rri_flow *flow;
     rri_progress *progress;
     rri_transfers *transfers;
+    rri_peers *peers;
     rri_weights *weights;
     rri_futures futures;
     rri_calls_up up;
@@ -129,8 +133,8 @@ struct rri_calls {
     atomic_size_t landed;               /* a: bytes of arguments in landing areas */
     const char **site;                  /* call sites of one-way calls, by number */
     unsigned sites;
-    _Atomic uint64_t out, in, direct, served, refused, oneway_failures;     /* a: served counts records */
-    _Atomic uint64_t work[2];           /* a: of those served, work by colour */
+    rri_tally *served;                  /* i: by rank */
+    _Atomic uint64_t out, in, direct, refused, oneway_failures;     /* a */
     rri_lock stuck_lock;
     rri_stuck *stuck;                   /* under its lock: methods that have waited for long */
 };

@@ -37,6 +37,23 @@ const char *rref_name_of(rref_context *context, int rank)
     return context && rank >= 0 && rank < rri_link_size(context->link) ? context->names[rank] : NULL;
 }
 
+int rref_peer_state(rref_context *context, int rank)
+{
+    if (!usable(context, context)) return rri_error_last()->code;
+    int size = rri_link_size(context->link);
+    if (rank < 0 || rank >= size) return rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, size);
+    return (int)rri_peer_state(context->calls.peers, rank);
+}
+
+int rref_declare_lost(rref_context *context, int rank)
+{
+    if (!usable(context, context)) return rri_error_last()->code;
+    if (rri_window_works(context->window))
+        return rri_fail(RREF_ERR_STATE, "an MPI window is open, and MPI_Finalize would wait for the rank; with RREF_WINDOW=off, "
+                                        "or mpirun --enable-recovery, there is none");
+    return rri_peer_declare(context->calls.peers, rank);
+}
+
 int rref_progress(rref_context *context)
 {
     if (!usable(context, context)) return rri_error_last()->code;
@@ -137,7 +154,8 @@ int rref_info(rref_context *ctx, char **text)
     if (!text) return rri_fail(RREF_ERR_ARGUMENT, "NULL text");
     if (rri_forked()) return RREF_ERR_FORKED;
     if (!ctx) return (*text = rri_info_format(NULL)) ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for the text");
-    int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link);
+    int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link), losses = (int)rri_peers_lost(ctx->calls.peers);
+    if (losses) return rri_peer_blame(ctx->calls.peers, rri_peers_which(ctx->calls.peers, 0), NULL, "");
     rri_info_rank mine = { 0 }, *all = rri_calloc((size_t)size, sizeof *all);
     int rc = rri_link_agree(ctx->link, all ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size));
     if (rc) {

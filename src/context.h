@@ -36,6 +36,9 @@ struct rref_context {
     rri_fence fence;
     char (*names)[RRI_WORKER_NAME];         /* i: of each rank */
     uint64_t *root_classes;             /* i */
+    char (*hosts)[RREF_HOST_MAX];       /* i: of each rank */
+    bool *mute;                         /* i: by rank: its progress depends on its application */
+    unsigned losses_told;               /* of the thread that fences and ends */
     rri_lock lock;
     uint64_t reported[RRI_REPORTED];        /* failures printed already */
     unsigned reports;
@@ -56,6 +59,9 @@ void rri_context_unread(void *context, const rref_error *error);
 
 /* The first of them since the last time it was asked, as the thread's error ONEWAY; OK if there was none. */
 int rri_context_oneway(rref_context *context);
+
+/* PEER_LOST as the thread's error when ranks were lost since this was last asked. */
+int rri_context_losses(rref_context *context);
 
 /* Nanoseconds of a setting; RRI_NEVER for none. */
 int64_t rri_context_ns(double seconds);

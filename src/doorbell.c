@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the mapping. The segment is a POSIX one of our own, unlinked as soon as all have mapped it, so that nothing stays behind
- * and a rank's death hangs nobody. */
+ * and a rank's death hangs nobody. It stays open for its locks, which the kernel drops with the process: no signal is sent, and
+ * process ids, which mean different things in different namespaces, are not needed. A forked child does not inherit them. */
 #include "doorbell.h"
 #include "error.h"
 #include "memory.h"
@@ -16,19 +17,36 @@
 typedef struct cell {
     _Alignas(64) atomic_uint announced;
     atomic_uint sleeping;
+    atomic_uint there;
 } cell;
+
+enum { NEVER_CAME, THERE, LEFT };
 
 struct rri_doorbell {
     cell *cells;                /* count of them, then count * count of handled[by][from] */
     atomic_uint *handled;
     size_t bytes;
     int count, me;
+    int fd;                     /* of the segment: its locks are this process's as long as it is open; -1: none */
 };
 
 static size_t segment_bytes(int count)
 {
     size_t n = (size_t)count;
     return n * sizeof(cell) + n * n * sizeof(atomic_uint);
+}
+
+static struct flock lock_of(int who, short type)
+{
+    return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = who, .l_len = 1 };
+}
+
+/* Where locks do not work, nobody is said to be there, and nobody found gone. */
+static void be_there(rri_doorbell *b)
+{
+    struct flock lock = lock_of(b->me, F_WRLCK);
+    bool held = b->fd >= 0 && fcntl(b->fd, F_SETLK, &lock) == 0;
+    if (held) atomic_store(&b->cells[b->me].there, THERE);
 }
 
 static int map(rri_doorbell **bell, int fd, int count, int me)
@@ -42,8 +60,9 @@ static int map(rri_doorbell **bell, int fd, int count, int me)
         munmap(at, bytes);
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the doorbell");
     }
-    *b = (rri_doorbell){ .cells = at, .bytes = bytes, .count = count, .me = me };
+    *b = (rri_doorbell){ .cells = at, .bytes = bytes, .count = count, .me = me, .fd = fd };
     b->handled = (atomic_uint *)(void *)((char *)at + (size_t)count * sizeof(cell));
+    be_there(b);
     *bell = b;
     return RREF_OK;
 }
@@ -58,8 +77,8 @@ int rri_doorbell_make(rri_doorbell **bell, char name[RRI_DOORBELL_NAME], int cou
     if (fd < 0) return rri_fail(RREF_ERR_SYSTEM, "cannot create shared memory %s: %s", name, strerror(errno));
     int rc = posix_fallocate(fd, 0, (off_t)segment_bytes(count));
     rc = rc ? rri_fail(RREF_ERR_SYSTEM, "no room for shared memory %s: %s", name, strerror(rc)) : map(bell, fd, count, 0);
-    close(fd);
     if (rc) {
+        close(fd);
         shm_unlink(name);
         name[0] = 0;
     }
@@ -71,7 +90,7 @@ int rri_doorbell_map(rri_doorbell **bell, const char *name, int count, int me)
     int fd = shm_open(name, O_RDWR, 0600);
     if (fd < 0) return rri_fail(RREF_ERR_SYSTEM, "cannot open shared memory %s: %s", name, strerror(errno));
     int rc = map(bell, fd, count, me);
-    close(fd);
+    if (rc) close(fd);
     return rc;
 }
 
@@ -83,9 +102,21 @@ void rri_doorbell_unlink(const char *name)
 void rri_doorbell_free(rri_doorbell *bell)
 {
     if (!bell) return;
+    atomic_store(&bell->cells[bell->me].there, LEFT);       /* before the lock goes */
+    if (bell->fd >= 0) close(bell->fd);
     munmap(bell->cells, bell->bytes);
     free(bell);
 }
+
+bool rri_doorbell_gone(const rri_doorbell *bell, int who)
+{
+    struct flock lock = lock_of(who, F_WRLCK);
+    const atomic_uint *there = &bell->cells[who].there;
+    if (who == bell->me || atomic_load(there) != THERE) return false;
+    return fcntl(bell->fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK && atomic_load(there) == THERE;
+}
+
+bool rri_doorbell_left(const rri_doorbell *bell, int who) { return atomic_load(&bell->cells[who].there) == LEFT; }
 
 void rri_doorbell_ring(rri_doorbell *bell, int to)
 {

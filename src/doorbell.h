@@ -3,8 +3,9 @@
  * The doorbell: node-shared memory in which senders announce messages and sleepers say that they sleep.
  *
  * Per rank of the node: announced, a counter that a sender raises after its MPI send; sleeping, set by a rank before it
- * sleeps; and handled[from], how many messages it has taken from each neighbour. A counter, since with a flag a message that
- * MPI still keeps back would be slept on. Counters wrap and are compared for equality only.
+ * sleeps; there, until it leaves; and handled[from], how many messages it has taken from each neighbour. A rank that is there
+ * also holds a lock on a byte of the segment, which goes with its process whatever becomes of that. A counter, since with a flag
+ * a message that MPI still keeps back would be slept on. Counters wrap and are compared for equality only.
  */
 #ifndef RRI_DOORBELL_H
 #define RRI_DOORBELL_H
@@ -21,6 +22,11 @@ int rri_doorbell_make(rri_doorbell **bell, char name[RRI_DOORBELL_NAME], int cou
 int rri_doorbell_map(rri_doorbell **bell, const char *name, int count, int me);
 void rri_doorbell_unlink(const char *name);
 void rri_doorbell_free(rri_doorbell *bell);
+
+/* Whether a neighbour's process has ended without leaving. */
+bool rri_doorbell_gone(const rri_doorbell *bell, int who);
+/* Whether a neighbour has left, and takes no more messages. */
+bool rri_doorbell_left(const rri_doorbell *bell, int who);
 
 /* Tell neighbour `to` of one more message; wakes it if it sleeps. */
 void rri_doorbell_ring(rri_doorbell *bell, int to);

@@ -338,6 +338,15 @@ void rri_exec_left(rref_call *c)
     if (more) submit(more);
 }
 
+/* It does not come to its end, so nothing frees it; but nobody waits for it, and its object goes on. */
+void rri_exec_forsake(rref_call *c)
+{
+    rri_never_free(c);
+    rri_idle(c->calls->futures.colours, c->colour);
+    rref_call *more = c->holds_object ? next(c->actor) : NULL;
+    if (more) submit(more);
+}
+
 bool rri_exec_occupy(rri_actor *a)
 {
     rri_lock_take(&a->lock);

@@ -3,9 +3,11 @@
 #include "fence.h"
 #include "error.h"
 #include "log.h"
+#include "memory.h"
 #include "pending.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -14,58 +16,90 @@ enum {
     LOOK_NS = 100000000, CPU_PART = 20              /* how often to look at CPU time, and what part of a core is a sign of life */
 };
 
-/* What a control record is: PROBE and LEAVE have only the last. */
+/* What a control record is: LEAVE has no sums. */
 typedef struct wave {
     rri_record record;          /* call: ranks that are busy; object: records sent; extra: served; method: kind of fence */
     int64_t quiet;              /* ns since the last sign of life */
-    uint64_t reserved;
+    uint32_t view, serial, wave, reserved;
+    uint64_t more;
 } wave;
 
-static int parent_of(int rank) { return (rank - 1) / 2; }
-static unsigned children_of(const rri_fence *f)
+/* ---- the tree; the lock is held */
+
+static int parent_of(const rri_fence *f) { return f->place > 0 ? f->living[(f->place - 1) / 2] : -1; }
+
+static unsigned children_of(const rri_fence *f, int child[2])
 {
-    int first = 2 * f->rank + 1;
-    return (unsigned)(first < f->size) + (unsigned)(first + 1 < f->size);
+    unsigned n = 0;
+    for (int place = 2 * f->place + 1; place <= 2 * f->place + 2 && place < f->count; place++) child[n++] = f->living[place];
+    return n;
 }
 
-static void start_wave(rri_timer *timer);
-
-/* As before the first wave: nobody has entered, and no PROBE is needed. */
-static void get_ready(rri_fence *f)
+static bool is_child(const rri_fence *f, int rank)
 {
-    f->entered = f->reported = false;
-    f->probed = true;
-    f->children = children_of(f);
-    f->stray[RRI_FENCE] = f->stray[RRI_END] = -1;
+    int child[2];
+    unsigned n = children_of(f, child);
+    return (n > 0 && child[0] == rank) || (n > 1 && child[1] == rank);
+}
+
+static void begin_sums(rri_fence *f)
+{
+    int child[2];
+    f->reported = false;
+    f->children = children_of(f, child);
     f->sent = f->served = f->busy = 0;
+}
+
+/* The first wave, which needs no PROBE. */
+static void begin_waves(rri_fence *f)
+{
+    begin_sums(f);
+    f->wave = 1;
+    f->stray[RRI_FENCE] = f->stray[RRI_END] = -1;
     f->last = UINT64_MAX;
     f->pause = PAUSE_MIN_NS;
 }
 
-void rri_fence_init(rri_fence *f, rri_calls *calls, rri_timers *timers, int64_t stall)
+static void start_wave(rri_timer *timer);
+
+int rri_fence_open(rri_fence *f, rri_calls *calls, rri_timers *timers, int64_t stall)
 {
-    *f = (rri_fence){ .calls = calls, .timers = timers, .rank = calls->rank, .size = rri_link_size(calls->link),
-                      .stall = stall };
+    int size = rri_link_size(calls->link);
+    *f = (rri_fence){ .calls = calls, .timers = timers, .stall = stall, .count = size, .place = calls->rank };
+    f->living = rri_malloc((size_t)size * sizeof *f->living);
+    if (!f->living) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for fences of %d ranks", size);
+    for (int i = 0; i < size; i++) f->living[i] = i;
     f->timer.due = start_wave;
-    get_ready(f);
+    begin_waves(f);
+    return RREF_OK;
 }
+
+void rri_fence_close(rri_fence *f) { free(f->living); }
+
+/* ---- sending; the lock is not held, for a sender that holds its lane asks for it */
 
 static void send(rri_fence *f, int to, const wave *w)
 {
+    rri_peers_tell(f->calls->peers, to);
     rri_record *r = rri_lane_begin(f->calls->flow, to, RRI_ANSWERS, sizeof *w);
     if (!r) {
         rri_log(RRI_LOG_ERROR, "no memory for a fence with rank %d", to);
         return;
     }
     memcpy(r, w, sizeof *w);
-    atomic_fetch_add(&f->own, 1);
     rri_lane_end(f->calls->flow, to, RRI_ANSWERS, true);
 }
 
-static void send_down(rri_fence *f, rri_record_kind kind, int64_t quiet)
+/* The lock is held. */
+static wave record_of(const rri_fence *f, rri_record_kind kind)
 {
-    const wave w = { .record = { .bytes = sizeof w, .kind = (uint8_t)kind }, .quiet = quiet };
-    for (int child = 2 * f->rank + 1; child <= 2 * f->rank + 2 && child < f->size; child++) send(f, child, &w);
+    return (wave){ .record = { .bytes = sizeof(wave), .kind = (uint8_t)kind, .method = (uint16_t)f->kind },
+                   .view = f->view, .serial = f->serial, .wave = f->wave };
+}
+
+static void send_all(rri_fence *f, const int to[2], unsigned count, const wave *w)
+{
+    for (unsigned i = 0; i < count; i++) send(f, to[i], w);
 }
 
 /* ---- signs of life; the lock is held */
@@ -86,11 +120,41 @@ static void look_at_cpu(rri_fence *f, int64_t now)
     f->cpu = cpu;
 }
 
+static uint64_t sum_of(const rri_fence *f, const uint64_t tally[RRI_TALLIES])
+{
+    return f->kind == RRI_FENCE ? tally[f->colour] : tally[0] + tally[1] + tally[RRI_AIDS];
+}
+
+/* What is sent to the living is counted, and what comes from them. */
+static uint64_t sent(const rri_fence *f)
+{
+    uint64_t sum = 0, tally[RRI_TALLIES];
+    for (int i = 0; i < f->count; i++) {
+        rri_flow_sent(f->calls->flow, f->living[i], tally);
+        sum += sum_of(f, tally);
+    }
+    return sum;
+}
+
+/* All that was served, too, but for what only serves fences. */
+static uint64_t served(const rri_fence *f, uint64_t *all)
+{
+    uint64_t sum = 0, tally[RRI_TALLIES];
+    *all = 0;
+    for (int i = 0; i < f->count; i++) {
+        for (unsigned k = 0; k < RRI_TALLIES; k++) tally[k] = atomic_load(&f->calls->served[f->living[i]].of[k]);
+        *all += tally[0] + tally[1] + tally[RRI_AIDS];
+        sum += sum_of(f, tally);
+    }
+    return sum;
+}
+
 /* How long ago the last one was, as far as this rank knows. */
 static int64_t look_for_life(rri_fence *f)
 {
+    uint64_t done;
     int64_t now = rri_now();
-    uint64_t done = atomic_load(&f->calls->served) - f->seen;
+    served(f, &done);
     if (done != f->done) f->life = now;
     f->done = done;
     look_at_cpu(f, now);
@@ -104,28 +168,20 @@ static bool idle(const rri_fence *f)
     return !rri_calls_running(c) && rri_progress_quiet(c->progress) && !rri_link_moving(c->link);
 }
 
-/* Its own records are counted before they are those of a lane, and read here before the lanes are: who sends one meanwhile makes
- * the sum too large, which costs a wave, and never too small. */
-static uint64_t sent(rri_fence *f)
-{
-    uint64_t own = atomic_load(&f->own);
-    rri_flow *flow = f->calls->flow;
-    return f->kind == RRI_FENCE ? rri_flow_work(flow, f->colour) : rri_flow_records(flow) - own;
-}
-
-static uint64_t served(const rri_fence *f)
-{
-    rri_calls *c = f->calls;
-    return f->kind == RRI_FENCE ? atomic_load(&c->work[f->colour]) : atomic_load(&c->served) - f->seen;
-}
+/* ---- waves */
 
 /* All may leave, the parent first. */
 static void leave(rri_fence *f)
 {
+    int child[2];
     rri_lock_take(&f->lock);
-    get_ready(f);
+    const wave w = record_of(f, RRI_LEAVE);
+    unsigned n = children_of(f, child);
+    f->entered = false;
+    f->serial++;
+    begin_waves(f);
     rri_lock_give(&f->lock);
-    send_down(f, RRI_LEAVE, 0);
+    send_all(f, child, n, &w);
     rri_event_set(&f->left);
 }
 
@@ -146,35 +202,44 @@ static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t ser
         rri_log(RRI_LOG_ERROR, "no memory for a timer; no fence can end");
 }
 
-/* Report as soon as this rank has entered, was asked, and its children have reported. */
+/* As soon as this rank has entered, was asked, and its children have reported. The lock is held. */
+static bool make_report(rri_fence *f, wave *w)
+{
+    uint64_t all;
+    if (!f->entered || f->children || f->reported || f->stray[!f->kind] >= 0) return false;
+    f->reported = true;
+    *w = record_of(f, RRI_REPORT);
+    w->quiet = look_for_life(f);
+    w->record.call = f->busy + !idle(f);
+    w->record.object = f->sent + sent(f);
+    w->record.extra = f->served + served(f, &all);
+    return true;
+}
+
 static void try_report(rri_fence *f)
 {
+    wave w;
     rri_lock_take(&f->lock);
-    bool ready = f->entered && f->probed && f->children == 0 && !f->reported && f->stray[!f->kind] < 0;
-    if (ready) {
-        f->reported = true;
-        f->probed = false;
-    }
-    const rri_record sums = { .bytes = sizeof(wave), .kind = RRI_REPORT, .method = (uint16_t)f->kind,
-                              .call = f->busy + !idle(f), .object = f->sent + sent(f), .extra = f->served + served(f) };
-    const wave w = { .record = sums, .quiet = look_for_life(f) };
+    bool ready = make_report(f, &w);
+    int parent = parent_of(f);
     rri_lock_give(&f->lock);
     if (!ready) return;
-    if (f->rank == 0) finish_wave(f, sums.call, sums.object, sums.extra);
-    else send(f, parent_of(f->rank), &w);
+    if (parent < 0) finish_wave(f, w.record.call, w.record.object, w.record.extra);
+    else send(f, parent, &w);
 }
 
 static void begin_wave(rri_fence *f, int64_t heard)
 {
+    int child[2];
     rri_lock_take(&f->lock);
     hear(f, heard);
-    int64_t quiet = look_for_life(f);
-    f->probed = true;
-    f->reported = false;
-    f->children = children_of(f);
-    f->sent = f->served = f->busy = 0;
+    begin_sums(f);
+    f->wave++;
+    wave w = record_of(f, RRI_PROBE);
+    w.quiet = look_for_life(f);
+    unsigned n = children_of(f, child);
     rri_lock_give(&f->lock);
-    send_down(f, RRI_PROBE, quiet);
+    send_all(f, child, n, &w);
     rri_weights_flush(f->calls->weights);       /* what is waited for does not wait for company */
     try_report(f);
 }
@@ -202,46 +267,104 @@ static void enter(rri_fence *f, rri_fence_kind kind)
     rri_link_kick(f->calls->link);
 }
 
-static void take_report(rri_fence *f, int peer, const rri_record *r)
+static void strike(rri_fence *f, int rank)
+{
+    int kept = 0;
+    for (int i = 0; i < f->count; i++) {
+        if (f->living[i] == f->calls->rank) f->place = kept;
+        if (f->living[i] != rank) f->living[kept++] = f->living[i];
+    }
+    f->count = kept;
+    f->view++;
+}
+
+/* The timer belongs to a wave that is over now. */
+void rri_fence_lose(rri_fence *f, int rank)
+{
+    int child[2];
+    rri_timer_remove(f->timers, &f->timer);
+    rri_lock_take(&f->lock);
+    strike(f, rank);
+    begin_waves(f);
+    bool entered = f->entered;
+    const wave w = record_of(f, RRI_PROBE);
+    unsigned n = children_of(f, child);
+    rri_lock_give(&f->lock);
+    if (!entered) return;
+    send_all(f, child, n, &w);
+    rri_weights_flush(f->calls->weights);
+    try_report(f);
+}
+
+static void take_report(rri_fence *f, int peer, const wave *w)
 {
     rri_lock_take(&f->lock);
-    f->stray[r->method != RRI_FENCE] = peer;
-    hear(f, ((const wave *)(const void *)r)->quiet);
-    f->busy += r->call;
-    f->sent += r->object;
-    f->served += r->extra;
+    f->stray[w->record.method != RRI_FENCE] = peer;
+    hear(f, w->quiet);
+    f->busy += w->record.call;
+    f->sent += w->record.object;
+    f->served += w->record.extra;
     f->children--;
     rri_lock_give(&f->lock);
     try_report(f);
 }
 
-/* Reports come from children that owe one, all else from the parent. */
-static bool expected(rri_fence *f, int peer, rri_record_kind kind)
+/* What a record means here. */
+typedef enum meaning { BAD, LATE, OVER, OVER_AND_MORE, ASKED, REPORTED } meaning;
+
+static meaning meaning_of(rri_fence *f, int peer, const wave *w)
 {
-    if (kind != RRI_REPORT) return f->rank > 0 && peer == parent_of(f->rank);
-    rri_lock_take(&f->lock);
-    bool owed = f->children > 0;
-    rri_lock_give(&f->lock);
-    return owed && peer > 0 && parent_of(peer) == f->rank;
+    int32_t ahead = (int32_t)(w->serial - f->serial);
+    bool leaves = w->record.kind == RRI_LEAVE, asks = w->record.kind == RRI_PROBE;
+    if (ahead < 0) return leaves ? LATE : OVER;
+    if (ahead > 0) return ahead == 1 && f->entered ? OVER_AND_MORE : BAD;
+    if (leaves) return f->entered ? OVER : BAD;
+    if (w->view != f->view) return w->view < f->view ? LATE : BAD;
+    if (asks && peer != parent_of(f)) return BAD;
+    if (asks && w->wave > f->wave) return w->wave == f->wave + 1 && f->reported ? ASKED : BAD;
+    if (asks) return LATE;
+    return is_child(f, peer) && f->children > 0 && w->wave == f->wave ? REPORTED : BAD;
 }
 
-/* A control record is counted as served after this returns; it must not appear in the sums. */
-void rri_fence_control(rri_fence *f, int peer, const rri_record *r)
+static void take(rri_fence *f, int peer, const wave *w)
 {
-    const wave *w = (const void *)r;
-    if (r->bytes < sizeof *w || !expected(f, peer, r->kind)) {
+    rri_lock_take(&f->lock);
+    meaning m = meaning_of(f, peer, w);
+    bool behind = w->serial != f->serial;
+    rri_lock_give(&f->lock);
+    if (m == OVER && behind) {                  /* for the sender, who may leave */
+        wave leave_it = *w;
+        leave_it.record.kind = RRI_LEAVE;
+        send(f, peer, &leave_it);
+    } else if (m == OVER || m == OVER_AND_MORE) {
+        leave(f);
+        if (m == OVER_AND_MORE) take(f, peer, w);
+    } else if (m == ASKED) {
+        begin_wave(f, w->quiet);
+    } else if (m == REPORTED) {
+        take_report(f, peer, w);
+    } else if (m == BAD) {
         atomic_fetch_add(&f->calls->refused, 1);
         rri_log(RRI_LOG_ERROR, "a record of a fence from rank %d, malformed or out of place, was refused", peer);
-        return;
     }
+}
+
+void rri_fence_control(rri_fence *f, int peer, const rri_record *r)
+{
+    static const wave malformed = { .serial = UINT32_MAX / 2 };
+    wave w = malformed;
+    if (r->bytes >= sizeof w) memcpy(&w, r, sizeof w);
+    take(f, peer, &w);
+}
+
+void rri_fence_await(rri_fence *f, bool *ranks)
+{
+    int child[2];
     rri_lock_take(&f->lock);
-    f->seen++;
+    unsigned n = f->entered ? children_of(f, child) : 0;
+    if (f->entered && f->place > 0) ranks[parent_of(f)] = true;
     rri_lock_give(&f->lock);
-    atomic_fetch_add(&f->calls->served, 1);
-    if (r->kind == RRI_PROBE) begin_wave(f, w->quiet);
-    else if (r->kind == RRI_REPORT) take_report(f, peer, r);
-    else leave(f);
-    atomic_fetch_sub(&f->calls->served, 1);
+    for (unsigned i = 0; i < n; i++) ranks[child[i]] = true;
 }
 
 /* ---- waiting */
@@ -251,6 +374,7 @@ static const char *const name_of[] = { "rref_fence", "rref_finalize" };
 /* What this rank knows of what is left. */
 static void describe(rri_fence *f, char *text, size_t size)
 {
+    int child[2];
     rri_lock_take(&f->lock);
     rri_fence_kind other = !f->kind;
     int at = snprintf(text, size, "%u calls running here, %s", rri_calls_running(f->calls),
@@ -259,9 +383,9 @@ static void describe(rri_fence *f, char *text, size_t size)
         snprintf(text + at, size - (size_t)at, "; rank %d waits in %s", f->stray[other], name_of[other]);
     else if (f->children)
         snprintf(text + at, size - (size_t)at, "; of the ranks below this one %u of %u have not reported", f->children,
-                 children_of(f));
-    else if (f->rank)
-        snprintf(text + at, size - (size_t)at, "; waiting for rank %d", parent_of(f->rank));
+                 children_of(f, child));
+    else if (f->place)
+        snprintf(text + at, size - (size_t)at, "; waiting for rank %d", parent_of(f));
     rri_lock_give(&f->lock);
 }
 

@@ -7,6 +7,12 @@
  * whether all are idle. When two waves in a row find all idle and the same sums, equal to each other, nothing is left (the
  * four-counter method of F. Mattern, 1987), and LEAVE goes down. The first wave needs no PROBE: ranks report on entering.
  *
+ * The tree is of the ranks that are not lost. Who learns of a loss begins the first wave anew in the new tree, and asks its
+ * children there, since they may have left already; records say of how many losses their sender knew (its view), for which
+ * fence they are (serial) and in which wave. Before a record goes to a rank that rank is told of the losses its sender knows,
+ * so whoever takes one knows as many, and equal views are of the same losses. Who has left answers records of that fence with
+ * LEAVE; who gets a record of the next one knows that it may leave.
+ *
  * Who sees no sign of life anywhere for the stall limit gives up. Signs are records served, and a process that uses CPU while
  * calls run there; REPORT tells how long ago the last one was, below, and PROBE how long ago anywhere.
  *
@@ -23,14 +29,16 @@ typedef enum rri_fence_kind { RRI_FENCE, RRI_END } rri_fence_kind;
 typedef struct rri_fence {
     rri_calls *calls;
     rri_timers *timers;
-    int rank, size;
     int64_t stall;                      /* i: ns without a sign of life that are borne, or RRI_NEVER */
     atomic_bool inside;                 /* a: a thread is in rri_fence_pass */
     bool under_way;                     /* that thread's: entered, and not seen the end */
     rri_lock lock;                      /* lock order: this one, then a lane's */
     rri_fence_kind kind;                /* under the lock: what this rank has entered */
     unsigned colour;                    /* under the lock: of the work that is waited for */
-    bool entered, probed, reported;     /* under the lock */
+    int *living;                        /* under the lock: the ranks that are not lost, in order */
+    int count, place;                   /* under the lock: how many; where this rank stands */
+    uint32_t view, serial, wave;        /* under the lock */
+    bool entered, reported;             /* under the lock */
     unsigned children;                  /* under the lock: reports of this wave still to come */
     int stray[2];                       /* under the lock: a child that has entered that kind, or -1 */
     uint64_t sent, served, busy;        /* under the lock: sums of this wave */
@@ -39,14 +47,15 @@ typedef struct rri_fence {
     int64_t looked, cpu;                /* under the lock: when CPU time was looked at, and what it was */
     uint64_t done;                      /* under the lock: records served when they were looked at */
     uint64_t last;                      /* root, under the lock: what the wave before found, or UINT64_MAX */
-    _Atomic uint64_t own;               /* a: control records this rank has sent; the lane is held, so not under the lock */
-    uint64_t seen;                      /* under the lock: control records served */
     int64_t pause;                      /* root: until the next wave */
     rri_timer timer;
     rri_event left;                     /* set when all may leave */
 } rri_fence;
 
-void rri_fence_init(rri_fence *fence, rri_calls *calls, rri_timers *timers, int64_t stall);
+int rri_fence_open(rri_fence *fence, rri_calls *calls, rri_timers *timers, int64_t stall);
+void rri_fence_close(rri_fence *fence);
+/* A rank is lost: what is under way begins anew without it. Driver only. */
+void rri_fence_lose(rri_fence *fence, int rank);
 /* Wait, with all other ranks, for what was made before: OK; TIMEOUT after `limit` ns, and then calling again goes on with the
  * same fence; STALLED; STATE from handlers, and while another thread is here. */
 int rri_fence_pass(rri_fence *fence, int64_t limit);
@@ -54,6 +63,8 @@ int rri_fence_pass(rri_fence *fence, int64_t limit);
 int rri_fence_may(rri_fence *fence);
 /* The same for everything, once, at the end: OK or STALLED. */
 int rri_fence_end(rri_fence *fence, int64_t limit);
+/* Mark the ranks that a fence under way waits for. */
+void rri_fence_await(rri_fence *fence, bool *ranks);
 /* rri_calls_up.control */
 void rri_fence_control(rri_fence *fence, int peer, const rri_record *record);
 

@@ -6,6 +6,8 @@
 #include "host.h"
 #include "log.h"
 
+enum { PART_NS = 1000000000 };          /* for the last messages, when not all are there to be waited for */
+
 static rri_lock live_lock;
 static rref_context *live;              /* contexts not finalized, oldest first: the same order on all their ranks */
 static rref_context *abandoned;         /* did not end; what is stuck in them may still use them */
@@ -24,7 +26,17 @@ static int last_messages(rref_context *ctx, int64_t limit)
     rri_flow_empty(ctx->flow);
     int rc = rri_link_drain(ctx->link, limit);
     if (rc) rri_log(RRI_LOG_ERROR, "the last messages: %s", rri_error_last()->text);
-    return rc == RREF_ERR_STALLED ? rc : RREF_OK;
+    return rc == RREF_ERR_STALLED || rc == RREF_ERR_PEER_LOST ? rc : RREF_OK;
+}
+
+/* The lost would be missed by a collective, and in freeing communicators. */
+static void end_without(rref_context *ctx)
+{
+    rri_flow_empty(ctx->flow);
+    rri_link_part(ctx->link, PART_NS);
+    if (rri_window_works(ctx->window))
+        rri_log(RRI_LOG_ERROR, "an MPI window was open when a rank was lost: MPI_Finalize will not return. RREF_WINDOW=off, or "
+                               "mpirun --enable-recovery, opens none");
 }
 
 /* It did not end: its memory and communicators stay, for what is stuck may still use them. */
@@ -47,6 +59,13 @@ static void clear_objects(rref_context *ctx)
     destroy_objects(ctx);
 }
 
+/* What the ranks that are left should know of. */
+static int outcome(rref_context *ctx)
+{
+    int rc = rri_context_oneway(ctx);
+    return rc ? rc : rri_context_losses(ctx);
+}
+
 static int end(rref_context *ctx)
 {
     const rri_settings *s = &ctx->settings;
@@ -57,10 +76,12 @@ static int end(rref_context *ctx)
     }
     clear_objects(ctx);
     rri_context_stop(ctx, false);
-    if (last_messages(ctx, limit < ctx->fence.stall ? limit : ctx->fence.stall)) return abandon(ctx);
-    int rc = rri_context_oneway(ctx);
+    bool lossy = rri_peers_lost(ctx->calls.peers);
+    if (lossy) end_without(ctx);
+    else if (last_messages(ctx, limit < ctx->fence.stall ? limit : ctx->fence.stall)) return abandon(ctx);
+    int rc = outcome(ctx);
     rref_error error = *rri_error_last();
-    rri_context_close(ctx, false);
+    rri_context_close(ctx, lossy);
     if (rc) *rri_error_last() = error;
     return rc;
 }
@@ -120,7 +141,7 @@ int rref_fence(rref_context *context, double timeout)
     if (timeout != RREF_DEFAULT_TIMEOUT && !rri_seconds(timeout, &limit))
         return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
     int rc = rri_fence_pass(&context->fence, limit);
-    return rc ? rc : rri_context_oneway(context);
+    return rc ? rc : outcome(context);
 }
 
 int rref_finalize(rref_context **context)

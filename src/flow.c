@@ -22,12 +22,13 @@ typedef struct lane {
     int peer;                       /* i */
     rri_buffer *open[2];            /* l: being filled, by stream */
     rri_buffer *first, *last;       /* l: requests that wait for credit */
+    rri_buffer *kept, *kept_last;   /* l: messages that wait for the lane to open */
+    _Atomic(rri_lane_state) state;  /* written under the lock; read without it as a hint */
     size_t queued;                  /* l: bytes of them */
     uint32_t credit;                /* l: request messages that may leave */
     uint32_t in_flight;             /* l: request messages without their credit back */
     uint64_t numbers;               /* l: creations made */
-    uint64_t records;               /* l: records given to it */
-    uint64_t work[2];               /* l: of them work, by colour */
+    uint64_t sent[RRI_TALLIES];     /* l: records given to it */
     rri_record *record;             /* l: in hand, from begin to end */
     unsigned colour;                /* l: its colour, which the present one may not be any more at its end */
     atomic_uint owed;               /* a: credits to give back */
@@ -48,6 +49,7 @@ struct rri_flow {
     lane *lanes;                    /* i */
     rri_riders riders;              /* i: or NULL */
     void *up;                       /* i: theirs */
+    rri_flow_up report;             /* i */
     rri_lock lock;
     lane *dirty, *dirty_last;       /* x: first in, first out */
     unsigned dirty_count;           /* x */
@@ -111,6 +113,7 @@ void rri_flow_close(rri_flow *flow)
     for (int i = 0; i < flow->size; i++) {
         lane *l = &flow->lanes[i];
         drop_chain(l->first);
+        drop_chain(l->kept);
         for (int s = 0; s < 2; s++)
             if (l->open[s]) rri_buffer_drop(l->open[s]);
     }
@@ -179,13 +182,8 @@ static void leave_to_driver(rri_flow *flow, lane *l, rri_buffer *b)
     if (!l->held++) l->until = rri_after(rri_now(), rri_chaos_pick(RRI_CHAOS_DELAY, RRI_CHAOS_HOLD_NS));
 }
 
-/* The lane is held: messages of a lane leave in order. */
-static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
+static void depart(rri_flow *flow, lane *l, rri_buffer *b)
 {
-    rri_message *m = (rri_message *)(void *)b->data;
-    m->credits = take_owed(flow, l);
-    m->bytes = b->bytes;
-    b->peer = l->peer;
     if (l->peer != flow->me && !hold_back(flow, l)) {
         rri_link_send(flow->link, b);
         return;
@@ -202,6 +200,17 @@ static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
     if (l->held || rri_doorbell_sleeps(rri_link_bell(flow->link))) rri_link_kick(flow->link);
 }
 
+/* The lane's lock is held: messages of a lane leave in order. */
+static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
+{
+    rri_message *m = (rri_message *)(void *)b->data;
+    m->credits = take_owed(flow, l);
+    m->bytes = b->bytes;
+    b->peer = l->peer;
+    if (l->state == RRI_LANE_OPEN) depart(flow, l, b);
+    else append(&l->kept, &l->kept_last, b);
+}
+
 static void spend(rri_flow *flow, lane *l, rri_buffer *b)
 {
     l->credit--;
@@ -209,11 +218,7 @@ static void spend(rri_flow *flow, lane *l, rri_buffer *b)
     dispatch(flow, l, b);
 }
 
-static void count_record(lane *l, const rri_record *r)
-{
-    l->records++;
-    if (rri_record_is_work(r)) l->work[rri_record_colour(r)]++;
-}
+static void count_record(lane *l, const rri_record *r) { l->sent[rri_record_tally(r)]++; }
 
 /* The lane is held. Returns how many bytes have boarded the message. */
 static size_t board(rri_flow *flow, lane *l, rri_buffer *b)
@@ -235,8 +240,8 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
     if (!b) return;
     l->open[stream] = NULL;
     if (stream == RRI_REQUESTS) board(flow, l, b);
-    if (b->bytes == sizeof(rri_message) && stream == RRI_REQUESTS) {
-        rri_buffer_drop(b);                 /* opened for riders that have gone already, or left empty by an undo */
+    if (l->state == RRI_LANE_SHUT || (b->bytes == sizeof(rri_message) && stream == RRI_REQUESTS)) {
+        rri_buffer_drop(b);         /* nobody is there; or it was opened for riders that have gone, or left empty by an undo */
     } else if (stream == RRI_ANSWERS) {
         dispatch(flow, l, b);
     } else if (l->credit > 0 && !l->first) {
@@ -273,12 +278,14 @@ rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t b
     }
     int failed = RREF_OK;
     if (bytes > flow->config.room - sizeof(rri_message)) failed = RREF_ERR_RANGE;
+    else if (stream == RRI_REQUESTS && l->state == RRI_LANE_SHUT) failed = RREF_ERR_PEER_LOST;
     else if (stream == RRI_REQUESTS && l->queued > flow->config.queue_limit) failed = RREF_ERR_WOULD_BLOCK;
     else if (!b && !(b = open_buffer(flow, l, stream, bytes))) failed = RREF_ERR_NO_MEMORY;
     if (failed) {
         rri_lock_give(&l->lock);
         if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
-        rri_fail(failed, failed == RREF_ERR_NO_MEMORY ? "no memory for a message to rank %d"
+        if (failed == RREF_ERR_PEER_LOST) flow->report.blame(flow->report.up, peer);
+        else rri_fail(failed, failed == RREF_ERR_NO_MEMORY ? "no memory for a message to rank %d"
                          : failed == RREF_ERR_RANGE ? "more references than fit a message to rank %d"
                                                     : "too much is queued to rank %d", peer);
         return NULL;
@@ -336,9 +343,76 @@ unsigned rri_lane_colour(rri_flow *flow, int peer) { return flow->lanes[peer].co
 
 uint64_t rri_lane_number(rri_flow *flow, int peer) { return ++flow->lanes[peer].numbers; }
 
-bool rri_lane_full(rri_flow *flow, int peer) { return atomic_load(&flow->lanes[peer].full); }
+bool rri_lane_full(rri_flow *flow, int peer)
+{
+    const lane *l = &flow->lanes[peer];
+    return atomic_load(&l->full) && atomic_load(&l->state) == RRI_LANE_OPEN;
+}
 
 atomic_uint *rri_lane_event(rri_flow *flow, int peer) { return &flow->lanes[peer].event; }
+
+/* ---- lanes that are not open */
+
+static void change(lane *l, rri_lane_state from, rri_lane_state to)
+{
+    if (l->state == from) atomic_store(&l->state, to);
+    atomic_fetch_add(&l->event, 1);
+    rri_futex_wake(&l->event, INT32_MAX);
+}
+
+void rri_flow_report(rri_flow *flow, const rri_flow_up *up) { flow->report = *up; }
+
+void rri_lane_hold(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    rri_lock_take(&l->lock);
+    change(l, RRI_LANE_OPEN, RRI_LANE_HELD);
+    rri_lock_give(&l->lock);
+}
+
+void rri_lane_release(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    rri_lock_take(&l->lock);
+    change(l, RRI_LANE_HELD, RRI_LANE_OPEN);
+    for (rri_buffer *b; l->state == RRI_LANE_OPEN && (b = l->kept);) {
+        l->kept = b->next;
+        b->next = NULL;
+        depart(flow, l, b);
+    }
+    rri_lock_give(&l->lock);
+}
+
+void rri_lane_shut(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    rri_lock_take(&l->lock);
+    drop_chain(l->kept);
+    drop_chain(l->first);
+    l->kept = l->first = NULL;
+    l->queued = 0;
+    l->full = false;
+    change(l, l->state, RRI_LANE_SHUT);
+    close_open(flow, l, RRI_REQUESTS);
+    close_open(flow, l, RRI_ANSWERS);
+    rri_lock_give(&l->lock);
+}
+
+bool rri_lane_is_shut(const rri_flow *flow, int peer)
+{
+    return atomic_load_explicit(&flow->lanes[peer].state, memory_order_acquire) == RRI_LANE_SHUT;
+}
+
+bool rri_lane_in_flight(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    rri_lock_take(&l->lock);
+    bool some = l->in_flight > 0;
+    rri_lock_give(&l->lock);
+    return some;
+}
+
+/* ---- credits, and what leaves without being waited for */
 
 static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
 {
@@ -439,7 +513,8 @@ static unsigned drain_unheld(rri_flow *flow)
     for (rri_buffer *b; (b = take_unheld(flow, now)); sent++) {
         lane *l = &flow->lanes[b->peer];
         rri_lock_take(&l->lock);
-        rri_link_send(flow->link, b);
+        if (l->state == RRI_LANE_SHUT) rri_buffer_drop(b);
+        else rri_link_send(flow->link, b);
         l->held--;
         rri_lock_give(&l->lock);
     }
@@ -450,7 +525,9 @@ unsigned rri_flow_drain(rri_flow *flow)
 {
     unsigned sent = 0;
     if (flow->config.direct) return rri_chaos_on() ? drain_unheld(flow) : 0;
-    for (rri_buffer *b; (b = take_first(flow, &flow->outbox)); sent++) rri_link_send(flow->link, b);
+    for (rri_buffer *b; (b = take_first(flow, &flow->outbox)); sent++)
+        if (rri_lane_is_shut(flow, b->peer)) rri_buffer_drop(b);
+        else rri_link_send(flow->link, b);
     return sent;
 }
 
@@ -515,15 +592,22 @@ static rri_buffer *take_received(rri_flow *flow)
     return take_stashed(flow);
 }
 
+static bool welcome(rri_flow *flow, const rri_buffer *b)
+{
+    if (!well_formed(b)) {
+        rri_flow_refuse(flow);
+        rri_log(RRI_LOG_ERROR, "a message of rank %d that cannot be read was refused", b->peer);
+        return false;
+    }
+    bool open = atomic_load_explicit(&flow->lanes[b->peer].state, memory_order_relaxed) == RRI_LANE_OPEN;
+    return open || flow->report.speaks(flow->report.up, b->peer);
+}
+
 rri_buffer *rri_flow_receive(rri_flow *flow)
 {
     rri_buffer *b = atomic_load_explicit(&flow->inside, memory_order_acquire) ? take_first(flow, &flow->inbox) : NULL;
     if (!b) b = take_received(flow);
-    for (; b && !well_formed(b); b = take_received(flow)) {
-        rri_flow_refuse(flow);
-        rri_log(RRI_LOG_ERROR, "a message of rank %d that cannot be read was refused", b->peer);
-        rri_buffer_drop(b);
-    }
+    for (; b && !welcome(flow, b); b = take_received(flow)) rri_buffer_drop(b);
     if (!b) return NULL;
     uint32_t credits = ((const rri_message *)(const void *)b->data)->credits;
     if (credits) take_credits(flow, &flow->lanes[b->peer], credits);
@@ -566,25 +650,11 @@ uint64_t rri_flow_refused(const rri_flow *flow) { return atomic_load_explicit(&f
 
 rri_colours *rri_flow_colours(rri_flow *flow) { return &flow->colours; }
 
-uint64_t rri_flow_records(rri_flow *flow)
+/* Under its lock: after a change of colour nothing comes to the former one unseen. */
+void rri_flow_sent(rri_flow *flow, int peer, uint64_t sent[RRI_TALLIES])
 {
-    uint64_t sum = 0;
-    for (int i = 0; i < flow->size; i++) {
-        rri_lock_take(&flow->lanes[i].lock);
-        sum += flow->lanes[i].records;
-        rri_lock_give(&flow->lanes[i].lock);
-    }
-    return sum;
-}
-
-/* Each lane under its lock: after a change of colour nothing comes to the former one unseen. */
-uint64_t rri_flow_work(rri_flow *flow, unsigned colour)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < flow->size; i++) {
-        rri_lock_take(&flow->lanes[i].lock);
-        sum += flow->lanes[i].work[colour];
-        rri_lock_give(&flow->lanes[i].lock);
-    }
-    return sum;
+    lane *l = &flow->lanes[peer];
+    rri_lock_take(&l->lock);
+    memcpy(sent, l->sent, sizeof l->sent);
+    rri_lock_give(&l->lock);
 }

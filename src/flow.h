@@ -50,6 +50,23 @@ unsigned rri_lane_colour(rri_flow *flow, int peer);
 /* The next number of a creation on that peer; the lane is held. */
 uint64_t rri_lane_number(rri_flow *flow, int peer);
 
+/* A lane that is held keeps what would leave; one that is shut takes no requests (PEER_LOST, by whoever is to blame) and drops
+ * all else, for good. Who waits for room is woken by either. Any thread. */
+typedef enum rri_lane_state { RRI_LANE_OPEN, RRI_LANE_HELD, RRI_LANE_SHUT } rri_lane_state;
+void rri_lane_hold(rri_flow *flow, int peer);
+void rri_lane_release(rri_flow *flow, int peer);
+void rri_lane_shut(rri_flow *flow, int peer);
+bool rri_lane_is_shut(const rri_flow *flow, int peer);
+/* Whether request messages are without their credit back. */
+bool rri_lane_in_flight(rri_flow *flow, int peer);
+/* blame: make PEER_LOST the thread's error. speaks: a message has come from a rank whose lane is not open; whether to take it. */
+typedef struct rri_flow_up {
+    int (*blame)(void *up, int peer);
+    bool (*speaks)(void *up, int peer);
+    void *up;
+} rri_flow_up;
+void rri_flow_report(rri_flow *flow, const rri_flow_up *up);
+
 /* Whether requests queue for want of credit; an application thread then waits for the event word to change. */
 bool rri_lane_full(rri_flow *flow, int peer);
 atomic_uint *rri_lane_event(rri_flow *flow, int peer);
@@ -77,10 +94,8 @@ bool rri_flow_inbox(const rri_flow *flow);
 /* Count messages, or records of them, that cannot be decoded. */
 void rri_flow_refuse(rri_flow *flow);
 uint64_t rri_flow_refused(const rri_flow *flow);
-/* Records given to lanes so far. */
-uint64_t rri_flow_records(rri_flow *flow);
-/* Of them, work of a colour. */
-uint64_t rri_flow_work(rri_flow *flow, unsigned colour);
+/* Records given to a lane so far. */
+void rri_flow_sent(rri_flow *flow, int peer, uint64_t sent[RRI_TALLIES]);
 rri_colours *rri_flow_colours(rri_flow *flow);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The start of a context: ranks meet, and the floors are put together. */
+#include "answer.h"
 #include "chaos.h"
 #include "cycle.h"
 #include "error.h"
@@ -25,7 +26,9 @@ typedef struct hello {
     int64_t weight;
     uint64_t chaos;
     uint64_t root_class;
+    int32_t mute;               /* its progress depends on the application */
     char name[RRI_WORKER_NAME];
+    char host[RREF_HOST_MAX];
     rri_seat seat;
 } hello;
 
@@ -60,7 +63,40 @@ static void give_number(unsigned n)
 
 static void control(void *up, int peer, const rri_record *record)
 {
-    rri_fence_control(&((rref_context *)up)->fence, peer, record);
+    rref_context *ctx = up;
+    if (record->kind <= RRI_LEAVE) rri_fence_control(&ctx->fence, peer, record);
+    else rri_peer_record(ctx->calls.peers, peer, record);
+}
+
+/* What was offered goes back first: what is not the caller's again after that stays with MPI. */
+static void lose(void *up, int peer)
+{
+    rref_context *ctx = up;
+    rri_transfers_withdraw_all(ctx->calls.transfers, peer);
+    rri_answer_lost(&ctx->calls, peer);
+    rri_transfers_forsake(ctx->calls.transfers, peer);
+    rri_objects_lose(&ctx->objects, peer);
+    rri_fence_lose(&ctx->fence, peer);
+}
+
+/* For those who were about to wait for it. */
+static void lost(void *up, int peer)
+{
+    rref_context *ctx = up;
+    rri_transfers_forsake(ctx->calls.transfers, peer);
+    rri_objects_lose(&ctx->objects, peer);
+}
+
+static void await(void *up, bool *ranks)
+{
+    rref_context *ctx = up;
+    rri_answers_await(&ctx->calls, ranks);
+    rri_fence_await(&ctx->fence, ranks);
+}
+
+static bool awaits(void *up)
+{
+    return atomic_load_explicit(&((rref_context *)up)->calls.futures.table.live, memory_order_relaxed) > 0;
 }
 
 static void created(void *up, rri_future *future, uint64_t handle)
@@ -181,7 +217,10 @@ static int meet(rref_context *ctx, const rref_options *options)
     int rc = prepare(ctx, options), named = rc ? rc : name_self(ctx, options, mine.name);
     ctx->names = rri_calloc((size_t)size, sizeof *ctx->names);
     ctx->root_classes = rri_calloc((size_t)size, sizeof *ctx->root_classes);
-    if (!all || !ctx->names || !ctx->root_classes) named = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
+    ctx->hosts = rri_calloc((size_t)size, sizeof *ctx->hosts);
+    ctx->mute = rri_calloc((size_t)size, sizeof *ctx->mute);
+    if (!all || !ctx->names || !ctx->root_classes || !ctx->hosts || !ctx->mute)
+        named = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
     mine.outcome = named;
     if (!named) {
         mine.eager_kib = (uint32_t)(ctx->settings.eager / 16);
@@ -190,6 +229,8 @@ static int meet(rref_context *ctx, const rref_options *options)
         mine.chaos = rri_chaos_signature();
         mine.root_class = rri_class_named(&ctx->classes, "rank")->id;
         mine.seat = (rri_seat){ rri_place_mask(), rri_place_now(), has_threads(ctx) };
+        mine.mute = ctx->level < MPI_THREAD_MULTIPLE || ctx->settings.progress == RRI_PROGRESS_APPLICATION;
+        gethostname(mine.host, sizeof mine.host - 1);
     }
     rc = rri_link_agree(ctx->link, all ? RREF_OK : named);
     if (rc) {
@@ -204,7 +245,9 @@ static int meet(rref_context *ctx, const rref_options *options)
     }
     for (int i = 0; rc == RREF_OK && i < size; i++) {
         memcpy(ctx->names[i], all[i].name, RRI_WORKER_NAME);
+        memcpy(ctx->hosts[i], all[i].host, RREF_HOST_MAX);
         ctx->root_classes[i] = all[i].root_class;
+        ctx->mute[i] = all[i].mute;
     }
     if (rc == RREF_OK) sit_down(ctx, all, size);
     free(all);
@@ -242,6 +285,14 @@ int64_t rri_context_ns(double seconds)
     return rri_seconds(seconds, &ns) ? ns : RRI_NEVER;
 }
 
+static int open_peers(rref_context *ctx)
+{
+    const rri_peers_config config = { rri_context_ns(ctx->settings.peer_timeout), ctx->mute,
+                                      (const char (*)[RREF_HOST_MAX])ctx->hosts };
+    const rri_peers_up up = { lose, lost, await, awaits, ctx };
+    return rri_peers_open(ctx->link, ctx->flow, &config, &up, &ctx->calls.peers);
+}
+
 static int open_floors(rref_context *ctx)
 {
     const rri_settings *s = &ctx->settings;
@@ -261,8 +312,10 @@ static int open_floors(rref_context *ctx)
     int rc = rri_flow_open(ctx->link, &flow, &ctx->flow);
     if (rc == RREF_OK) rc = rri_link_start(ctx->link, rri_flow_pool(ctx->flow), (unsigned)s->ring);
     if (rc == RREF_OK) rc = rri_transfers_open(ctx->link, ctx->flow, ctx->number, &calls->transfers);
+    if (rc == RREF_OK) rc = open_peers(ctx);
     if (rc == RREF_OK)
         rc = rri_progress_open(ctx->link, ctx->flow, &ctx->timers, &progress, rri_call_dispatch, calls, &ctx->progress);
+    if (rc == RREF_OK) rri_progress_watch(ctx->progress, calls->peers);
     return rc;
 }
 
@@ -328,7 +381,8 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     rri_futures_open(&ctx->calls.futures, ctx->number);
     rri_references_open(refs, ctx->number);
     ctx->calls.futures.trade = rri_reference_trade(refs);
-    rri_fence_init(&ctx->fence, &ctx->calls, &ctx->timers, rri_context_ns(ctx->settings.stall_limit));
+    rc = rri_fence_open(&ctx->fence, &ctx->calls, &ctx->timers, rri_context_ns(ctx->settings.stall_limit));
+    if (rc) return rc;
     open_resolver(ctx);
     return rri_timers_reserve(&ctx->timers) ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for timers") : RREF_OK;
 }
@@ -356,6 +410,8 @@ void rri_context_close(rref_context *ctx, bool abandon)
     rri_progress_close(ctx->progress);
     rri_weights_close(ctx->calls.weights);
     rri_transfers_close(ctx->calls.transfers);
+    rri_peers_close(ctx->calls.peers);
+    rri_fence_close(&ctx->fence);
     rri_timers_free(&ctx->timers);
     rri_window_close(ctx->window, abandon);
     if (ctx->link) rri_link_close(ctx->link, abandon);
@@ -365,6 +421,8 @@ void rri_context_close(rref_context *ctx, bool abandon)
     rri_classes_free(&ctx->classes);
     free(ctx->names);
     free(ctx->root_classes);
+    free(ctx->hosts);
+    free(ctx->mute);
     give_number(ctx->number);
     if (ctx->logs) rri_log_close();
     free(ctx);

@@ -7,11 +7,12 @@
 #include "clock.h"
 #include "error.h"
 #include "memory.h"
+#include "wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAG = 1, PIECE = 1 << 30 };
+enum { TAG = 1, PIECE = 1 << 30, LOOK_NS = 200000000 };
 
 typedef struct pending {
     MPI_Request request;
@@ -46,6 +47,10 @@ struct rri_link {
     atomic_uint busy;           /* a: pending sends + data on its way */
     atomic_uint movers;         /* a: data on its way */
     uint64_t *sent;             /* p: messages, by rank */
+    uint32_t *heard;            /* d: messages received, by rank */
+    atomic_bool *forsaken;      /* a: by rank */
+    uint64_t expected;          /* of the drain */
+    int64_t looked;             /* d: when somebody of this node was last seen to be there, in the drain */
     _Atomic uint64_t received;  /* written by the driver */
 };
 
@@ -107,7 +112,9 @@ static rri_link *make(MPI_Comm comm)
     link->members = rri_malloc(size * sizeof *link->members);
     link->sent = rri_calloc(size, sizeof *link->sent);
     link->announced = rri_calloc(size, sizeof *link->announced);
-    if (link->local && link->members && link->sent && link->announced) return link;
+    link->heard = rri_calloc(size, sizeof *link->heard);
+    link->forsaken = rri_calloc(size, sizeof *link->forsaken);
+    if (link->local && link->members && link->sent && link->announced && link->heard && link->forsaken) return link;
     rri_link_close(link, false);
     return NULL;
 }
@@ -160,21 +167,28 @@ int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring)
     return RREF_OK;
 }
 
+/* A receive that has met its message cannot be taken back, and never ends if its sender is lost. */
+static bool take_back(MPI_Request *request)
+{
+    int done = 0;
+    if (*request == MPI_REQUEST_NULL) return true;
+    MPI_Cancel(request);
+    for (int tries = 0; tries < 100 && !done; tries++) MPI_Test(request, &done, MPI_STATUS_IGNORE);
+    return done;
+}
+
 static void close_ring(rri_link *link)
 {
-    for (unsigned i = 0; i < link->slots; i++) {
-        MPI_Cancel(&link->ring[i].request);
-        MPI_Wait(&link->ring[i].request, MPI_STATUS_IGNORE);
-        rri_buffer_drop(link->ring[i].buffer);
-    }
+    for (unsigned i = 0; i < link->slots; i++)
+        if (take_back(&link->ring[i].request)) rri_buffer_drop(link->ring[i].buffer);
     free(link->ring);
     if (link->spare) rri_buffer_drop(link->spare);
 }
 
 void rri_link_close(rri_link *link, bool abandon)
 {
+    close_ring(link);
     if (!abandon) {
-        close_ring(link);
         if (link->lane != MPI_COMM_NULL) MPI_Comm_free(&link->lane);
         if (link->bulk != MPI_COMM_NULL) MPI_Comm_free(&link->bulk);
     }
@@ -183,6 +197,8 @@ void rri_link_close(rri_link *link, bool abandon)
     free(link->members);
     free(link->announced);
     free(link->sent);
+    free(link->heard);
+    free(link->forsaken);
     free(link);
 }
 
@@ -228,6 +244,7 @@ void rri_link_send(rri_link *link, rri_buffer *buffer)
 {
     MPI_Request request;
     int done = 0, peer = buffer->peer;
+    ((rri_message *)(void *)buffer->data)->number = (uint32_t)link->sent[peer];
     int rc = MPI_Isend(buffer->data, (int)buffer->bytes, MPI_BYTE, peer, TAG, link->lane, &request);
     if (rc == MPI_SUCCESS) announce(link, peer);
     if (rc == MPI_SUCCESS) rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
@@ -269,6 +286,7 @@ rri_buffer *rri_link_receive(rri_link *link)
     post(link, s);
     link->oldest = (link->oldest + 1) % link->slots;
     count_received(link);
+    link->heard[buffer->peer]++;
     int local = link->local[buffer->peer];
     if (local >= 0) {
         atomic_store(&link->handled, atomic_load_explicit(&link->handled, memory_order_relaxed) + 1);
@@ -284,34 +302,72 @@ static void take_and_drop(rri_link *link)
     rri_link_advance(link);
 }
 
+bool rri_link_gone(const rri_link *link, int peer)
+{
+    return link->local[peer] >= 0 && rri_doorbell_gone(link->bell, link->local[peer]);
+}
+
+static bool anybody_gone(rri_link *link, int64_t now)
+{
+    bool gone = false;
+    if (now - link->looked < LOOK_NS) return false;
+    link->looked = now;
+    for (int i = 0; i < link->local_size; i++) gone = gone || rri_doorbell_gone(link->bell, i);
+    return gone;
+}
+
+/* Something more was taken, it is before the deadline, and nobody of this node has gone. */
+static int go_on(rri_link *link, int64_t deadline)
+{
+    take_and_drop(link);
+    int64_t now = rri_now();
+    if (anybody_gone(link, now)) return RREF_ERR_PEER_LOST;
+    return now < deadline ? RREF_OK : RREF_ERR_STALLED;
+}
+
+static int drained(int rc)
+{
+    if (rc == RREF_ERR_STALLED) rri_fail(rc, "not all ranks came to the end; one has given up");
+    if (rc == RREF_ERR_PEER_LOST) rri_fail(rc, "a rank of this node has ended before all were done");
+    return rc;
+}
+
 /*
  * A barrier would not do: messages of different peers come by different ways, and one that is left would meet a
  * communicator already freed. So the ranks say how much they sent, and each receives until it has as much. Receiving goes
  * on meanwhile, since a sender may need it to end its part.
  */
-/* Before the deadline, and something more was taken. */
-static bool go_on(rri_link *link, int64_t deadline)
-{
-    take_and_drop(link);
-    return rri_now() < deadline;
-}
-
 int rri_link_drain(rri_link *link, int64_t ns)
 {
-    uint64_t expected = 0;
-    int done = 0;
+    int done = 0, rc = RREF_OK;
     MPI_Request request;
     int64_t deadline = rri_after(rri_now(), ns);
-    bool early = true;
-    while (early && rri_link_busy(link)) early = go_on(link, deadline);
-    int rc = MPI_Ireduce_scatter_block(link->sent, &expected, 1, MPI_UINT64_T, MPI_SUM, link->lane, &request);
-    while (rc == MPI_SUCCESS && !done && early) {
-        early = go_on(link, deadline);
-        rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    while (!rc && rri_link_busy(link)) rc = go_on(link, deadline);
+    if (rc) return drained(rc);
+    int mpi = MPI_Ireduce_scatter_block(link->sent, &link->expected, 1, MPI_UINT64_T, MPI_SUM, link->lane, &request);
+    while (mpi == MPI_SUCCESS && !done && !rc) {
+        rc = go_on(link, deadline);
+        mpi = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     }
-    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Ireduce_scatter_block");
-    while (early && atomic_load_explicit(&link->received, memory_order_relaxed) != expected) early = go_on(link, deadline);
-    return early ? RREF_OK : rri_fail(RREF_ERR_STALLED, "not all ranks came to the end; one has given up");
+    if (mpi != MPI_SUCCESS) return mpi_failed(mpi, "MPI_Ireduce_scatter_block");
+    while (!rc && atomic_load_explicit(&link->received, memory_order_relaxed) != link->expected) rc = go_on(link, deadline);
+    return drained(rc);
+}
+
+/* A neighbour that has left takes nothing more, and wants nothing more. */
+static bool owed_to_neighbours(const rri_link *link)
+{
+    for (int i = 0; i < link->local_size; i++)
+        if (atomic_load(&link->announced[i]) != rri_doorbell_handled_by(link->bell, i)
+            && !atomic_load(&link->forsaken[link->members[i]]) && !rri_doorbell_left(link->bell, i)
+            && !rri_doorbell_gone(link->bell, i)) return true;
+    return false;
+}
+
+void rri_link_part(rri_link *link, int64_t ns)
+{
+    int64_t deadline = rri_after(rri_now(), ns);
+    while (rri_now() < deadline && (rri_link_busy(link) || owed_to_neighbours(link))) take_and_drop(link);
 }
 
 static int pieces_of(const size_t bytes[], unsigned segments)
@@ -475,9 +531,53 @@ void rri_link_rebase(rri_link *link) { atomic_store(&link->drift, outstanding(li
 bool rri_link_unsettled(const rri_link *link)
 {
     for (int i = 0; i < link->local_size; i++)
-        if (atomic_load_explicit(&link->announced[i], memory_order_acquire) != rri_doorbell_handled_by(link->bell, i))
+        if (atomic_load_explicit(&link->announced[i], memory_order_acquire) != rri_doorbell_handled_by(link->bell, i)
+            && !atomic_load_explicit(&link->forsaken[link->members[i]], memory_order_relaxed))
             return true;
     return false;
+}
+
+/* ---- the lost */
+
+static rri_lock kept_lock;
+static pending *kept;           /* sends that never end, of all links; MPI has their memory */
+
+uint32_t rri_link_heard(const rri_link *link, int peer) { return link->heard[peer]; }
+
+void rri_link_forsake(rri_link *link, int peer)
+{
+    atomic_store(&link->forsaken[peer], true);
+    rri_lock_take(&link->lock);
+    rri_lock_take(&kept_lock);
+    for (pending **at = &link->sends, *p; (p = *at);) {
+        if (p->buffer->peer != peer) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        p->next = kept;
+        kept = p;
+        atomic_fetch_sub(&link->busy, 1);
+    }
+    rri_lock_give(&kept_lock);
+    rri_lock_give(&link->lock);
+}
+
+bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives)
+{
+    bool all = true;
+    adopt(link);
+    rri_moving **at = &link->moved;
+    while (*at && *at != moving) at = &(*at)->next;
+    if (!*at) return true;
+    *at = moving->next;
+    for (int i = 0; i < moving->count; i++) all = (receives ? take_back(&moving->requests[i])
+                                                            : moving->requests[i] == MPI_REQUEST_NULL) && all;
+    if (moving->requests != moving->few) free(moving->requests);
+    moving->requests = NULL;
+    atomic_fetch_sub(&link->busy, 1);
+    atomic_fetch_sub(&link->movers, 1);
+    return all;
 }
 
 void rri_link_kick(rri_link *link)

@@ -35,7 +35,7 @@ int rri_link_agree(rri_link *link, int outcome);
 /* Post the ring: receives of up to pool->room bytes. */
 int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring);
 
-/* Take the receives back and free the communicators (unless abandon: then they are left to MPI_Finalize). Collective. */
+/* Take the receives back and free the communicators: collective. With abandon they are left to MPI_Finalize. */
 void rri_link_close(rri_link *link, bool abandon);
 
 int rri_link_rank(const rri_link *link);
@@ -57,8 +57,18 @@ bool rri_link_recycle(rri_link *link, rri_buffer *buffer);
 /* The next message, or NULL. Driver only. */
 rri_buffer *rri_link_receive(rri_link *link);
 
+/* A rank is lost: what is on its way to it stays with MPI, with its memory, for good, and is waited for no more. Driver only. */
+void rri_link_forsake(rri_link *link, int peer);
+/* Whether a rank of this node has ended without leaving. */
+bool rri_link_gone(const rri_link *link, int peer);
+/* Messages received from a rank. Driver only. */
+uint32_t rri_link_heard(const rri_link *link, int peer);
+
+/* The end without those who are lost, when nobody sends any more: see to it that the others get what was sent, for ns at most. */
+void rri_link_part(rri_link *link, int64_t ns);
+
 /* Collective, when nobody sends any more: end what is pending and take what still sits in MPI. The last before the close.
- * STALLED when that is not over after ns: somebody has given up in the last moment. */
+ * STALLED when that is not over after ns: somebody has given up in the last moment; PEER_LOST: a rank of this node has ended. */
 int rri_link_drain(rri_link *link, int64_t ns);
 
 /* Start moving `bytes` at data to or from a peer, in pieces MPI can count. Returns 0 or RREF_ERR_NO_MEMORY / RREF_ERR_MPI. */
@@ -70,6 +80,9 @@ int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag,
 void rri_link_move(rri_link *link, rri_moving *moving);
 /* Take receives back that will never be matched; calls done(). Driver only. */
 void rri_link_data_cancel(rri_link *link, rri_moving *moving);
+/* Wait no more for data whose other side is lost; done() is not called. False when MPI has not let go of the memory, and never
+ * will. Driver only. */
+bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives);
 
 /* Look after pending sends and data; returns how many things ended. Driver only. */
 unsigned rri_link_advance(rri_link *link);

@@ -51,6 +51,8 @@ RRI_SOURCES = \
 	src/window.h \
 	src/doorbell.c \
 	src/doorbell.h \
+	src/peer.c \
+	src/peer.h \
 	src/flow.c \
 	src/flow.h \
 	src/transfer.c \

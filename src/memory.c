@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the count down to the request that fails: 0 when off, and then all it costs is to be looked at. */
 #include "memory.h"
+#include "sync.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,3 +24,16 @@ void *rri_calloc(size_t count, size_t bytes) { return refused() ? NULL : calloc(
 void *rri_realloc(void *memory, size_t bytes) { return refused() ? NULL : realloc(memory, bytes); }
 char *rri_strdup(const char *text) { return refused() ? NULL : strdup(text); }
 void *rri_aligned_alloc(size_t align, size_t bytes) { return refused() ? NULL : aligned_alloc(align, bytes); }
+
+static rri_lock kept_lock;
+static struct kept { struct kept *next; void *memory; } *kept;      /* so that no tool takes it for lost */
+
+void rri_never_free(void *memory)
+{
+    struct kept *k = memory ? rri_malloc(sizeof *k) : NULL;
+    if (!k) return;
+    rri_lock_take(&kept_lock);
+    *k = (struct kept){ kept, memory };
+    kept = k;
+    rri_lock_give(&kept_lock);
+}

@@ -15,6 +15,9 @@ void *rri_realloc(void *memory, size_t bytes);
 char *rri_strdup(const char *text);
 void *rri_aligned_alloc(size_t align, size_t bytes);
 
+/* Memory that is never freed, since MPI may still use it. NULL is allowed. */
+void rri_never_free(void *memory);
+
 /* For tests: the n-th request from now on fails, once, whichever thread makes it; 0: none does. */
 void rri_memory_fail(unsigned n);
 /* Whether a failure is still to come. */

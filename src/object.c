@@ -276,9 +276,26 @@ static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffe
     if (creator >= rri_link_size(all->calls->link)) return rri_fail(RREF_ERR_PROTOCOL, "an object made by rank %d", creator);
     rri_lock_take(&all->lock);
     bool to_come = number < RRI_GROUP_NUMBERS && number > all->seen[creator];
-    int rc = to_come ? park(all, record, buffer) : rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
+    bool lost = to_come && rri_lane_is_shut(all->calls->flow, creator);
+    int rc = lost ? RREF_ERR_PEER_LOST : to_come ? park(all, record, buffer) : rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
     rri_lock_give(&all->lock);
-    return rc;
+    return lost ? rri_peer_blame(all->calls->peers, creator, NULL, "; it had not made the object") : rc;
+}
+
+/* An address for which something waits, of an object that a rank should have made; 0: none. */
+static uint64_t waits_for(rri_objects *all, int creator)
+{
+    rri_lock_take(&all->lock);
+    const rri_parked *p = all->parked;
+    while (p && rri_address_creator(p->record->object) != creator) p = p->next;
+    uint64_t address = p ? p->record->object : 0;
+    rri_lock_give(&all->lock);
+    return address;
+}
+
+void rri_objects_lose(rri_objects *all, int peer)
+{
+    for (uint64_t address; (address = waits_for(all, peer));) unpark(all, address);
 }
 
 /* ---- calls */

@@ -90,6 +90,9 @@ void rri_object_finish(rri_object *object, int outcome);
 /* Give out more weight of a local object: how much. */
 uint64_t rri_object_mint(rri_object *object);
 
+/* A rank is lost: what it has not made will not come, and requests that wait for that are answered. */
+void rri_objects_lose(rri_objects *all, int peer);
+
 /* Visit those that are counted; their lock is held. */
 void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, void *arg), void *arg);
 

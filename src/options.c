@@ -66,6 +66,8 @@ static const option options[] = {
       .help = "time after which who waits has the calls told that are not answered" },
     { "RREF_STALL_LIMIT", FIELD(stall_limit), SECONDS, 300, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
       .help = "time without a sign of life after which fence and finalize give up" },
+    { "RREF_PEER_TIMEOUT", FIELD(peer_timeout), SECONDS, 60, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
+      .help = "silence of a rank after which calls to it wait until it speaks" },
     { "RREF_EAGER", FIELD(eager), SIZE, 0, RANGE(1, 16 * MIB), SPECIAL("auto", 0), "bytes",
       .help = "data of a call up to this size rides in its message" },
     { "RREF_SPIN", FIELD(spin), NUMBER, -1, RANGE(0, 1000000), SPECIAL("auto", -1), "us",

@@ -15,6 +15,7 @@ typedef struct rri_settings {
     double finalize_timeout;    /* RREF_FINALIZE_TIMEOUT, s (default: forever) */
     double report_after;       /* RREF_REPORT_AFTER, s that a call is waited for in silence (60) */
     double stall_limit;         /* RREF_STALL_LIMIT, s without a sign of life that fence and finalize bear (300) */
+    double peer_timeout;        /* RREF_PEER_TIMEOUT, s of silence that make a rank a suspect (60) */
     int64_t eager;              /* RREF_EAGER, bytes of data that ride in a message; 0: 4096 on one node, 65536 else */
     int64_t spin;               /* RREF_SPIN, us a driver polls after an arrival; -1: 20, or 0 where cores are short */
     int64_t ring;               /* RREF_RING, receives posted in advance (16) */

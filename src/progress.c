@@ -26,6 +26,7 @@ struct rri_progress {
     rri_dispatch dispatch;          /* i */
     void *up;                       /* i */
     pthread_t init_thread;          /* i */
+    rri_peers *peers;               /* i, or NULL */
 
     _Alignas(64) _Atomic uint64_t role;
     uint64_t handlers;              /* d: handlers started on the driver */
@@ -37,6 +38,7 @@ struct rri_progress {
     bool glance;                    /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
+    atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
 
@@ -95,6 +97,8 @@ void rri_progress_close(rri_progress *p)
     rri_crew_close(&p->crew);
     free(p);
 }
+
+void rri_progress_watch(rri_progress *p, rri_peers *peers) { p->peers = peers; }
 
 /* ---- the role */
 
@@ -233,6 +237,11 @@ static rri_verdict poll_once(rri_progress *p, unsigned *news)
     return run_due(p);
 }
 
+static void look_at_peers(rri_progress *p, int64_t now)
+{
+    if (p->peers) rri_peers_look(p->peers, now);
+}
+
 static int64_t bounded(int64_t nap, int64_t deadline, int64_t now)
 {
     int64_t left = deadline == RRI_NEVER ? -1 : deadline > now ? deadline - now : 0;
@@ -300,6 +309,7 @@ static void drive(rri_progress *p)
         if (!glance && polls % CLOCK_POLLS && polls_on) continue;
         int64_t now = rri_now();
         news += rri_timers_fire(p->timers, now);
+        look_at_peers(p, now);
         rri_flow_flush(p->flow, true);
         rri_crew_inspect(&p->crew, now);
         if (news) {
@@ -329,10 +339,18 @@ static void take_over(rri_progress *p, uint64_t role)
 
 /* ---- watching: asleep on the doorbell, or ticking while another thread drives */
 
+/* Nobody rings when a peer ends: as long as something may be expected of others no sleep is without limit. */
+static int64_t with_looks(rri_progress *p, int64_t ns)
+{
+    bool looks = p->peers && rri_peers_watched(p->peers);
+    atomic_store_explicit(&p->blind, ns < 0 && !looks, memory_order_relaxed);
+    return looks && (ns < 0 || ns > RRI_PEERS_LOOK_NS) ? RRI_PEERS_LOOK_NS : ns;
+}
+
 static void watch_parked(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
-    int64_t ns = atomic_load(&p->sleep_ns);
+    int64_t ns = with_looks(p, atomic_load(&p->sleep_ns));
     unsigned seen = atomic_load(&p->seen);
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, seen, ns);
     if (take_role(p, FREE)) {
@@ -363,7 +381,7 @@ static void watch(rri_progress *p)
             last = role;
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
             if (app && p->config.restless) hover(p);
-            else rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? -1 : TICK_NS);
+            else rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? with_looks(p, -1) : TICK_NS);
             rri_crew_inspect(&p->crew, rri_now());
         }
     }
@@ -513,6 +531,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
         if (polls % CLOCK_POLLS) continue;
         int64_t now = rri_now();
         news += rri_timers_fire(p->timers, now);
+        look_at_peers(p, now);
         rri_flow_flush(p->flow, true);
         if (news || !quiet || rri_link_moving(p->link)) quiet = now;
         news = 0;
@@ -596,7 +615,9 @@ int rri_progress_poll(rri_progress *p)
     if (mine && self.offered) return 0;     /* in a handler; another thread may have the role */
     if (!mine && !take_role(p, FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
     rri_verdict v = poll_once(p, &news);
-    news += rri_timers_fire(p->timers, rri_now());
+    int64_t now = rri_now();
+    news += rri_timers_fire(p->timers, now);
+    if (v != RRI_LOST) look_at_peers(p, now);
     rri_flow_flush(p->flow, true);
     news += rri_flow_drain(p->flow);
     if (p->config.application) news += rri_crew_work(&p->crew);
@@ -615,7 +636,8 @@ void rri_progress_nudge(rri_progress *p)
     if (p->config.application || (self.driving == p && !self.offered)) return;
     rri_doorbell *bell = rri_link_bell(p->link);
     if (!rri_doorbell_sleeps(bell) || atomic_load_explicit(&p->sleep_ns, memory_order_relaxed) >= 0) return;
-    if (rri_flow_waiting(p->flow) || rri_link_busy(p->link) || rri_link_unsettled(p->link)) rri_link_kick(p->link);
+    bool blind = p->peers && atomic_load_explicit(&p->blind, memory_order_relaxed) && rri_peers_watched(p->peers);
+    if (blind || rri_flow_waiting(p->flow) || rri_link_busy(p->link) || rri_link_unsettled(p->link)) rri_link_kick(p->link);
 }
 
 bool rri_progress_inline(bool on)

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "crew.h"
 #include "flow.h"
+#include "peer.h"
 
 typedef struct rri_progress rri_progress;
 
@@ -50,6 +51,8 @@ typedef struct rri_progress_config {
 
 int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const rri_progress_config *config,
                       rri_dispatch dispatch, void *up, rri_progress **progress);
+/* Look after the peers too, from now on. */
+void rri_progress_watch(rri_progress *progress, rri_peers *peers);
 /* Start the library's thread (none when application-driven). */
 int rri_progress_start(rri_progress *progress);
 /* End the library's threads. Those that are stuck in a handler are waited for, unless abandon. */

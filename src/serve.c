@@ -17,7 +17,8 @@ int rri_calls_open(rri_calls *calls)
 {
     calls->site = rri_calloc(RRI_SITES, sizeof *calls->site);
     calls->reserve = rri_malloc(sizeof *calls->reserve);
-    return calls->site && calls->reserve ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for calls");
+    calls->served = rri_calloc((size_t)rri_link_size(calls->link), sizeof *calls->served);
+    return calls->site && calls->reserve && calls->served ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for calls");
 }
 
 static rref_call *take_reserve(rri_calls *calls)
@@ -124,9 +125,10 @@ static void answer_error(rref_call *c, const rref_error *given)
 }
 
 /* A result that lies in bulk keeps its call alive until it has left. */
-static void result_left(void *arg)
+static void result_left(void *arg, rri_moved how)
 {
-    rri_exec_left(arg);
+    if (how == RRI_KEPT) rri_exec_forsake(arg);
+    else rri_exec_left(arg);
 }
 
 /* The types of a described result, in front of its payload. */
@@ -215,11 +217,21 @@ void rri_call_fail_early(rref_call *c, int code, const char *why)
     if (c->error) rri_error_fill(c->error, code, "%s", why);
 }
 
-static void arguments_landed(void *arg, bool whole)
+/* The memory is MPI's for good. */
+static void leave_landing(rref_call *c)
+{
+    atomic_fetch_sub(&c->calls->landed, c->landing_bytes);
+    rri_never_free(c->landing);
+    c->landing = NULL;
+    c->landing_bytes = 0;
+}
+
+static void arguments_landed(void *arg, rri_moved how)
 {
     rref_call *c = arg;
     rri_segment segments[RRI_TYPES_MAX];
-    if (!whole) {
+    if (how == RRI_KEPT) leave_landing(c);
+    if (how != RRI_MOVED) {
         rri_call_fail_early(c, RREF_ERR_CANCELLED, "the caller withdrew the call's data");
     } else {
         rri_payload_segments(c->in, c->payload, c->landing, segments);
@@ -375,14 +387,10 @@ static void count(_Atomic uint64_t *counter)
 /* Count a record as seen before it is served: serving may give the role away. */
 static rri_verdict serve(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
 {
-    unsigned colour = rri_record_colour(record);
-    count(&calls->served);
-    count(&calls->work[colour]);
+    _Atomic uint64_t *served = &calls->served[buffer->peer].of[rri_record_tally(record)];
+    count(served);
     rri_verdict v = request(calls, record, buffer, true);
-    if (v == RRI_PASS) {
-        atomic_fetch_sub(&calls->served, 1);
-        atomic_fetch_sub(&calls->work[colour], 1);
-    }
+    if (v == RRI_PASS) atomic_fetch_sub(served, 1);
     return v;
 }
 
@@ -397,13 +405,15 @@ static void take(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
     case RRI_WITHDRAWN: rri_transfer_withdrawn(calls->transfers, buffer->peer, record); break;
     case RRI_PROBE:
     case RRI_REPORT:
-    case RRI_LEAVE: calls->up.control(calls->up.up, buffer->peer, record); break;
+    case RRI_LEAVE:
+    case RRI_PING:
+    case RRI_PONG:
+    case RRI_LOSS: calls->up.control(calls->up.up, buffer->peer, record); break;
     default:
         atomic_fetch_add(&calls->refused, 1);
         rri_log(RRI_LOG_ERROR, "a record of kind %u from rank %d was refused", record->kind, buffer->peer);
     }
-    count(&calls->served);
-    if (rri_record_is_work(record)) count(&calls->work[rri_record_colour(record)]);
+    count(&calls->served[buffer->peer].of[rri_record_tally(record)]);
 }
 
 rri_verdict rri_call_dispatch(void *up, const rri_record *record, rri_buffer *buffer)
@@ -421,6 +431,7 @@ void rri_calls_close(rri_calls *calls)
 {
     for (rref_call *c; (c = calls->free); free(c)) calls->free = c->next;
     free(calls->reserve);
+    free(calls->served);
     rri_landings_close(&calls->landings);
     free(calls->site);
 }

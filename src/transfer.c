@@ -14,11 +14,11 @@ typedef struct offer {
     rri_slot slot;
     rri_transfers *all;
     int peer;
-    bool announced, granted;            /* under the lock */
+    bool announced, granted, moves;     /* under the lock */
     unsigned count;
     rri_segment segments[RRI_TYPES_MAX];
     rri_moving moving;
-    void (*done)(void *arg);
+    void (*done)(void *arg, rri_moved how);
     void *arg;
 } offer;
 
@@ -27,8 +27,9 @@ typedef struct landing {
     rri_transfers *all;
     int peer;
     uint16_t tag;
+    bool started;                       /* under the lock */
     bool withdrawn;
-    void (*done)(void *arg, bool whole);
+    void (*done)(void *arg, rri_moved how);
     void *arg;
 } landing;
 
@@ -66,7 +67,7 @@ void rri_transfers_close(rri_transfers *t)
 }
 
 uint64_t rri_transfer_offer(rri_transfers *t, int peer, rri_segment **segments, unsigned count,
-                            void (*done)(void *arg), void *arg)
+                            void (*done)(void *arg, rri_moved how), void *arg)
 {
     uint64_t handle;
     offer *o = rri_table_add(&t->offers, &handle);
@@ -95,12 +96,12 @@ void rri_transfer_announce(rri_transfers *t, uint64_t handle, size_t bytes, rri_
     *(rri_bulk_note *)(void *)(record + 1) = (rri_bulk_note){ handle, bytes };
 }
 
-static void end_offer(offer *o)
+static void end_offer(offer *o, rri_moved how)
 {
-    void (*done)(void *) = o->done;
+    void (*done)(void *, rri_moved) = o->done;
     void *arg = o->arg;
     rri_table_remove(&o->all->offers, o);
-    done(arg);
+    done(arg, how);
 }
 
 static offer *claim(rri_transfers *t, uint64_t handle, int peer)
@@ -116,7 +117,7 @@ static offer *claim(rri_transfers *t, uint64_t handle, int peer)
 bool rri_transfer_withdraw(rri_transfers *t, uint64_t handle)
 {
     offer *o = claim(t, handle, -1);
-    if (o) end_offer(o);
+    if (o) end_offer(o, RRI_MOVED);
     return o != NULL;
 }
 
@@ -144,7 +145,7 @@ static size_t split(const rri_segment *segments, unsigned count, void **data, si
 
 static void sent(rri_moving *moving)
 {
-    end_offer((offer *)(void *)((char *)moving - offsetof(offer, moving)));
+    end_offer((offer *)(void *)((char *)moving - offsetof(offer, moving)), RRI_MOVED);
 }
 
 void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
@@ -157,16 +158,19 @@ void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
         return;
     }
     if (!record->method) {              /* refused */
-        end_offer(o);
+        end_offer(o, RRI_MOVED);
         return;
     }
     atomic_fetch_add(&t->out, split(o->segments, o->count, data, bytes));
     o->moving.done = sent;
+    rri_lock_take(&t->lock);
+    o->moves = true;
+    rri_lock_give(&t->lock);
     int rc = rri_link_data_send(t->link, &o->moving, peer, record->method, data, bytes, o->count);
     if (rc) rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
     if (rc == RREF_ERR_NO_MEMORY) {     /* none of it has been sent */
         answer(t, peer, RRI_WITHDRAWN, 0, record->method);
-        end_offer(o);
+        end_offer(o, RRI_MOVED);
     }
 }
 
@@ -181,7 +185,7 @@ static void landed(rri_moving *moving)
 {
     landing *l = (landing *)(void *)moving;
     set_tag(l->all, l->tag, NULL);
-    l->done(l->arg, !l->withdrawn);
+    l->done(l->arg, l->withdrawn ? RRI_CUT : RRI_MOVED);
     free(l);
 }
 
@@ -200,10 +204,11 @@ static uint16_t take_tag(rri_transfers *t, landing *l)
 }
 
 int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_segment *segments, unsigned count,
-                        void (*done)(void *arg, bool whole), void *arg)
+                        void (*done)(void *arg, rri_moved how), void *arg)
 {
     void *data[RRI_TYPES_MAX];
     size_t bytes[RRI_TYPES_MAX];
+    if (rri_lane_is_shut(t->flow, peer)) return rri_fail(RREF_ERR_PEER_LOST, "rank %d is lost, and its data", peer);
     landing *l = rri_malloc(sizeof *l);
     uint16_t tag = l ? take_tag(t, l) : 0;
     if (!tag) {
@@ -218,6 +223,9 @@ int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_s
         free(l);
         return rc;
     }
+    rri_lock_take(&t->lock);
+    l->started = true;
+    rri_lock_give(&t->lock);
     atomic_fetch_add(&t->in, sum);
     answer(t, peer, RRI_GRANT, handle, tag);
     return RREF_OK;
@@ -241,6 +249,67 @@ void rri_transfer_withdrawn(rri_transfers *t, int peer, const rri_record *record
     if (!l || l->peer != peer) return;
     l->withdrawn = true;
     rri_link_data_cancel(t->link, &l->moving);
+}
+
+/* ---- the lost */
+
+/* Some of the offers to a peer that were granted, or of those that were not. */
+typedef struct some {
+    int peer;
+    bool granted;
+    unsigned count;
+    offer *found[64];
+} some;
+
+static void look_at(void *item, void *arg)
+{
+    offer *o = item;
+    some *s = arg;
+    bool wanted = s->granted ? o->moves : !o->granted;
+    if (o->peer == s->peer && wanted && s->count < 64) s->found[s->count++] = o;
+}
+
+static bool find(rri_transfers *t, some *s)
+{
+    s->count = 0;
+    rri_lock_take(&t->lock);
+    rri_table_look(&t->offers, look_at, s);
+    for (unsigned i = 0; i < s->count; i++) s->found[i]->granted = true;    /* nobody else ends them now */
+    rri_lock_give(&t->lock);
+    return s->count;
+}
+
+void rri_transfers_withdraw_all(rri_transfers *t, int peer)
+{
+    some s = { .peer = peer, .granted = false };
+    while (find(t, &s))
+        for (unsigned i = 0; i < s.count; i++) end_offer(s.found[i], RRI_MOVED);
+}
+
+static void forsake_landing(rri_transfers *t, landing *l)
+{
+    bool free_again = rri_link_data_forsake(t->link, &l->moving, true);
+    if (free_again) set_tag(t, l->tag, NULL);       /* else the tag is MPI's, too */
+    l->done(l->arg, free_again ? RRI_CUT : RRI_KEPT);
+    if (free_again) free(l);
+    else l->started = false;
+}
+
+void rri_transfers_forsake(rri_transfers *t, int peer)
+{
+    some s = { .peer = peer, .granted = true };
+    while (find(t, &s))
+        for (unsigned i = 0; i < s.count; i++) {
+            rri_link_data_forsake(t->link, &s.found[i]->moving, false);
+            end_offer(s.found[i], RRI_KEPT);
+        }
+    for (unsigned tag = 1; tag < TAGS; tag++) {
+        rri_lock_take(&t->lock);
+        landing *l = t->by_tag[tag];
+        bool its = l && l->peer == peer && l->started;
+        rri_lock_give(&t->lock);
+        if (its) forsake_landing(t, l);
+    }
 }
 
 void rri_transfers_counts(const rri_transfers *t, uint64_t *out, uint64_t *in)

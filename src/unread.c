@@ -49,6 +49,14 @@ void rri_context_unread(void *up, const rref_error *e)
     rri_lock_give(&ctx->lock);
 }
 
+int rri_context_losses(rref_context *ctx)
+{
+    unsigned lost = rri_peers_lost(ctx->calls.peers);
+    bool news = lost > ctx->losses_told;
+    ctx->losses_told = lost;
+    return news ? rri_peer_blame(ctx->calls.peers, rri_peers_which(ctx->calls.peers, lost - 1), NULL, "") : RREF_OK;
+}
+
 int rri_context_oneway(rref_context *ctx)
 {
     rri_lock_take(&ctx->lock);

@@ -19,7 +19,7 @@ typedef struct rri_message {
     uint8_t counted;            /* 1: carries requests and took a credit of its sender */
     uint32_t bytes;             /* of the whole message */
     uint32_t credits;           /* request messages of the receiver's that the sender is done with */
-    uint32_t reserved;
+    uint32_t number;            /* messages of the sender to the receiver before this one */
 } rri_message;
 
 typedef enum rri_record_kind {
@@ -34,6 +34,8 @@ typedef enum rri_record_kind {
     RRI_GRANT,                  /* call: the sender's transfer; method: tag to send with */
     RRI_WITHDRAWN,              /* method: tag of a grant whose data will not come */
     RRI_PROBE, RRI_REPORT, RRI_LEAVE,   /* finalize: see fence.c */
+    RRI_PING, RRI_PONG,         /* is anybody there? */
+    RRI_LOSS,                   /* object: a rank that is lost; call: whose word it is; method: why, see peer.h */
     RRI_KINDS
 } rri_record_kind;
 
@@ -63,9 +65,16 @@ typedef struct rri_record {
     uint64_t extra;             /* of requests: ns until the deadline, or 0 for none */
 } rri_record;
 
-/* Records up to RRI_FAILURE are work that a fence waits for; others only serve it. */
-static inline bool rri_record_is_work(const rri_record *r) { return r->kind <= RRI_FAILURE; }
 static inline unsigned rri_record_colour(const rri_record *r) { return r->flags & RRI_FLAG_COLOUR ? 1 : 0; }
+
+/* What a record is counted as. Those up to RRI_FAILURE are work that a fence waits for, by colour; then what only serves them,
+ * which the end waits for, too; then what nobody waits for. */
+enum { RRI_AIDS = 2, RRI_CONTROL, RRI_TALLIES };
+static inline unsigned rri_record_tally(const rri_record *r)
+{
+    if (r->kind <= RRI_FAILURE) return rri_record_colour(r);
+    return r->kind <= RRI_WITHDRAWN ? RRI_AIDS : RRI_CONTROL;
+}
 
 typedef struct rri_bulk_note {
     uint64_t transfer;          /* handle on the sender */

@@ -68,6 +68,9 @@ INNER_TESTS = \
 LARGE_TESTS = \
 	tests/mpi/large
 
+# A program to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run it.
+FAULT_RANKS = tests/faults/ranks
+
 # Scripts that keep the rules of the house; they print their own result lines, by tests/lint/lint.sh.
 LINT_TESTS = \
 	tests/lint/contracts.sh \
@@ -84,6 +87,7 @@ LINT_TESTS = \
 EXAMPLE_TESTS = \
 	tests/chaos/short.sh \
 	tests/fractal.sh \
+	tests/faults/node.sh \
 	tests/hello.sh \
 	tests/hosts/short.sh \
 	tests/kmer.sh \
@@ -125,6 +129,8 @@ else
 TESTS += $(LINT_TESTS)
 endif
 TESTS += $(EXAMPLE_TESTS)
+check_PROGRAMS += $(FAULT_RANKS)
+tests_faults_ranks_LDADD = librref.la
 
 libcheck_la_SOURCES = tests/check.c tests/check.h tests/check_mpi.c
 libcheck_la_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS)

@@ -112,7 +112,7 @@ static void weight(void *up, const rri_record *record, rri_buffer *buffer)
 
 static void control(void *up, int peer, const rri_record *record)
 {
-    rri_fence_control(&((rank *)up)->fence, peer, record);
+    if (record->kind <= RRI_LEAVE) rri_fence_control(&((rank *)up)->fence, peer, record);
 }
 
 static void created(void *up, rri_future *future, uint64_t handle)
@@ -152,7 +152,9 @@ static void open_rank(int i)
     r->resolver = (rri_resolver){ .calls = calls, .classes = &r->classes, .describe = &r->objects.describe };
     rri_references_open(&r->references, (unsigned)i + 1);
     calls->futures.trade = rri_reference_trade(&r->references);
-    rri_fence_init(&r->fence, calls, &r->fake.timers, RRI_NEVER);
+    MUST(rri_peers_open(link_of[i], r->fake.flow, &(rri_peers_config){ .timeout = RRI_NEVER }, &(rri_peers_up){ 0 },
+                        &calls->peers) == RREF_OK);
+    MUST(rri_fence_open(&r->fence, calls, &r->fake.timers, RRI_NEVER) == RREF_OK);
 }
 
 static void open_ranks(void)
@@ -168,6 +170,8 @@ static void close_ranks(void)
     for (int i = 0; i < RANKS; i++) {
         rri_references_close(&ranks[i].references);
         rri_resolver_close(&ranks[i].resolver);
+        rri_peers_close(ranks[i].fake.calls.peers);
+        rri_fence_close(&ranks[i].fence);
         rri_objects_close(&ranks[i].objects);
         fake_rank_close(&ranks[i].fake);
         rri_classes_free(&ranks[i].classes);

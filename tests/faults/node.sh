@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A rank of four on one node ends, or stops for a while, in the middle of traffic.
+. "$(dirname "$0")/../lint/lint.sh"
+cd "$builddir" || exit 1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+case $(${MPIRUN:-mpirun} --version 2>&1) in *"Open MPI"*) ;; *) skip "needs Open MPI's mpirun"; exit 77 ;; esac
+
+# as_expected COUNT: so many ranks say that all was well, and nothing of the library is left in shared memory.
+as_expected() {
+    grep -v '^  ' "$work/out"
+    [ "$(grep -c ': as expected$' "$work/out")" -eq "$1" ] && ! grep -q WRONG "$work/out" && ! ls /dev/shm/rref-* 2> /dev/null
+}
+# A rank that is killed makes mpirun's own outcome what it is. Open MPI's own barrier in MPI_Finalize may wait for it, hence the
+# parameter.
+flags="--enable-recovery --mca async_mpi_finalize 1"
+ranks() { RREF_MPIRUN_FLAGS=$flags "$srcdir/tests/run.sh" -n 4 tests/faults/ranks "$@" > "$work/out" 2>&1; }
+
+ranks kill 2
+must "killed: three ranks see it and go on" as_expected 3
+ranks kill 0
+must "killed: rank 0 as well" as_expected 3
+ranks stop 1
+must "stopped: nothing fails, all runs once" as_expected 4
+finish
