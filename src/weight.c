@@ -15,7 +15,7 @@
 
 enum {
     FULL = 512,                     /* parcels that need no more company */
-    ROOM = 16,                      /* parcels that need no memory of their own */
+    ROOM = 4,                       /* parcels that need no memory of their own; there are two posts for each rank */
     RETRY_NS = 1000000              /* without memory for a message */
 };
 
@@ -24,8 +24,9 @@ typedef struct post {
     int peer;                       /* i */
     unsigned colour;                /* i */
     rri_lock lock;
-    rri_parcel *parcel;             /* l: oldest first */
+    rri_parcel *parcel;             /* l: oldest first; `few`, or memory of their own */
     unsigned count, room;           /* l */
+    rri_parcel few[ROOM];           /* l */
     rri_wish *wish, *last;          /* l: oldest first */
     atomic_bool busy;               /* l; read without the lock as a hint */
     bool listed;                    /* w */
@@ -50,27 +51,25 @@ struct rri_weights {
 static void due(rri_timer *timer);
 static size_t board(void *up, int peer, char *at, size_t room);
 
-static int open_post(rri_weights *w, int i)
+static void open_post(rri_weights *w, int i)
 {
     post *p = &w->post[i];
     p->all = w;
     p->peer = i / 2;
     p->colour = (unsigned)i % 2;
     p->room = ROOM;
-    p->parcel = rri_malloc(ROOM * sizeof *p->parcel);
-    return p->parcel ? RREF_OK : RREF_ERR_NO_MEMORY;
+    p->parcel = p->few;
 }
 
 int rri_weights_open(rri_link *link, rri_flow *flow, rri_progress *progress, rri_timers *timers, int64_t delay,
                      rri_weights **out)
 {
-    int rc = RREF_OK, size = rri_link_size(link);
+    int size = rri_link_size(link);
     rri_weights *w = *out = rri_calloc(1, sizeof *w);
     if (w) w->post = rri_calloc(2 * (size_t)size, sizeof *w->post);
-    if (!w || !w->post) rc = RREF_ERR_NO_MEMORY;
-    else w->size = size;
-    for (int i = 0; !rc && i < 2 * size; i++) rc = open_post(w, i);
-    if (rc) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the weight of %d ranks", size);
+    if (!w || !w->post) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the weight of %d ranks", size);
+    w->size = size;
+    for (int i = 0; i < 2 * size; i++) open_post(w, i);
     w->flow = flow;
     w->progress = progress;
     w->timers = timers;
@@ -84,7 +83,8 @@ int rri_weights_open(rri_link *link, rri_flow *flow, rri_progress *progress, rri
 void rri_weights_close(rri_weights *w)
 {
     if (!w) return;
-    for (int i = 0; w->post && i < 2 * w->size; i++) free(w->post[i].parcel);
+    for (int i = 0; w->post && i < 2 * w->size; i++)
+        if (w->post[i].parcel != w->post[i].few) free(w->post[i].parcel);
     free(w->post);
     free(w);
 }
@@ -141,8 +141,10 @@ static void end(post *p, bool added)
 
 static bool grow(post *p)
 {
-    rri_parcel *more = rri_realloc(p->parcel, 2 * p->room * sizeof *more);
+    bool few = p->parcel == p->few;
+    rri_parcel *more = rri_realloc(few ? NULL : p->parcel, 2 * p->room * sizeof *more);
     if (!more) return false;
+    if (few) memcpy(more, p->few, sizeof p->few);
     p->parcel = more;
     p->room *= 2;
     return true;
