@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
-       DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000 };
+       NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000 };
 
 struct rri_progress {
     rri_link *link;                 /* i */
@@ -248,13 +248,29 @@ static int64_t bounded(int64_t nap, int64_t deadline, int64_t now)
     return nap < 0 || (left >= 0 && left < nap) ? left : nap;
 }
 
+/* The longer nothing comes the longer are the naps; past NAP_MAX_NS, for ranks on other nodes alone, they grow slowly. */
+static void lengthen_nap(rri_progress *p)
+{
+    const int64_t most = p->config.bell_reaches_all ? NAP_MAX_NS : NAP_FAR_NS;
+    p->nap += p->nap < NAP_MAX_NS ? p->nap : p->nap / 32;
+    if (p->nap > most) p->nap = most;
+}
+
+/* Some message now and then should not cost a whole series of short naps. */
+static void shorten_nap(rri_progress *p)
+{
+    const int64_t nap = p->config.bell_reaches_all ? 0 : p->nap / 8;
+    p->nap = nap > NAP_MIN_NS ? nap : NAP_MIN_NS;
+}
+
 /* How long the rank may sleep: without limit only if nothing of ours may still sit in MPI or in a buffer. */
 static int64_t sleep_limit(rri_progress *p, int64_t now)
 {
     bool needed = rri_link_busy(p->link) || rri_link_unsettled(p->link) || rri_flow_waiting(p->flow)
                   || rri_link_adrift(p->link);
     bool far = !p->config.bell_reaches_all;
-    int64_t nap = needed || far ? p->nap : rri_crew_short(&p->crew) ? NAP_MAX_NS : -1;
+    int64_t nap = needed || far ? p->nap : -1;
+    if ((nap < 0 || nap > NAP_MAX_NS) && (needed || rri_crew_short(&p->crew))) nap = NAP_MAX_NS;
     return bounded(nap, atomic_load(&p->timers->next), now);
 }
 
@@ -314,7 +330,7 @@ static void drive(rri_progress *p)
         rri_crew_inspect(&p->crew, now);
         if (news) {
             quiet = arrival = now;
-            p->nap = NAP_MIN_NS;
+            shorten_nap(p);
         }
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
@@ -356,7 +372,7 @@ static void watch_parked(rri_progress *p)
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
-        p->nap = p->nap < NAP_MAX_NS / 2 ? 2 * p->nap : NAP_MAX_NS;
+        lengthen_nap(p);
     }
 }
 
