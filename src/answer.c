@@ -152,7 +152,7 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     }
 }
 
-static bool read_failure(const rri_record *r, rref_error *error)
+bool rri_answer_error(const rri_record *r, rref_error *error)
 {
     const rri_failure *f = (const void *)(r + 1);
     if (r->bytes < sizeof *r + sizeof *f) return false;
@@ -171,7 +171,7 @@ static bool read_failure(const rri_record *r, rref_error *error)
 void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
 {
     rref_error error;
-    if (!read_failure(r, &error)) {
+    if (!rri_answer_error(r, &error)) {
         rri_error_fill(&error, RREF_ERR_PROTOCOL, "rank %d answered with an error that cannot be read", buffer->peer);
         atomic_fetch_add(&calls->refused, 1);
     }

@@ -11,5 +11,7 @@ void rri_answer_lost(rri_calls *calls, int peer);
 /* Mark the ranks that owe answers. */
 void rri_answers_await(rri_calls *calls, bool *ranks);
 void rri_answer_failure(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
+/* The error in a record; false if it cannot be read. */
+bool rri_answer_error(const rri_record *record, rref_error *error);
 
 #endif

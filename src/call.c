@@ -178,11 +178,11 @@ static size_t name_ancestors(rri_ancestor list[1 + RRI_ANCESTORS])
     return n ? (1 + n) * sizeof *list : 0;
 }
 
-/* The result's number is drawn with the lane held, so that numbers arrive in order. */
+/* The result's number is drawn with the lane held, so that numbers arrive in order; unless it was announced. */
 static void number_result(rri_calls *calls, rri_record *r, int peer, void *body, rri_future *future)
 {
     r->flags |= RRI_FLAG_REMOTE;
-    future->number = rri_lane_number(calls->flow, peer);
+    if (!future->number) future->number = rri_lane_number(calls->flow, peer);
     *(rri_remote_note *)body = (rri_remote_note){ future->number, 0 };
 }
 
@@ -251,6 +251,18 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     atomic_store(&future->owed, target->peer + 1);
     *number = r->object = rri_lane_number(calls->flow, target->peer);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, false);
+    rri_progress_nudge(calls->progress);
+    return RREF_OK;
+}
+
+int rri_call_announce(rri_calls *calls, int peer, uint64_t *number)
+{
+    rri_progress_room(calls->progress, peer);
+    rri_record *r = rri_lane_begin(calls->flow, peer, RRI_REQUESTS, sizeof *r);
+    if (!r) return rri_error_last()->code;
+    *number = rri_lane_number(calls->flow, peer);
+    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_ANNOUNCE, .object = *number };
+    rri_lane_end(calls->flow, peer, RRI_REQUESTS, false);
     rri_progress_nudge(calls->progress);
     return RREF_OK;
 }

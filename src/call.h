@@ -103,6 +103,7 @@ typedef struct rri_calls_up {
     int (*find)(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call);
     int (*look)(void *up, const rri_record *record, rref_call *call);   /* as find, for an object that is alive now */
     void (*weight)(void *up, const rri_record *record, rri_buffer *buffer);
+    void (*announced)(void *up, const rri_record *record, rri_buffer *buffer);
     void (*control)(void *up, int peer, const rri_record *record);
     void (*created)(void *up, rri_future *future, uint64_t handle);
     void (*unanswered)(void *up, const rref_error *error);  /* a one-way call failed */
@@ -155,6 +156,10 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
 /* A creation: draws the number n under the lane. Class id 0: name is followed by its 0 and the arguments' signature. */
 int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_id, const char *name, size_t name_bytes,
                     const rref_value *values, size_t count, rri_future *future, uint64_t *number);
+/* A result to come, before its call can be sent: draws its number in the order of the calls. */
+int rri_call_announce(rri_calls *calls, int peer, uint64_t *number);
+/* The call will not be sent. */
+void rri_call_renounce(rri_calls *calls, int peer, uint64_t number, const rref_error *error);
 /* When a call's time is over: its own limit, or the context's, but not after that of the call it is made for. */
 int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline);
 

@@ -119,6 +119,11 @@ static void weight(void *up, const rri_record *record, rri_buffer *buffer)
     rri_reference_weight(&((rref_context *)up)->references, record, buffer);
 }
 
+static void announced(void *up, const rri_record *record, rri_buffer *buffer)
+{
+    rri_object_announced(&((rref_context *)up)->objects, record, buffer);
+}
+
 static void stuck(void *up, uint64_t handle) { rri_cycle_start(&((rref_context *)up)->references, handle); }
 
 rri_references *rri_context_references(rref_context *context)
@@ -325,7 +330,7 @@ static int open_calls(rref_context *ctx)
     calls->link = ctx->link;
     calls->flow = ctx->flow;
     calls->progress = ctx->progress;
-    calls->up = (rri_calls_up){ find, look, weight, control, created, rri_context_unread, rri_reference_drop,
+    calls->up = (rri_calls_up){ find, look, weight, announced, control, created, rri_context_unread, rri_reference_drop,
                                 stuck, ctx };
     calls->context = ctx;
     calls->eager = (size_t)ctx->settings.eager;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the objects of this rank, their identities, and requests parked for objects that do not exist yet. */
 #include "object.h"
+#include "answer.h"
 #include "descriptor.h"
 #include "described.h"
 #include "error.h"
@@ -492,8 +493,21 @@ static int find_method(rri_objects *all, const rri_record *record, rri_buffer *b
 
 /* ---- results that stay */
 
-/* The object that a result becomes is there from the moment the request has arrived, occupied until the outcome is known. A
- * request that was parked, or passed to another thread, finds it when it comes again. */
+/* The object that a result becomes is there from the moment the request has arrived, or was announced, occupied until the
+ * outcome is known. A request that was announced, parked, or passed to another thread, finds it when it comes (again). */
+static rri_object *begin_numbered(rri_objects *all, int creator, uint64_t number)
+{
+    uint64_t address = rri_address(creator, number);
+    rri_object *o = rri_object_of(all, address);
+    if (o) return o;
+    o = see(all, creator, number) ? NULL : add(all, all->results, creator, number);
+    if (!o) return NULL;
+    rri_exec_occupy(&o->actor);
+    o->actor.unborn = true;
+    unpark(all, address);
+    return o;
+}
+
 static rri_object *begin_result(rri_objects *all, const rri_record *r, int creator)
 {
     size_t head = sizeof *r + (r->flags & RRI_FLAG_BULK ? sizeof(rri_bulk_note) : 0);
@@ -502,15 +516,26 @@ static rri_object *begin_result(rri_objects *all, const rri_record *r, int creat
         rri_fail(RREF_ERR_PROTOCOL, "a remote-mode call that cannot be read");
         return NULL;
     }
-    uint64_t address = rri_address(creator, note->number);
-    rri_object *o = rri_object_of(all, address);
-    if (o) return o;
-    o = see(all, creator, note->number) ? NULL : add(all, all->results, creator, note->number);
-    if (!o) return NULL;
-    rri_exec_occupy(&o->actor);
-    o->actor.unborn = true;
-    unpark(all, address);
-    return o;
+    return begin_numbered(all, creator, note->number);
+}
+
+/* Nothing will come of a result that was announced. */
+static bool end_result(rri_object *o, const rri_record *record)
+{
+    rref_error error;
+    if (o->klass != o->all->results || !o->actor.unborn || !rri_answer_error(record, &error)) return false;
+    *rri_error_last() = error;
+    rri_object_finish(o, error.code);
+    rri_exec_leave(&o->actor);          /* it may be gone after this */
+    return true;
+}
+
+void rri_object_announced(rri_objects *all, const rri_record *record, rri_buffer *buffer)
+{
+    rri_object *o = begin_numbered(all, buffer->peer, record->object);
+    if (o && (record->bytes == sizeof *record || end_result(o, record))) return;
+    atomic_fetch_add(&all->calls->refused, 1);
+    rri_log(RRI_LOG_ERROR, "rank %d announced a result that cannot be", buffer->peer);
 }
 
 static int find_remote(rri_objects *all, const rri_record *record, rri_buffer *buffer, rref_call *c)

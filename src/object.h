@@ -74,6 +74,8 @@ int rri_object_look(void *all, const rri_record *record, rref_call *call);
 int rri_object_find(void *all, const rri_record *record, rri_buffer *buffer, rref_call *call);
 /* Weight has come back. */
 void rri_object_release(rri_objects *all, int peer, uint64_t address, uint64_t weight);
+/* rri_calls_up.announced: a result is to come, whose call comes later, or not at all. */
+void rri_object_announced(rri_objects *all, const rri_record *record, rri_buffer *buffer);
 /* A reference asks for weight: it is on its way when this returns, or when the object has come. */
 void rri_object_refill(rri_objects *all, const rri_record *record, rri_buffer *buffer);
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Remote mode: calls whose result stays at the owner of the object called, and the references to these results. */
+#include "capture.h"
 #include "error.h"
+#include "memory.h"
 #include "proxy.h"
 #include "resolve.h"
+
+#include <stdlib.h>
 
 static const rri_types no_results;
 
@@ -17,15 +21,90 @@ static rref send_off(rri_references *all, rri_target *target, const rref_value *
     return rri_reference_begun(r, rc, r->creation->number);
 }
 
-static rref remote(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site, double timeout)
+/* ---- calls whose object's class is not known yet: the result is announced at once, and the call follows */
+
+typedef struct held_call {
+    rri_held held;
+    rref target;                        /* a count of its own */
+    uint64_t method;
+    rri_capture arguments;
+    unsigned skip;                      /* values before the arguments: the name */
+    const char *site;
+    rri_future *result;                 /* a count of its own: the creation of the result */
+    int64_t deadline;
+} held_call;
+
+static void renounce(rri_reference *r, const rri_target *target, const held_call *h, int rc)
+{
+    rri_proxy_blame(r->all, target, h->site, rc);
+    rri_call_renounce(r->all->calls, r->owner, h->result->number, rri_error_last());
+    if (rri_future_claim(h->result)) rri_future_error_last(h->result);
+}
+
+static void end_held(rri_held *held, const rri_class *klass)
+{
+    held_call *h = (held_call *)(void *)held;
+    rri_reference *r = rri_reference_of(h->target);
+    rri_target target = { 0 };
+    int rc = klass ? RREF_OK : rri_error_last()->code;
+    if (klass) rri_reference_know(r, klass);
+    if (!rc) rc = rri_proxy_aim(r, h->method, &target);
+    target.out = &no_results;
+    if (!rc)
+        rc = rri_call_send(r->all->calls, &target, h->arguments.values + h->skip, h->arguments.count - h->skip, RRI_REMOTE,
+                           h->site, h->result, h->deadline);
+    if (rc) renounce(r, &target, h, rc);
+    rri_capture_free(&h->arguments);
+    rri_future_drop(h->result);
+    rri_reference_drop(h->target);
+    free(h);
+}
+
+static rref announce(rri_reference *r, held_call *h, const char *site)
+{
+    rri_reference *result = rri_reference_begin(r->all, r->owner, r->all->objects->results, site);
+    int rc = result ? rri_call_announce(r->all->calls, r->owner, &result->creation->number) : RREF_ERR_NO_MEMORY;
+    if (!rc) {
+        h->result = result->creation;
+        rri_future_keep(h->result);
+        h->target = rri_reference_keep(r);
+        rref handle = rri_reference_begun(result, RREF_OK, h->result->number);
+        rri_resolve(r, &h->held);
+        return handle;
+    }
+    rref_error why = *rri_error_last();
+    rri_capture_free(&h->arguments);
+    free(h);
+    *rri_error_last() = why;
+    return result ? rri_reference_begun(result, rc, 0) : rri_reference_failed(r->all);
+}
+
+static rref hold(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
+                 int64_t deadline)
+{
+    held_call *h = rri_malloc(sizeof *h);
+    int rc = h ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a call");
+    if (h) *h = (held_call){ { NULL, 0, end_held }, { 0 }, method, { NULL, 0, false }, skip, site, NULL, deadline };
+    if (!rc) rc = rri_capture_make(values, count, &h->arguments);
+    if (!rc) rc = skip ? rri_proxy_method(h->arguments.values, count, &h->method) : RREF_OK;
+    if (!rc) return announce(r, h, site);
+    if (h) rri_capture_free(&h->arguments);
+    free(h);
+    rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    return rri_reference_failed(r->all);
+}
+
+/* values: with the name, if that is to be skipped. */
+static rref remote(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
+                   double timeout)
 {
     int64_t deadline;
     rri_target target = { 0 };
     int rc = rri_call_deadline(r->all->calls, timeout, &deadline);
     if (!rc) rc = rri_reference_error(r);
-    if (!rc) rc = rri_resolve_wait(r, deadline);        /* the result's number must be drawn in the order of the calls */
+    if (!rc && !rri_resolved(r)) return hold(r, method, values, count, skip, site, deadline);
     if (!rc) rc = rri_proxy_aim(r, method, &target);
-    if (!rc) return send_off(r->all, &target, values, count, site, deadline);
+    if (!rc) return send_off(r->all, &target, skip ? values + skip : values, count - skip, site, deadline);
     rri_proxy_blame(r->all, &target, site, rc);
     return rri_reference_failed(r->all);
 }
@@ -38,7 +117,7 @@ rref rref_invoke_remote_v(rref_remote_proxy proxy, const rref_value *values, siz
     rri_reference *r = rri_reference_of(proxy.target);
     if (!r) return (rref){ 0 };
     int rc = rri_proxy_method(values, count, &method);
-    if (!rc) return remote(r, method, values + 1, count - 1, site, proxy.timeout);
+    if (!rc) return remote(r, method, values, count, 1, site, proxy.timeout);
     rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
     return rri_reference_failed(r->all);
 }
@@ -51,5 +130,5 @@ rref rref_remote_v(rref target, const rref_value *values, size_t count, const ch
 rref rref_remote_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
     rri_reference *r = rri_reference_of(method.target);
-    return r ? remote(r, method.method, values, count, site, RREF_DEFAULT_TIMEOUT) : (rref){ 0 };
+    return r ? remote(r, method.method, values, count, 0, site, RREF_DEFAULT_TIMEOUT) : (rref){ 0 };
 }

@@ -88,23 +88,32 @@ void rri_exec_free(rref_call *c)
     rri_idle(calls->futures.colours, colour);
 }
 
-static void send_failure(rri_calls *calls, int peer, uint64_t call, uint8_t flags, const rref_error *e)
+static void send_error(rri_calls *calls, int peer, rri_stream stream, rri_record head, const rref_error *e)
 {
     rri_failure f = { .code = e->code, .rank = e->rank, .hops = e->hops, .host = (uint16_t)(strlen(e->host) + 1),
                       .where = (uint16_t)(strlen(e->where) + 1), .text = (uint32_t)strlen(e->text) + 1 };
     size_t strings = (size_t)f.host + f.where + f.text;
-    rri_record *r = rri_lane_begin(calls->flow, peer, RRI_ANSWERS, rri_round16(sizeof *r + sizeof f + strings));
+    rri_record *r = rri_lane_begin(calls->flow, peer, stream, rri_round16(sizeof *r + sizeof f + strings));
     if (!r) {
-        rri_log(RRI_LOG_ERROR, "no memory to answer rank %d: %s", peer, e->text);
+        rri_log(RRI_LOG_ERROR, "no memory to tell rank %d: %s", peer, e->text);
         return;
     }
-    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_FAILURE, .flags = flags, .call = call };
+    head.bytes = r->bytes;
+    *r = head;
     char *at = (char *)(r + 1);
     memcpy(at, &f, sizeof f);
     memcpy(at += sizeof f, e->host, f.host);
     memcpy(at += f.host, e->where, f.where);
     memcpy(at += f.where, e->text, f.text);
-    rri_lane_end(calls->flow, peer, RRI_ANSWERS, rri_progress_hurry(calls->progress));
+    rri_lane_end(calls->flow, peer, stream, rri_progress_hurry(calls->progress));
+}
+
+void rri_call_renounce(rri_calls *calls, int peer, uint64_t number, const rref_error *error)
+{
+    rref_error e = *error;
+    rri_error_origin(&calls->futures, &e);
+    send_error(calls, peer, RRI_REQUESTS, (rri_record){ .kind = RRI_ANNOUNCE, .object = number }, &e);
+    rri_progress_nudge(calls->progress);
 }
 
 void rri_call_where(const rref_call *c, rref_error *e)
@@ -121,7 +130,7 @@ static void answer_error(rref_call *c, const rref_error *given)
     rri_error_origin(&calls->futures, &e);
     rri_call_where(c, &e);
     uint8_t flags = (uint8_t)((c->oneway ? RRI_FLAG_ONEWAY : 0) | (c->creation ? RRI_FLAG_CREATION : 0));
-    send_failure(calls, c->peer, c->id, flags, &e);
+    send_error(calls, c->peer, RRI_ANSWERS, (rri_record){ .kind = RRI_FAILURE, .flags = flags, .call = c->id }, &e);
 }
 
 /* A result that lies in bulk keeps its call alive until it has left. */
@@ -399,6 +408,7 @@ static void take(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
     switch (record->kind) {
     case RRI_PARCELS:
     case RRI_REFILL: calls->up.weight(calls->up.up, record, buffer); break;
+    case RRI_ANNOUNCE: calls->up.announced(calls->up.up, record, buffer); break;
     case RRI_RESULT: rri_answer_result(calls, record, buffer); break;
     case RRI_FAILURE: rri_answer_failure(calls, record, buffer); break;
     case RRI_GRANT: rri_transfer_granted(calls->transfers, buffer->peer, record); break;

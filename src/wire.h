@@ -29,6 +29,8 @@ typedef enum rri_record_kind {
     RRI_CALL,                   /* object: address; body: payload of the arguments */
     RRI_PARCELS,                /* body: rri_parcel's, to the record's end */
     RRI_REFILL,                 /* weight is asked for; object: address; call: handle of the reference; body: rri_refill */
+    RRI_ANNOUNCE,               /* object: the creator's number of a result whose call comes later; body: none, or rri_failure and
+                                 * text: that call will not come */
     RRI_RESULT,                 /* call: the caller's; object: handle of a created object; body: payload of the results */
     RRI_FAILURE,                /* call: the caller's, or site of a one-way call; body: rri_failure and text */
     RRI_GRANT,                  /* call: the sender's transfer; method: tag to send with */

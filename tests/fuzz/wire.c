@@ -110,6 +110,11 @@ static void weight(void *up, const rri_record *record, rri_buffer *buffer)
     rri_reference_weight(&((rank *)up)->references, record, buffer);
 }
 
+static void announced(void *up, const rri_record *record, rri_buffer *buffer)
+{
+    rri_object_announced(&((rank *)up)->objects, record, buffer);
+}
+
 static void control(void *up, int peer, const rri_record *record)
 {
     if (record->kind <= RRI_LEAVE) rri_fence_control(&((rank *)up)->fence, peer, record);
@@ -136,7 +141,7 @@ static void open_rank(int i)
 {
     rank *r = &ranks[i];
     const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true };
-    const rri_calls_up up = { find, look, weight, control, created, unanswered, rri_reference_drop, stuck, r };
+    const rri_calls_up up = { find, look, weight, announced, control, created, unanswered, rri_reference_drop, stuck, r };
     rri_calls *calls = &r->fake.calls;
     const rri_class *klass;
     memset(r, 0, sizeof *r);

@@ -12,7 +12,7 @@
 #define OK CHECK_OK
 #define GIVES CHECK_GIVES
 
-enum { LARGE = 40000, MANY = 10, LATE = 60 };
+enum { LARGE = 40000, MANY = 10, LATE = 60, SLOW = 31415 };
 
 static rref_context *ctx;
 static int me, size, next;
@@ -24,6 +24,14 @@ typedef struct thing { int64_t sum; uint64_t n; } thing;
 typedef struct point { double x, y; } point;
 
 /* ---- the class of every rank */
+
+static atomic_int gate;
+
+static bool is_open(void *arg)
+{
+    (void)arg;
+    return atomic_load(&gate) > 0;
+}
 
 static int thing_create(rref_call *c, void **self)
 {
@@ -37,6 +45,7 @@ static int thing_create(rref_call *c, void **self)
     if (!rref_same_object(rref_arg_ref(c, 5), rref_root(rref_call_context(c), rref_call_rank(c))) || refs != 2
         || !rref_same_object(r[0], r[1]))
         return rref_fail(c, RREF_ERR_USER, "the references are not those given");
+    if (rref_arg_i64(c, 0) == SLOW && !check_until(is_open, NULL, 20)) return RREF_ERR_USER;
     thing *t = malloc(sizeof *t);
     *t = (thing){ rref_arg_i64(c, 0) + (int64_t)sum, rref_arg_u64(c, 1) + (uint64_t)rref_arg_f32(c, 7) };
     *self = t;
@@ -124,6 +133,24 @@ static int give(rref_call *c, void *self)
     return wrap(c, rref_arg_str(c, 0));
 }
 
+static int open_gate(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    atomic_store(&gate, 1);
+    return RREF_OK;
+}
+
+/* The value of a result that stayed somewhere, found by someone else. */
+static int fetch(rref_call *c, void *self)
+{
+    (void)self;
+    rref_deferred d = rref_defer(c);
+    rref_future f = rref_to_here_async(rref_arg_ref(c, 0));
+    rref_complete_with(d, f);
+    rref_future_release(f);
+    return RREF_PENDING;
+}
+
 /* Someone who has only the reference adds to the object. */
 static int pass_on(rref_call *c, void *self)
 {
@@ -152,6 +179,8 @@ static const rref_method functions[] = {
     RREF_METHOD("give", "str -> ref", give, 0),
     RREF_METHOD("pass_on", "ref, i64 -> i64", pass_on, RREF_WORKER),
     RREF_METHOD("inline_call", "ref -> i64", inline_call, RREF_INLINE),
+    RREF_METHOD("open_gate", "", open_gate, RREF_INLINE),
+    RREF_METHOD("fetch", "ref -> i64", fetch, 0),
     RREF_METHODS_END
 };
 
@@ -193,6 +222,7 @@ static bool start(bool window, bool application, const rref_class *more)
     snprintf(next_name, sizeof next_name, "thing%d", next);
     atomic_store(&destroyed, 0);
     atomic_store(&failures, 0);
+    atomic_store(&gate, 0);
     setenv("RREF_WINDOW", window ? "auto" : "off", 1);
     OK(rref_init(MPI_COMM_WORLD, &options, &ctx));
     if (!ctx) return false;
@@ -527,6 +557,88 @@ static void run_futures(void)
 
 static void futures(void) { every_way(run_futures, NULL); }
 
+/* Calls whose result stays, to an object of a class that is not known: the results can be named before the calls are sent. */
+static void run_results(void)
+{
+    int64_t sum = 0;
+    char word[8] = "first", text[8] = "";
+    int64_t x[] = { 1, 2, 3 };
+    rref r = given(next, next_name);
+    rref a = rref_remote(r, "add", 5), b = rref_remote(rref_bind(r, "add"), 6), c = rref_remote(r, "total", rref_array(x, 3), word);
+    rref unknown = rref_remote(r, "nothing"), misfit = rref_remote(r, "add", "text"), failing = rref_remote(r, "fails");
+    rref_future f = rref_async(rref_root(ctx, (me + 2) % size), "fetch", a);
+    rref_future g = rref_async(rref_root(ctx, (me + 2) % size), "fetch", unknown), h = rref_async(r, "add", 1);
+    x[0] = 1000;
+    strcpy(word, "second");
+    OK(rref_release(r));
+    OK(rref_to_here(b, rref_out(&sum)));
+    CU_ASSERT_EQUAL(sum, 11);
+    OK(rref_to_here(c, rref_out(&sum), rref_out_str(text, sizeof text)));
+    CU_ASSERT_EQUAL(sum, 6);
+    CU_ASSERT_STRING_EQUAL(text, "first");
+    OK(rref_wait(f, RREF_FOREVER));
+    OK(rref_get(f, rref_out(&sum)));
+    CU_ASSERT_EQUAL(sum, 5);
+    OK(rref_wait(h, RREF_FOREVER));
+    OK(rref_get(h, rref_out(&sum)));
+    CU_ASSERT_EQUAL(sum, 12);
+    GIVES(rref_wait(g, RREF_FOREVER), RREF_ERR_NO_METHOD);
+    GIVES(rref_to_here(unknown), RREF_ERR_NO_METHOD);
+    GIVES(rref_to_here(misfit), RREF_ERR_SIGNATURE);
+    GIVES(rref_to_here(failing), RREF_ERR_USER - 1);
+    const rref all[] = { a, b, c, unknown, misfit, failing };
+    for (int i = 0; i < 6; i++) OK(rref_release(all[i]));
+    OK(rref_future_release(f));
+    OK(rref_future_release(g));
+    OK(rref_future_release(h));
+}
+
+static void results(void) { every_way(run_results, NULL); }
+
+/* The object takes its time to come, and its class is known with it: calls of all kinds that do not wait return before. */
+static void before_it_exists(void)
+{
+    for (int window = 0; window < 2; window++) {
+        int64_t sum = 0;
+        if (!start(window, false, NULL)) return;
+        rref r = make(SLOW), a = rref_remote(r, "add", 1), b = rref_remote(r, "add", 1);
+        rref_future f = rref_async(r, "add", 1), made = rref_creation(b);
+        OK(rref_post(r, "digit", 0));
+        GIVES(rref_confirmed(a), RREF_ERR_PENDING);
+        GIVES(rref_test(f), RREF_ERR_PENDING);
+        GIVES(rref_to_here(rref_rpc_sync(a, 0.02), rref_out(&sum)), RREF_ERR_TIMEOUT);
+        OK(rref_release(b));
+        OK(rref_sync(rref_root(ctx, next), "open_gate"));
+        OK(rref_to_here(a, rref_out(&sum)));
+        CU_ASSERT_EQUAL(sum, SLOW + 36 + 1);
+        OK(rref_wait(f, RREF_FOREVER));
+        OK(rref_get(f, rref_out(&sum)));
+        CU_ASSERT_EQUAL(sum, SLOW + 36 + 3);
+        OK(rref_wait(made, RREF_FOREVER));
+        OK(rref_future_release(f));
+        OK(rref_future_release(made));
+        OK(rref_release(a));
+        OK(rref_release(r));
+        MPI_Barrier(MPI_COMM_WORLD);
+        end();
+    }
+}
+
+/* What is announced and does not come. */
+static void failed_in_the_end(void)
+{
+    if (!start(true, false, NULL)) return;
+    rref r = make(-100000), a = rref_remote(r, "add", 1);
+    rref_future f = rref_async(rref_root(ctx, (me + 2) % size), "fetch", a);
+    GIVES(rref_to_here(a), RREF_ERR_USER);
+    int rc = rref_wait(f, RREF_FOREVER);        /* alone the rank may know of the failure before the call is made */
+    CU_ASSERT_EQUAL(rc, RREF_ERR_USER);
+    OK(rref_future_release(f));
+    OK(rref_release(a));
+    OK(rref_release(r));
+    end();
+}
+
 static void run_same_name(void)
 {
     int64_t sum = 0;
@@ -665,7 +777,8 @@ static void in_time(void)
 static const check_case cases[] = {
     { "owner_only", owner_only }, { "captured", captured }, { "order", order }, { "many_questions", many_questions },
     { "passed_on", passed_on }, { "describe", describe }, { "errors", errors }, { "failed_creations", failed_creations },
-    { "creation_arguments", creation_arguments }, { "futures", futures }, { "same_name", same_name }, { "late", late },
+    { "creation_arguments", creation_arguments }, { "futures", futures }, { "results", results },
+    { "before_it_exists", before_it_exists }, { "failed_in_the_end", failed_in_the_end }, { "same_name", same_name }, { "late", late },
     { "from_inline", from_inline }, { "messages", messages }, { "in_time", in_time }, CHECK_END
 };
 
