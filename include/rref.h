@@ -570,7 +570,9 @@ rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values
 
 /** The function under rref_remote: the method's result stays where it ran. Returns at once with a reference to the result,
  *  that may be fetched (rref_to_here), shared and released before there is one. The values go with the last reference.
- *  Borrowed arrays and outputs are refused.
+ *  A result that is one reference to an object can be called like the object, by whoever has it, before there is one too: the
+ *  calls wait for it, without a thread and in order. A remote-mode call through such a result waits in its caller until the
+ *  result has been there once. Borrowed arrays and outputs are refused.
  *  Errors: found in the reference, and at once by whoever fetches it, on any rank: what is found before sending, as
  *  rref_sync_v; TIMEOUT (the method did not start, or its deferred answer did not come, in time); the handler's own. A zero
  *  reference for a bad target, or without memory for the handle.

@@ -290,6 +290,16 @@ static int start(const fetch *x, rri_reference *from)
     return RREF_OK;
 }
 
+rri_future *rri_fetch(rri_reference *r)
+{
+    rri_future *whole = rri_future_new(&r->all->calls->futures, &no_types, NULL);
+    if (!whole) return NULL;
+    whole->open = true;
+    fetch x = { .all = r->all, .whole = whole, .deadline = RRI_NEVER };
+    if (start(&x, r)) fail_last(whole);
+    return whole;
+}
+
 static rri_future *to_here(rref reference, double timeout, const char *site)
 {
     rri_reference *r = rri_reference_of(reference);

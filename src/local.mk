@@ -84,6 +84,8 @@ RRI_SOURCES = \
 	src/reference.h \
 	src/proxy.c \
 	src/proxy.h \
+	src/lead.c \
+	src/lead.h \
 	src/remote.c \
 	src/result.c \
 	src/result.h \

@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "error.h"
 #include "exec.h"
+#include "lead.h"
 #include "memory.h"
 #include "resolve.h"
 
@@ -27,6 +28,7 @@ rref_method_ref rref_bind(rref reference, const char *method)
         return bound;
     }
     const rri_class *k = rri_resolved(r);
+    if (k == r->all->objects->results) k = NULL;        /* of what it leads to */
     int index = k ? rri_method_find(k, method) : -1;
     const char *name = k ? NULL : rri_resolver_intern(r->all->resolver, method);
     if (index >= 0) bound.method = (uint64_t)index;
@@ -48,6 +50,7 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
     const rri_class *k = atomic_load_explicit(&r->klass, memory_order_acquire);
     if (!k)
         return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not known on this rank", r->owner);
+    if (!k->count && k == r->all->objects->results) return RRI_LEADS;
     if (bound_name(method)) {
         int index = rri_method_find(k, bound_name(method));
         if (index < 0) return no_method(k, bound_name(method));
@@ -90,14 +93,24 @@ static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
     return rri_exec_failed(rc);
 }
 
-static int sync(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, const char *site,
-                double timeout)
+static int sync_until(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site,
+                      int64_t deadline);
+
+static int sync_led(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site,
+                    int64_t deadline)
+{
+    rri_reference *to = rri_lead(r);
+    int rc = to ? RREF_OK : rri_held_wait(r, deadline, rri_lead_hold);
+    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    return sync_until(to ? to : rri_lead_aim(r), method, values, count, site, deadline);
+}
+
+static int sync_until(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site,
+                      int64_t deadline)
 {
     rri_calls *calls = r->all->calls;
     rri_target target = { 0 };
-    int64_t deadline;
-    int rc = before ? before : rri_call_deadline(calls, timeout, &deadline), outcome;
-    if (!rc) rc = rri_reference_error(r);
+    int rc = rri_reference_error(r), outcome;
     if (!rc) rc = rri_resolve_wait(r, deadline);
     if (!rc) rc = rri_proxy_aim(r, method, &target);
     if (!rc && rri_call_direct(calls, &target, values, count, deadline, &outcome))
@@ -107,6 +120,7 @@ static int sync(rri_reference *r, uint64_t method, int before, const rref_value 
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
     if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_SYNC, site, f, deadline);
     if (!rc) return finish_sync(calls, f, deadline);
+    if (rc == RRI_LEADS) return sync_led(r, method, values, count, site, deadline);
     if (f) {
         f->quiet = true;
         rref_error error = *rri_error_last();
@@ -116,7 +130,15 @@ static int sync(rri_reference *r, uint64_t method, int before, const rref_value 
     return rri_proxy_blame(r->all, &target, site, rc);
 }
 
-/* Send a call whose class is known; future NULL: one-way. On an error nothing was sent, and it is blamed. */
+static int sync(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, const char *site,
+                double timeout)
+{
+    int64_t deadline = RRI_NEVER;
+    int rc = before ? before : rri_call_deadline(r->all->calls, timeout, &deadline);
+    return rc ? rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc) : sync_until(r, method, values, count, site, deadline);
+}
+
+/* Send a call whose class is known; future NULL: one-way. On an error nothing was sent, and it is blamed. Or RRI_LEADS. */
 static int send(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site, rri_future *f,
                 int64_t deadline)
 {
@@ -124,7 +146,7 @@ static int send(rri_reference *r, uint64_t method, const rref_value *values, siz
     int rc = rri_proxy_aim(r, method, &target);
     if (!rc && f) atomic_store_explicit(&f->types, target.out, memory_order_release);
     if (!rc) rc = rri_call_send(r->all->calls, &target, values, count, f ? RRI_ASYNC : RRI_ONEWAY, site, f, deadline);
-    return rc ? rri_proxy_blame(r->all, &target, site, rc) : RREF_OK;
+    return rc && rc != RRI_LEADS ? rri_proxy_blame(r->all, &target, site, rc) : rc;
 }
 
 /* ---- calls held until the class of their object is known */
@@ -151,20 +173,16 @@ static void fail_held(rri_calls *calls, held_call *h)
     calls->up.unanswered(calls->up.up, rri_error_last());
 }
 
-/* A call that nobody waits for any more is not sent. Borrowed arrays are free again if no transfer has taken them over. */
-static void end_held(rri_held *held, const rri_class *klass)
+static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
+                  rri_future *f, int64_t deadline);
+
+/* Borrowed arrays are free again if no transfer has taken them over, and the call is not held anew. */
+static void settle_held(held_call *h, rri_references *all, int rc)
 {
-    held_call *h = (held_call *)(void *)held;
-    rri_reference *r = rri_reference_of(h->target);
     rri_future *f = h->future;
-    const rref_value *values = h->arguments.values + h->skip;
-    size_t count = h->arguments.count - h->skip;
-    bool over = f && rri_event_done(&f->event);
-    int rc = klass ? RREF_OK : rri_proxy_blame(r->all, &(rri_target){ 0 }, h->site, rri_error_last()->code);
-    if (klass) rri_reference_know(r, klass);
-    if (!rc && !over) rc = send(r, h->method, values, count, h->site, f, h->deadline);
-    if (rc && !over) fail_held(r->all->calls, h);
-    bool borrows = h->arguments.borrows && !(f && f->sending);
+    if (rc) fail_held(all->calls, h);
+    bool again = f && atomic_load(&f->types) == &rri_types_to_come && !rri_event_done(&f->event);
+    bool borrows = h->arguments.borrows && !again && !(f && f->sending);
     rri_capture_free(&h->arguments);
     if (borrows && f) rri_event_set(&f->sent);
     if (f) rri_future_drop(f);
@@ -172,15 +190,50 @@ static void end_held(rri_held *held, const rri_class *klass)
     free(h);
 }
 
+/* A call that nobody waits for any more is not sent. */
+static bool is_over(const held_call *h) { return h->future && rri_event_done(&h->future->event); }
+
+static int blame_held(rri_reference *r, const held_call *h)
+{
+    return rri_proxy_blame(r->all, &(rri_target){ 0 }, h->site, rri_error_last()->code);
+}
+
+static void end_held(rri_held *held, const rri_class *klass)
+{
+    held_call *h = (held_call *)(void *)held;
+    rri_reference *r = rri_reference_of(h->target);
+    int rc = RREF_OK;
+    if (klass) rri_reference_know(r, klass);
+    if (!is_over(h))
+        rc = !klass ? blame_held(r, h)
+                    : send(r, h->method, h->arguments.values + h->skip, h->arguments.count - h->skip, h->site, h->future,
+                           h->deadline);
+    settle_held(h, r->all, rc);
+}
+
+/* The object that a result leads to is known; its class may not be. */
+static void end_led(rri_held *held, const rri_class *klass)
+{
+    held_call *h = (held_call *)(void *)held;
+    rri_reference *r = rri_reference_of(h->target);
+    int rc = RREF_OK;
+    if (!is_over(h))
+        rc = !klass ? blame_held(r, h)
+                    : submit(rri_lead_aim(r), h->method, h->arguments.values, h->arguments.count, h->skip, h->site, h->future,
+                             h->deadline);
+    settle_held(h, r->all, rc);
+}
+
 /* values are those of the call as it was made, its name included. The future has its deadline from now on. */
-static int hold(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
-                rri_future *f, int64_t deadline)
+static int hold(rri_reference *r, bool leads, uint64_t method, const rref_value *values, size_t count, unsigned skip,
+                const char *site, rri_future *f, int64_t deadline)
 {
     held_call *h = rri_malloc(sizeof *h);
     int rc = h ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a call");
-    if (h) *h = (held_call){ { NULL, 0, end_held }, { 0 }, method, { NULL, 0, false }, skip, site, f, deadline };
+    if (h)
+        *h = (held_call){ { NULL, 0, leads ? end_led : end_held }, { 0 }, method, { NULL, 0, false }, skip, site, f, deadline };
     if (!rc) rc = rri_capture_make(values, count, &h->arguments);
-    if (!rc && f) rc = rri_future_deadline(f, deadline, rri_call_due);
+    if (!rc && f && !f->timed) rc = rri_future_deadline(f, deadline, rri_call_due);
     if (rc) {
         if (h) rri_capture_free(&h->arguments);
         free(h);
@@ -188,9 +241,10 @@ static int hold(rri_reference *r, uint64_t method, const rref_value *values, siz
     }
     if (skip) h->method = BY_NAME | h->arguments.values[0].bits;
     if (f) rri_future_keep(f);
-    if (f && h->arguments.borrows) atomic_store(&f->sent.word, 0);
+    if (f && h->arguments.borrows && rri_event_done(&f->sent)) atomic_store(&f->sent.word, 0);
     h->target = rri_reference_keep(r);
-    rri_resolve(r, &h->held);
+    if (leads) rri_lead_hold(r, &h->held);
+    else rri_resolve(r, &h->held);
     return RREF_OK;
 }
 
@@ -200,8 +254,12 @@ static int submit(rri_reference *r, uint64_t method, const rref_value *values, s
 {
     int rc = rri_reference_error(r);
     if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    if (rri_resolved(r)) return send(r, method, skip ? values + skip : values, count - skip, site, f, deadline);
-    return hold(r, method, values, count, skip, site, f, deadline);
+    if (!rri_resolved(r)) return hold(r, false, method, values, count, skip, site, f, deadline);
+    rc = send(r, method, skip ? values + skip : values, count - skip, site, f, deadline);
+    if (rc != RRI_LEADS) return rc;
+    rri_reference *to = rri_lead(r);
+    return to ? submit(to, method, values, count, skip, site, f, deadline)
+              : hold(r, true, method, values, count, skip, site, f, deadline);
 }
 
 static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, unsigned skip,

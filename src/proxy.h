@@ -7,7 +7,9 @@
 
 /* The method that values[0] names, to be looked up when the class is known. */
 int rri_proxy_method(const rref_value *values, size_t count, uint64_t *method);
-/* The target of a call of a method, by name or found before. The class must be known. */
+/* The target of a call of a method, by name or found before. The class must be known. RRI_LEADS: the object is a result, to be
+ * called through what it leads to. */
+enum { RRI_LEADS = 1 };
 int rri_proxy_aim(rri_reference *reference, uint64_t method, rri_target *target);
 /* A failure found before sending: whose it is, in the thread's last error. Gives the code back. */
 int rri_proxy_blame(rri_references *all, const rri_target *target, const char *site, int rc);

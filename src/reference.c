@@ -43,6 +43,7 @@ static void forget(void *item, void *arg)
     rri_reference *r = item;
     (void)arg;
     free(r->error);
+    free(r->lead);
 }
 
 void rri_references_close(rri_references *all)
@@ -179,6 +180,7 @@ static void end(rri_reference *r)
     rri_references *all = r->all;
     give_back(all, r->owner, atomic_load(&r->address), r->weight);
     if (r->creation) rri_future_drop(r->creation);
+    rri_lead_free(r->lead);
     free(r->error);
     rri_table_remove(&all->table, r);
 }

@@ -26,6 +26,7 @@ typedef struct rri_reference {
     unsigned vouches;               /* under the lock: for references without weight, on their way or elsewhere */
     bool asked;                     /* under the lock: weight is to come */
     rri_wish wish;                  /* by the one who set asked */
+    struct rri_lead *lead;          /* under the lock: of a result that was called (lead.c), or NULL */
     rri_future *creation;           /* i: on the creator, NULL elsewhere */
     rref_error *error;              /* i: made with an error */
     _Atomic(const char *) site;     /* a: where it was created, or NULL */
@@ -87,6 +88,9 @@ int rri_reference_error(const rri_reference *reference);
 
 /* Whether this rank owns the object: RREF_OK, NOT_OWNER, or the error that the reference was made with. */
 int rri_reference_local(rref reference);
+
+/* What a result leads to, when its reference ends. */
+void rri_lead_free(struct rri_lead *lead);
 
 /* Report what is still held, at the end; returns how many. */
 unsigned rri_references_report(rri_references *all);

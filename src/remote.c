@@ -2,6 +2,7 @@
 /* Remote mode: calls whose result stays at the owner of the object called, and the references to these results. */
 #include "capture.h"
 #include "error.h"
+#include "lead.h"
 #include "memory.h"
 #include "proxy.h"
 #include "resolve.h"
@@ -94,18 +95,37 @@ static rref hold(rri_reference *r, uint64_t method, const rref_value *values, si
     return rri_reference_failed(r->all);
 }
 
+/* Through a result: whose owner the new one's is, is known when that is there. */
+static int led(rri_reference **r, int64_t deadline)
+{
+    rri_reference *to = rri_lead(*r);
+    int rc = to ? RREF_OK : rri_held_wait(*r, deadline, rri_lead_hold);
+    if (!rc) *r = to ? to : rri_lead_aim(*r);
+    return rc;
+}
+
 /* values: with the name, if that is to be skipped. */
+static rref remote_until(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip,
+                         const char *site, int64_t deadline)
+{
+    rri_target target = { 0 };
+    int rc = rri_reference_error(r);
+    if (!rc && !rri_resolved(r)) return hold(r, method, values, count, skip, site, deadline);
+    if (!rc) rc = rri_proxy_aim(r, method, &target);
+    if (!rc) return send_off(r->all, &target, skip ? values + skip : values, count - skip, site, deadline);
+    if (rc == RRI_LEADS && (rc = led(&r, deadline)) == RREF_OK)
+        return remote_until(r, method, values, count, skip, site, deadline);
+    rri_proxy_blame(r->all, &target, site, rc);
+    return rri_reference_failed(r->all);
+}
+
 static rref remote(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
                    double timeout)
 {
     int64_t deadline;
-    rri_target target = { 0 };
     int rc = rri_call_deadline(r->all->calls, timeout, &deadline);
-    if (!rc) rc = rri_reference_error(r);
-    if (!rc && !rri_resolved(r)) return hold(r, method, values, count, skip, site, deadline);
-    if (!rc) rc = rri_proxy_aim(r, method, &target);
-    if (!rc) return send_off(r->all, &target, skip ? values + skip : values, count - skip, site, deadline);
-    rri_proxy_blame(r->all, &target, site, rc);
+    if (!rc) return remote_until(r, method, values, count, skip, site, deadline);
+    rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
     return rri_reference_failed(r->all);
 }
 

@@ -97,24 +97,29 @@ static rri_held *next_held(query *q)
     return h;
 }
 
-/* The class is there, or the thread's last error says why not. What is held runs as inline callbacks do: it may not wait. */
-static void finish(query *q)
+void rri_held_run(rri_calls *calls, rri_held *h, const rri_class *klass)
 {
-    rri_colours *colours = q->all->calls->futures.colours;
-    rref_error why = *rri_error_last();
+    rri_colours *colours = calls->futures.colours;
+    unsigned colour = h->colour;
+    rri_paint before = rri_paint_on(colours, colour);
     bool was = rri_progress_inline(true);
     rri_progress_depth(1);
-    for (rri_held *h; (h = next_held(q));) {
-        unsigned colour = h->colour;
-        rri_paint before = rri_paint_on(colours, colour);
-        if (!q->klass) *rri_error_last() = why;
-        h->run(h, q->klass);
-        rri_paint_back(before);
-        rri_idle(colours, colour);
-    }
+    h->run(h, klass);
     rri_progress_depth(-1);
     rri_progress_inline(was);
-    rri_idle(colours, q->colour);
+    rri_paint_back(before);
+    rri_idle(colours, colour);
+}
+
+/* The class is there, or the thread's last error says why not. */
+static void finish(query *q)
+{
+    rref_error why = *rri_error_last();
+    for (rri_held *h; (h = next_held(q));) {
+        if (!q->klass) *rri_error_last() = why;
+        rri_held_run(q->all->calls, h, q->klass);
+    }
+    rri_idle(q->all->calls->futures.colours, q->colour);
     free(q->read.to);
     free(q);
 }
@@ -299,14 +304,18 @@ static int outcome_of(rri_future *f, int rc)
 {
     if (rc == RREF_OK && f->outcome) rc = rri_fail_as(f->outcome, f->error);
     if (rc == RREF_ERR_PENDING)
-        rc = rri_fail(RREF_ERR_TIMEOUT, "the object's class was not known in time; the call was not sent");
+        rc = rri_fail(RREF_ERR_TIMEOUT, "the object, or its class, was not known in time; the call was not sent");
     return rc;
 }
 
 int rri_resolve_wait(rri_reference *r, int64_t deadline)
 {
+    return rri_resolved(r) ? RREF_OK : rri_held_wait(r, deadline, rri_resolve);
+}
+
+int rri_held_wait(rri_reference *r, int64_t deadline, void (*begin)(rri_reference *, rri_held *))
+{
     rri_calls *calls = r->all->calls;
-    if (rri_resolved(r)) return RREF_OK;
     waiter *w = rri_malloc(sizeof *w);
     rri_future *f = w ? rri_future_new(&calls->futures, &no_types, NULL) : NULL;
     if (!f) {
@@ -316,7 +325,7 @@ int rri_resolve_wait(rri_reference *r, int64_t deadline)
     f->quiet = true;
     rri_future_keep(f);
     *w = (waiter){ { NULL, 0, wake }, rri_reference_keep(r), f };
-    rri_resolve(r, &w->held);
+    begin(r, &w->held);
     int rc = outcome_of(f, rri_progress_wait(calls->progress, &f->event, deadline));
     rref_error why = *rri_error_last();
     rri_future_drop(f);

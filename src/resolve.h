@@ -47,6 +47,11 @@ void rri_resolve(rri_reference *reference, rri_held *held);
 /* Wait for the class. TIMEOUT at the deadline; what the query came to; what rri_progress_wait says. */
 int rri_resolve_wait(rri_reference *reference, int64_t deadline);
 
+/* Wait for what something is held for: rri_resolve, or another that holds. */
+int rri_held_wait(rri_reference *reference, int64_t deadline, void (*begin)(rri_reference *reference, rri_held *held));
+/* Run something held, as inline callbacks run: it may not wait. klass NULL: the thread's last error says why. */
+void rri_held_run(rri_calls *calls, rri_held *held, const rri_class *klass);
+
 /* The class that a rank has by this name, if it was met before; else NULL. */
 const rri_class *rri_resolver_named(rri_resolver *all, int owner, const char *name);
 /* One string of the context's for each name; NULL without memory. */

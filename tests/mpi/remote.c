@@ -155,6 +155,28 @@ static int drop_kept(rref_call *c, void *self)
     return rc;
 }
 
+/* The cell that somebody is given with the answer that it waits for. */
+static rref_deferred owed_cell;
+
+static int later_cell(rref_call *c, void *self)
+{
+    (void)self;
+    owed_cell = rref_defer(c);
+    return RREF_PENDING;
+}
+
+static int answer_cell(rref_call *c, void *self)
+{
+    rref_context *own = rref_call_context(c);
+    (void)self;
+    if (!owed_cell.bits) return rref_return(c, false);
+    rref r = rref_create(own, (rref_rank(own) + 1) % rref_size(own), "cell", rref_arg_i64(c, 0));
+    int rc = rref_complete(owed_cell, r);
+    owed_cell.bits = 0;
+    rref_release(r);
+    return rc ? rc : rref_return(c, true);
+}
+
 /* A new object here, and references to others. */
 static int cells(rref_call *c, void *self)
 {
@@ -165,6 +187,17 @@ static int cells(rref_call *c, void *self)
     int rc = rref_return(c, rref_array(r, 3), r[1]);
     for (int i = 0; i < 3; i++) rref_release(r[i]);
     return rc;
+}
+
+/* Calls the object that a result leads to. */
+static int add_to(rref_call *c, void *self)
+{
+    (void)self;
+    rref_deferred d = rref_defer(c);
+    rref_future f = rref_async(rref_arg_ref(c, 0), "add", rref_arg_i64(c, 1));
+    int rc = rref_complete_with(d, f);
+    rref_future_release(f);
+    return rc ? rref_fail(c, rc, "the future was refused") : RREF_PENDING;
 }
 
 static int new_cell(rref_call *c, void *self)
@@ -194,6 +227,9 @@ static const rref_method functions[] = {
     RREF_METHOD("drop_kept", "", drop_kept, 0),
     RREF_METHOD("cells", "i64 -> ref[], ref", cells, 0),
     RREF_METHOD("new_cell", "i64 -> ref", new_cell, 0),
+    RREF_METHOD("later_cell", "-> ref", later_cell, 0),
+    RREF_METHOD("answer_cell", "i64 -> bool", answer_cell, 0),
+    RREF_METHOD("add_to", "ref, i64 -> i64", add_to, 0),
     RREF_METHODS_END
 };
 
@@ -546,6 +582,56 @@ static void proxies(void)
     end();
 }
 
+/* Calls through a result that is a reference to an object go to that object, before there is one and after: of all kinds, in
+ * order, by others too. */
+static void called_through(void)
+{
+    if (!begin()) return;
+    for (int own = 0; own < 2; own++) {
+        rref to = own ? rref_root(ctx, rank) : there;
+        int64_t n = 0;
+        bool given = false;
+        OK(rref_fence(ctx, RREF_FOREVER));
+        rref r = rref_remote(to, "later_cell");
+        rref_method_ref bound = rref_bind(r, "add");
+        rref_future f = rref_async(r, "add", 1), g = rref_async(bound, 2);
+        rref_future late = rref_invoke(rref_rpc_async(r, 0.02), "add", 1000);
+        rref_future h = rref_async(root_after(ctx, 2), "add_to", r, 100);
+        OK(rref_post(r, "add", 3));
+        GIVES(rref_invoke(rref_rpc_sync(r, 0.02), "add", 1000), RREF_ERR_TIMEOUT);
+        GIVES(rref_wait(late, RREF_FOREVER), RREF_ERR_TIMEOUT);
+        GIVES(rref_test(f), RREF_ERR_PENDING);
+        do OK(rref_sync(to, "answer_cell", 10, rref_out(&given)));
+        while (!given);
+        OK(rref_sync(r, "add", 4, rref_out(&n)));
+        CU_ASSERT_TRUE(n == 20 || n == 120);            /* the other rank's is in no order with these */
+        OK(rref_wait(h, RREF_FOREVER));
+        OK(rref_wait(f, RREF_FOREVER));
+        OK(rref_get(f, rref_out(&n)));
+        CU_ASSERT_TRUE(n == 11 || n == 111);
+        OK(rref_wait(g, RREF_FOREVER));
+        rref s = rref_remote(r, "add", 0);
+        OK(rref_to_here(s, rref_out(&n)));
+        CU_ASSERT_EQUAL(n, 120);
+        GIVES(rref_sync(r, "nothing"), RREF_ERR_NO_METHOD);
+        GIVES(rref_sync(r, "add", "text"), RREF_ERR_SIGNATURE);
+        const rref_future all[] = { f, g, h, late };
+        for (int i = 0; i < 4; i++) OK(rref_future_release(all[i]));
+        OK(rref_release(s));
+        OK(rref_release(r));
+        r = rref_remote(to, "hop", 3);                  /* a chain of results, whose end is a number */
+        GIVES(rref_sync(r, "add", 1), RREF_ERR_NO_METHOD);
+        f = rref_async(r, "add", 1);
+        GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_NO_METHOD);
+        OK(rref_future_release(f));
+        OK(rref_release(r));
+        r = rref_remote(to, "fails");
+        GIVES(rref_sync(r, "add", 1), FAILURE);
+        OK(rref_release(r));
+    }
+    end();
+}
+
 /* Two references to one result mean the same; made by a third rank, and before it exists. */
 static void identity(void)
 {
@@ -586,7 +672,7 @@ static const struct { const char *name; void (*run)(void); } both[] = {
     { "fetched", fetched }, { "large", large }, { "before_it_exists", before_it_exists },
     { "dropped_before_it_exists", dropped_before_it_exists }, { "nothing_left", nothing_left }, { "failed", failed },
     { "refused", refused }, { "chain", chain }, { "proxies", proxies }, { "identity", identity },
-    { "numbered_together", numbered_together }
+    { "numbered_together", numbered_together }, { "called_through", called_through }
 };
 
 static void run_both(void)

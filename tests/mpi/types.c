@@ -564,7 +564,8 @@ static void run_results(void)
     char word[8] = "first", text[8] = "";
     int64_t x[] = { 1, 2, 3 };
     rref r = given(next, next_name);
-    rref a = rref_remote(r, "add", 5), b = rref_remote(rref_bind(r, "add"), 6), c = rref_remote(r, "total", rref_array(x, 3), word);
+    rref a = rref_remote(r, "add", 5), b = rref_remote(rref_bind(r, "add"), 6);
+    rref c = rref_remote(r, "total", rref_array(x, 3), word);
     rref unknown = rref_remote(r, "nothing"), misfit = rref_remote(r, "add", "text"), failing = rref_remote(r, "fails");
     rref_future f = rref_async(rref_root(ctx, (me + 2) % size), "fetch", a);
     rref_future g = rref_async(rref_root(ctx, (me + 2) % size), "fetch", unknown), h = rref_async(r, "add", 1);
@@ -778,8 +779,8 @@ static const check_case cases[] = {
     { "owner_only", owner_only }, { "captured", captured }, { "order", order }, { "many_questions", many_questions },
     { "passed_on", passed_on }, { "describe", describe }, { "errors", errors }, { "failed_creations", failed_creations },
     { "creation_arguments", creation_arguments }, { "futures", futures }, { "results", results },
-    { "before_it_exists", before_it_exists }, { "failed_in_the_end", failed_in_the_end }, { "same_name", same_name }, { "late", late },
-    { "from_inline", from_inline }, { "messages", messages }, { "in_time", in_time }, CHECK_END
+    { "before_it_exists", before_it_exists }, { "failed_in_the_end", failed_in_the_end }, { "same_name", same_name },
+    { "late", late }, { "from_inline", from_inline }, { "messages", messages }, { "in_time", in_time }, CHECK_END
 };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "types", cases); }
