@@ -3,7 +3,7 @@
 
 dist_man_MANS += doc/rref.7 doc/rref-info.1 doc/rref-perf.1
 
-EXTRA_DIST += doc/design.md doc/performance.md doc/reliability.md
+EXTRA_DIST += doc/clusters.md doc/design.md doc/performance.md doc/reliability.md
 EXTRA_DIST += doc/Doxyfile.in doc/model/counting.pml
 
 # The reference of rref.h, into doc/reference/; it needs doxygen, and nothing else here does.

@@ -35,6 +35,14 @@ examples_fractal_fractal_LDADD = librref.la -lm
 noinst_PROGRAMS += examples/steering/steering
 examples_steering_steering_LDADD = librref.la -lm
 
+# A program that ends in order, and batch scripts for Slurm.
+noinst_PROGRAMS += examples/slurm/until
+examples_slurm_until_LDADD = librref.la
+EXTRA_DIST += \
+	examples/slurm/limit.sbatch \
+	examples/slurm/mpirun.sbatch \
+	examples/slurm/srun.sbatch
+
 # Two programs of one job.
 noinst_PROGRAMS += examples/two/two-server examples/two/two-client
 examples_two_two_server_SOURCES = examples/two/server.c

@@ -107,6 +107,10 @@ HOST_TESTS = \
 CHAOS_TESTS = \
 	tests/chaos/seeds.sh
 
+# A script that runs the batch scripts of examples/slurm on a Slurm of its own making: make check-slurm.
+SLURM_TESTS = \
+	tests/slurm/slurm.sh
+
 # ---- what is done with them ------------------------------------------------------------------------------------------
 MPI_TESTS_1 = $(MPI_TESTS:=-1)
 MPI_TESTS_2 = $(MPI_TESTS:=-2)
@@ -195,11 +199,16 @@ print-examples:
 	@echo $(EXAMPLE_TESTS)
 print-large:
 	@echo $(RANKED_LARGE)
+print-hosts:
+	@echo $(HOST_TESTS)
+print-slurm:
+	@echo $(SLURM_TESTS)
 print-mpich:
 	@echo tests/mpi/frame-8 tests/hello.sh
 print-1 print-2 print-3 print-4 print-8:
 	@echo $(filter %-$(@:print-%=%),$(RANKED_TESTS))
-.PHONY: print-mpich print-large print-unit print-lint print-sanitizer print-examples print-1 print-2 print-3 print-4 print-8
+.PHONY: print-hosts print-slurm print-mpich print-large print-unit print-lint print-sanitizer print-examples
+.PHONY: print-1 print-2 print-3 print-4 print-8
 
 # Several hosts, over TCP and UCX.
 check-hosts:
@@ -211,10 +220,14 @@ check-chaos:
 print-chaos:
 	@echo $(CHAOS_TESTS)
 
+# A real Slurm on two hosts.
+check-slurm:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLURM_TESTS)'
+
 # All rank counts under all sanitizers too; quickstart knows the builds.
 check-all:
 	cd $(srcdir) && ./quickstart check-all
-.PHONY: check-all check-chaos check-hosts print-chaos
+.PHONY: check-all check-chaos check-hosts check-slurm print-chaos
 
 # SECONDS for each target.
 SECONDS = 600
@@ -230,6 +243,7 @@ EXTRA_DIST += \
 	$(HOST_TESTS) \
 	$(CHAOS_TESTS) \
 	tests/chaos/under.sh \
+	$(SLURM_TESTS) \
 	tests/data.sh \
 	tests/header/program.c \
 	tests/header/program.cpp \
@@ -245,4 +259,5 @@ EXTRA_DIST += \
 	tests/outside/make/Makefile \
 	tests/run.sh \
 	tests/sanitizers/leak.supp \
-	tests/sanitizers/planted.sh
+	tests/sanitizers/planted.sh \
+	tests/slurm/cluster
