@@ -13,9 +13,10 @@
 
 enum { LINES = 32 };
 
+/* But for the texts, of which none may come back as the word for it. */
 static bool same(const rri_settings *a, const rri_settings *b)
 {
-    return !memcmp(a, b, offsetof(rri_settings, log));
+    return !memcmp(a, b, offsetof(rri_settings, chaos));
 }
 
 /* ---- an environment of this test's own */
