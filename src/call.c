@@ -68,6 +68,7 @@ static outgoing *hold_data(const rri_packing *p, rri_future *in_place)
     return o;
 }
 
+RRI_TRIES(rri_lane)
 static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t body, bool bulk)
 {
     size_t bytes = rri_round16(sizeof(rri_record) + (bulk ? sizeof(rri_bulk_note) : 0) + body);
@@ -76,6 +77,7 @@ static rri_record *begin_request(rri_calls *calls, const rri_target *target, siz
 }
 
 /* What the call is, for reports; its callbacks are of its colour. The lane is held. */
+RRI_NEEDS(rri_lane)
 static void mark_future(rri_calls *calls, rri_future *future, const rri_target *target)
 {
     if (!future) return;
@@ -179,6 +181,7 @@ static size_t name_ancestors(rri_ancestor list[1 + RRI_ANCESTORS])
 }
 
 /* The result's number is drawn with the lane held, so that numbers arrive in order; unless it was announced. */
+RRI_NEEDS(rri_lane)
 static void number_result(rri_calls *calls, rri_record *r, int peer, void *body, rri_future *future)
 {
     r->flags |= RRI_FLAG_REMOTE;

@@ -16,13 +16,16 @@
 typedef struct rri_calls rri_calls;
 typedef struct rri_stuck rri_stuck;
 
+/* Has the lock of an object's queue. */
+RRI_ROLE(rri_queue);
+
 /* One object's queue: one exclusive call at a time, in order of arrival. */
 typedef struct rri_actor {
     rri_lock lock;
-    bool busy;                          /* an exclusive call runs or is about to */
-    uint64_t waits_for;                 /* call of this rank that the running one waits for, or 0 */
-    bool unborn;                        /* it is the constructor: concurrent calls wait, too */
-    rref_call *first, *last;            /* waiting */
+    bool busy RRI_OWNED(rri_queue);     /* an exclusive call runs or is about to */
+    uint64_t waits_for RRI_OWNED(rri_queue);    /* call of this rank that the running one waits for, or 0 */
+    bool unborn RRI_OWNED(rri_queue);   /* it is the constructor: concurrent calls wait, too */
+    rref_call *first RRI_OWNED(rri_queue), *last RRI_OWNED(rri_queue);  /* waiting */
 } rri_actor;
 
 /* Whom a call is for. */
@@ -176,7 +179,7 @@ void rri_call_expire(rri_calls *calls, rri_future *future);
 unsigned rri_calls_running(const rri_calls *calls);
 
 /* For rri_progress. */
-rri_verdict rri_call_dispatch(void *calls, const rri_record *record, rri_buffer *buffer);
+rri_verdict rri_call_dispatch(void *calls, const rri_record *record, rri_buffer *buffer) RRI_NEEDS(rri_driver);
 /* Serve a parked request, on a library thread. */
 void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
 

@@ -12,6 +12,8 @@ enum { STALL_NS = 1000000 };
 _Thread_local rri_member rri_self;
 
 /* The list of threads is as long as it will be: one that blocks must not need memory to be replaced. */
+/* Nobody else knows it yet. */
+RRI_UNCHECKED
 int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg)
 {
     crew->config = *config;
@@ -22,10 +24,11 @@ int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(v
     return crew->thread ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for threads");
 }
 
-void rri_crew_close(rri_crew *crew) { free(crew->thread); }
+RRI_UNCHECKED void rri_crew_close(rri_crew *crew) { free(crew->thread); }
 
 /* ---- threads; what is static here holds the lock */
 
+RRI_NEEDS(rri_crew_lock)
 static bool grow_list(rri_crew *crew)
 {
     if (crew->made < crew->room) return true;
@@ -38,6 +41,7 @@ static bool grow_list(rri_crew *crew)
 }
 
 /* Two are enough where no handler waits: one drives, one watches. Any thread may come to do either. */
+RRI_NEEDS(rri_crew_lock)
 static int place(rri_crew *crew, unsigned number)
 {
     const rri_units *units = number < 2 ? &crew->drivers : &crew->workers;
@@ -47,14 +51,15 @@ static int place(rri_crew *crew, unsigned number)
 int rri_crew_place(rri_crew *crew, const rri_units *drivers, const rri_units *workers)
 {
     int rc = 0;
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     crew->drivers = *drivers;
     crew->workers = *workers;
     for (unsigned i = 0; !rc && i < crew->made; i++) rc = place(crew, i);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return rc;
 }
 
+RRI_NEEDS(rri_crew_lock)
 static int spawn(rri_crew *crew)
 {
     if (!grow_list(crew)) return RREF_ERR_NO_MEMORY;
@@ -65,6 +70,7 @@ static int spawn(rri_crew *crew)
     return RREF_OK;
 }
 
+RRI_NEEDS(rri_crew_lock)
 static void rouse(rri_crew *crew)
 {
     crew->idle--;
@@ -73,6 +79,7 @@ static void rouse(rri_crew *crew)
     rri_futex_wake(&crew->call, 1);
 }
 
+RRI_NEEDS(rri_crew_lock)
 static void call_thread(rri_crew *crew)
 {
     if (crew->config.absent) return;
@@ -80,6 +87,7 @@ static void call_thread(rri_crew *crew)
     else if (crew->threads - crew->blocked - crew->stalled < crew->config.workers + 2) spawn(crew);
 }
 
+RRI_NEEDS(rri_crew_lock)
 static bool may_start(const rri_crew *crew)
 {
     return crew->jobs && (rri_crew_has_place(crew) || crew->config.absent);
@@ -88,9 +96,9 @@ static bool may_start(const rri_crew *crew)
 int rri_crew_start(rri_crew *crew)
 {
     if (crew->config.absent) return RREF_OK;
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     int rc = spawn(crew);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return rc ? rri_fail(rc, "cannot start a library thread") : RREF_OK;
 }
 
@@ -105,10 +113,10 @@ void rri_crew_stop(rri_crew *crew, bool abandon)
     atomic_fetch_add(&crew->call, 1);
     rri_futex_wake(&crew->call, INT_MAX);
     for (unsigned i = 0;; i++) {
-        rri_lock_take(&crew->lock);
+        rri_take(&crew->lock, &rri_crew_lock);
         bool more = i < crew->made;
         pthread_t thread = more ? crew->thread[i] : pthread_self();
-        rri_lock_give(&crew->lock);
+        rri_give(&crew->lock, &rri_crew_lock);
         if (!more) return;
         if (abandon) pthread_detach(thread);
         else pthread_join(thread, NULL);
@@ -117,31 +125,31 @@ void rri_crew_stop(rri_crew *crew, bool abandon)
 
 void rri_crew_call(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     call_thread(crew);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
 }
 
 void rri_crew_call_for_jobs(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     if (may_start(crew)) call_thread(crew);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
 }
 
 void rri_crew_idle(rri_crew *crew)
 {
     unsigned seen = atomic_load(&crew->call);
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     bool reason = atomic_load(&crew->stop) || !atomic_load(&crew->watching) || may_start(crew);
     if (!reason) crew->idle++;
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     if (reason) return;
     rri_futex_wait(&crew->call, seen, -1);
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     if (crew->roused) crew->roused--;
     else crew->idle--;
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
 }
 
 /* ---- who computes */
@@ -163,6 +171,7 @@ void rri_crew_enlist(rri_crew *crew, rri_member *member)
     crew->running++;
 }
 
+RRI_NEEDS(rri_crew_lock)
 static void strike(rri_crew *crew, rri_member *member)
 {
     if (!member->listed) return;
@@ -176,11 +185,12 @@ static void strike(rri_crew *crew, rri_member *member)
 
 void rri_crew_delist(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     strike(crew, &rri_self);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
 }
 
+RRI_NEEDS(rri_crew_lock)
 static bool deep(const rri_crew *crew)
 {
     return crew->blocked + crew->stalled >= crew->config.max_blocked + rri_self.stalled;
@@ -188,13 +198,14 @@ static bool deep(const rri_crew *crew)
 
 bool rri_crew_may_block(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     bool may = !deep(crew);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return may;
 }
 
 /* Where no further thread can be had, the last one does not block: nobody would drive, nor run what it waits for. */
+RRI_NEEDS(rri_crew_lock)
 static bool step_aside(rri_crew *crew)
 {
     if (deep(crew)) return false;
@@ -208,22 +219,23 @@ static bool step_aside(rri_crew *crew)
 
 bool rri_crew_block(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     bool blocked = step_aside(crew);
     if (!blocked) rri_crew_enlist(crew, &rri_self);     /* it goes on without the role */
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return blocked;
 }
 
 void rri_crew_unblock(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     crew->blocked--;
     rri_crew_enlist(crew, &rri_self);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
 }
 
 /* A CPU clock that stood still for a millisecond: the thread waits for something of the application's. */
+RRI_NEEDS(rri_crew_lock)
 static void look_at(rri_crew *crew, rri_member *member, int64_t now)
 {
     int64_t cpu = cpu_time(member);
@@ -242,22 +254,22 @@ static void look_at(rri_crew *crew, rri_member *member, int64_t now)
 bool rri_crew_short(rri_crew *crew)
 {
     if (!atomic_load_explicit(&crew->waiting, memory_order_relaxed) || crew->config.absent) return false;
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     bool is_short = crew->jobs && !may_start(crew);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return is_short;
 }
 
 void rri_crew_inspect(rri_crew *crew, int64_t now)
 {
     if (!atomic_load_explicit(&crew->waiting, memory_order_relaxed) || crew->config.absent) return;
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     if (now - crew->inspected >= STALL_NS / 2) {
         crew->inspected = now;
         for (rri_member *m = crew->busy; m; m = m->next) look_at(crew, m, now);
         if (may_start(crew)) call_thread(crew);
     }
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
 }
 
 /* ---- jobs */
@@ -265,20 +277,20 @@ void rri_crew_inspect(rri_crew *crew, int64_t now)
 bool rri_crew_submit(rri_crew *crew, rri_job *job)
 {
     job->next = NULL;
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     if (crew->jobs) crew->jobs_last->next = job;
     else crew->jobs = job;
     crew->jobs_last = job;
     atomic_fetch_add_explicit(&crew->waiting, 1, memory_order_relaxed);
     bool starts = may_start(crew);
     if (starts) call_thread(crew);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return starts;
 }
 
 bool rri_crew_work(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     rri_job *job = may_start(crew) ? crew->jobs : NULL;
     if (job) {
         crew->jobs = job->next;
@@ -286,28 +298,28 @@ bool rri_crew_work(rri_crew *crew)
         if (crew->config.absent) crew->running++;
         else rri_crew_enlist(crew, &rri_self);
     }
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     if (!job) return false;
     job->run(job);
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     if (crew->config.absent) crew->running--;
     else strike(crew, &rri_self);
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return true;
 }
 
 bool rri_crew_quiet(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     bool quiet = !crew->jobs && !crew->running && !crew->stalled && !crew->blocked;
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return quiet;
 }
 
 unsigned rri_crew_threads(rri_crew *crew)
 {
-    rri_lock_take(&crew->lock);
+    rri_take(&crew->lock, &rri_crew_lock);
     unsigned threads = crew->threads;
-    rri_lock_give(&crew->lock);
+    rri_give(&crew->lock, &rri_crew_lock);
     return threads;
 }

@@ -19,6 +19,9 @@
 
 typedef struct rri_crew rri_crew;
 
+/* Has the lock of a crew. */
+RRI_ROLE(rri_crew_lock);
+
 /* Work for a library thread. */
 typedef struct rri_job {
     struct rri_job *next;
@@ -28,10 +31,11 @@ typedef struct rri_job {
 /* What a thread is to the crew. */
 typedef struct rri_member {
     rri_crew *crew;                 /* library thread of this one */
-    struct rri_member *next;        /* computing or stalled; under the crew's lock */
+    struct rri_member *next RRI_OWNED(rri_crew_lock);   /* computing or stalled; under the crew's lock, as all behind */
     clockid_t clock;                /* i: of its CPU time */
-    int64_t cpu, since;             /* ns of CPU time, and when that was last seen to move */
-    bool listed, stalled;
+    int64_t cpu RRI_OWNED(rri_crew_lock);               /* ns of CPU time */
+    int64_t since RRI_OWNED(rri_crew_lock);             /* when that was last seen to move */
+    bool listed RRI_OWNED(rri_crew_lock), stalled RRI_OWNED(rri_crew_lock);
 } rri_member;
 
 typedef struct rri_crew_config {
@@ -46,15 +50,17 @@ struct rri_crew {
     void *(*main)(void *arg);       /* i */
     void *arg;                      /* i */
     rri_lock lock;
-    rri_job *jobs, *jobs_last;      /* under the lock, as is what follows */
-    rri_member *busy;               /* computing or stalled */
-    unsigned threads, idle, stalled, blocked;
+    rri_job *jobs RRI_OWNED(rri_crew_lock), *jobs_last RRI_OWNED(rri_crew_lock);   /* under the lock, as is what follows */
+    rri_member *busy RRI_OWNED(rri_crew_lock);  /* computing or stalled */
+    unsigned threads RRI_OWNED(rri_crew_lock), idle RRI_OWNED(rri_crew_lock);
+    unsigned stalled RRI_OWNED(rri_crew_lock), blocked RRI_OWNED(rri_crew_lock);
     atomic_uint running;            /* computing; changed under the lock */
-    unsigned roused;                /* idle threads called that have not come yet */
-    unsigned made, room;            /* threads ever made */
-    pthread_t *thread;
-    rri_units drivers, workers;     /* where the first two threads run, and others; empty: wherever the rank may */
-    int64_t inspected;              /* when the CPU clocks were last read */
+    unsigned roused RRI_OWNED(rri_crew_lock);   /* idle threads called that have not come yet */
+    unsigned made RRI_OWNED(rri_crew_lock), room RRI_OWNED(rri_crew_lock);  /* threads ever made */
+    pthread_t *thread RRI_OWNED(rri_crew_lock);
+    rri_units drivers RRI_OWNED(rri_crew_lock);         /* where the first two threads run; empty: wherever the rank may */
+    rri_units workers RRI_OWNED(rri_crew_lock);         /* and others */
+    int64_t inspected RRI_OWNED(rri_crew_lock); /* when the CPU clocks were last read */
     atomic_uint waiting;            /* a: jobs that wait; changed under the lock */
     atomic_uint call;               /* a: changes when an idle thread has a reason to look */
     atomic_uint watching;           /* a: 1 while a thread watches */
@@ -96,7 +102,7 @@ bool rri_crew_may_block(rri_crew *crew);
 void rri_crew_unblock(rri_crew *crew);
 
 /* A thread computes beside the driver, without a job; the lock is held. And no longer. */
-void rri_crew_enlist(rri_crew *crew, rri_member *member);
+void rri_crew_enlist(rri_crew *crew, rri_member *member) RRI_NEEDS(rri_crew_lock);
 void rri_crew_delist(rri_crew *crew);
 
 /* Whether one more may compute. */

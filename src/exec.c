@@ -12,11 +12,13 @@
 static bool concurrent(const rref_call *c) { return c->flags & RREF_CONCURRENT; }
 
 /* The lock is held; c is at the head of the queue. */
+RRI_NEEDS(rri_queue)
 static bool can_start(const rri_actor *a, const rref_call *c)
 {
     return c->ready && (!a->busy || (concurrent(c) && !a->unborn));
 }
 
+RRI_NEEDS(rri_queue)
 static void append(rri_actor *a, rref_call *c)
 {
     c->next = NULL;
@@ -25,6 +27,7 @@ static void append(rri_actor *a, rref_call *c)
     a->last = c;
 }
 
+RRI_NEEDS(rri_queue)
 static rref_call *pop(rri_actor *a)
 {
     rref_call *c = a->first;
@@ -110,6 +113,7 @@ static void submit(rref_call *c)
 }
 
 /* The call that has come to the head of the queue without its data: that may come now. The actor's lock is held. */
+RRI_NEEDS(rri_queue)
 static rref_call *ungranted_head(rri_actor *a)
 {
     rref_call *c = a->first && a->first->ungranted ? a->first : NULL;
@@ -121,10 +125,10 @@ static rref_call *ungranted_head(rri_actor *a)
 static rref_call *next(rri_actor *a)
 {
     for (;;) {
-        rri_lock_take(&a->lock);
+        rri_take(&a->lock, &rri_queue);
         rref_call *c = a->first && a->first->ready ? pop(a) : NULL, *head = ungranted_head(a);
         if (!c) a->busy = false;
-        rri_lock_give(&a->lock);
+        rri_give(&a->lock, &rri_queue);
         if (head) rri_call_grant(head);
         if (!c || !concurrent(c)) return c;
         submit(c);
@@ -199,6 +203,7 @@ static bool made_for(const rref_call *c, uint64_t id)
 }
 
 /* Its turn would not come. The actor's lock is held; returns whether go_aside is due, without it. */
+RRI_NEEDS(rri_queue)
 static bool set_aside(rref_call *c)
 {
     c->aside = true;
@@ -220,7 +225,7 @@ void rri_exec_waits_for(uint64_t id)
     rref_call *own = current, *ready = NULL;
     if (!own || !own->actor || concurrent(own)) return;
     rri_actor *a = own->actor;
-    rri_lock_take(&a->lock);
+    rri_take(&a->lock, &rri_queue);
     a->waits_for = id;
     a->last = NULL;
     for (rref_call **at = &a->first, *c; (c = *at);) {
@@ -234,7 +239,7 @@ void rri_exec_waits_for(uint64_t id)
         c->next = ready;
         ready = c;
     }
-    rri_lock_give(&a->lock);
+    rri_give(&a->lock, &rri_queue);
     for (rref_call *c; (c = ready);) {
         ready = c->next;
         go_aside(c);
@@ -276,14 +281,14 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     rri_actor *a = c->actor;
     bool at_once = c->flags & RREF_INLINE;
     if (!at_once) keep(c);
-    rri_lock_take(&a->lock);
+    rri_take(&a->lock, &rri_queue);
     bool start = !a->first && can_start(a, c);
     bool aside = !start && made_for(c, a->waits_for), refused = aside && set_aside(c);
     if (!start && at_once) keep(c);
     if (!start && !aside) append(a, c);
     else if (start && !concurrent(c)) a->busy = true;
     rref_call *head = ungranted_head(a);
-    rri_lock_give(&a->lock);
+    rri_give(&a->lock, &rri_queue);
     if (head) rri_call_grant(head);
     if (refused) go_aside(c);
     if (!start) return RRI_DONE;
@@ -295,7 +300,7 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
 /* The call at the head, if it can start now. */
 static rref_call *startable(rri_actor *a)
 {
-    rri_lock_take(&a->lock);
+    rri_take(&a->lock, &rri_queue);
     rref_call *c = a->first;
     bool start = c && can_start(a, c);
     if (start) {
@@ -303,7 +308,7 @@ static rref_call *startable(rri_actor *a)
         if (!concurrent(c)) a->busy = true;
     }
     rref_call *head = ungranted_head(a);
-    rri_lock_give(&a->lock);
+    rri_give(&a->lock, &rri_queue);
     if (head) rri_call_grant(head);
     return start ? c : NULL;
 }
@@ -321,10 +326,10 @@ static void run_due(rri_job *job)
 void rri_exec_ready(rref_call *c)
 {
     rri_actor *a = c->actor;
-    rri_lock_take(&a->lock);
+    rri_take(&a->lock, &rri_queue);
     c->ready = true;
     bool aside = c->aside;
-    rri_lock_give(&a->lock);
+    rri_give(&a->lock, &rri_queue);
     if (aside) submit(c);
     for (rref_call *now; (now = startable(a));) {
         now->job.run = run_due;
@@ -349,18 +354,33 @@ void rri_exec_forsake(rref_call *c)
 
 bool rri_exec_occupy(rri_actor *a)
 {
-    rri_lock_take(&a->lock);
+    rri_take(&a->lock, &rri_queue);
     bool got = !a->busy && !a->first;
     if (got) a->busy = true;
-    rri_lock_give(&a->lock);
+    rri_give(&a->lock, &rri_queue);
     return got;
+}
+
+void rri_exec_unborn(rri_actor *a)
+{
+    rri_take(&a->lock, &rri_queue);
+    a->unborn = true;
+    rri_give(&a->lock, &rri_queue);
+}
+
+bool rri_exec_is_unborn(rri_actor *a)
+{
+    rri_take(&a->lock, &rri_queue);
+    bool unborn = a->unborn;
+    rri_give(&a->lock, &rri_queue);
+    return unborn;
 }
 
 void rri_exec_born(rri_actor *a)
 {
-    rri_lock_take(&a->lock);
+    rri_take(&a->lock, &rri_queue);
     a->unborn = false;
-    rri_lock_give(&a->lock);
+    rri_give(&a->lock, &rri_queue);
 }
 
 void rri_exec_leave(rri_actor *a)

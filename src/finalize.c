@@ -23,6 +23,7 @@ static void destroy_objects(rref_context *ctx)
 /* Credits may still wait to be sent, and what was sent last may still sit in MPI. */
 static int last_messages(rref_context *ctx, int64_t limit)
 {
+    rri_has(&rri_driver);               /* nobody else drives any more */
     rri_flow_empty(ctx->flow);
     int rc = rri_link_drain(ctx->link, limit);
     if (rc) rri_log(RRI_LOG_ERROR, "the last messages: %s", rri_error_last()->text);
@@ -32,6 +33,7 @@ static int last_messages(rref_context *ctx, int64_t limit)
 /* The lost would be missed by a collective, and in freeing communicators. */
 static void end_without(rref_context *ctx)
 {
+    rri_has(&rri_driver);               /* nobody else drives any more */
     rri_flow_empty(ctx->flow);
     rri_link_part(ctx->link, PART_NS);
     if (rri_window_works(ctx->window))

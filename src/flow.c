@@ -17,27 +17,29 @@
 enum { STASH = 8 };
 enum { RESERVE = 4 };               /* messages that can be answered or received when there is no memory */
 
+RRI_ROLE(lists);                    /* the flow's lock */
+
 typedef struct lane {
     rri_lock lock;
     int peer;                       /* i */
-    rri_buffer *open[2];            /* l: being filled, by stream */
-    rri_buffer *first, *last;       /* l: requests that wait for credit */
-    rri_buffer *kept, *kept_last;   /* l: messages that wait for the lane to open */
+    rri_buffer *open[2] RRI_OWNED(rri_lane);    /* l: being filled, by stream */
+    rri_buffer *first RRI_OWNED(rri_lane), *last RRI_OWNED(rri_lane);   /* l: requests that wait for credit */
+    rri_buffer *kept RRI_OWNED(rri_lane), *kept_last RRI_OWNED(rri_lane);   /* l: messages that wait for the lane to open */
     _Atomic(rri_lane_state) state;  /* written under the lock; read without it as a hint */
-    size_t queued;                  /* l: bytes of them */
-    uint32_t credit;                /* l: request messages that may leave */
-    uint32_t in_flight;             /* l: request messages without their credit back */
-    uint64_t numbers;               /* l: creations made */
-    uint64_t sent[RRI_TALLIES];     /* l: records given to it */
-    rri_record *record;             /* l: in hand, from begin to end */
-    unsigned colour;                /* l: its colour, which the present one may not be any more at its end */
+    size_t queued RRI_OWNED(rri_lane);          /* l: bytes of them */
+    uint32_t credit RRI_OWNED(rri_lane);        /* l: request messages that may leave */
+    uint32_t in_flight RRI_OWNED(rri_lane);     /* l: request messages without their credit back */
+    uint64_t numbers RRI_OWNED(rri_lane);       /* l: creations made */
+    uint64_t sent[RRI_TALLIES] RRI_OWNED(rri_lane);   /* l: records given to it */
+    rri_record *record RRI_OWNED(rri_lane);     /* l: in hand, from begin to end */
+    unsigned colour RRI_OWNED(rri_lane);        /* l: its colour, which the present one may not be any more at its end */
     atomic_uint owed;               /* a: credits to give back */
     atomic_uint event;              /* a: changes when requests left the queue */
     atomic_bool full;               /* a: requests queue; written under the lock */
-    unsigned held;                  /* l: messages in the outbox, if chaos has held one back */
-    int64_t until;                  /* x: when those may leave */
+    unsigned held RRI_OWNED(rri_lane);          /* l: messages in the outbox, if chaos has held one back */
+    int64_t until RRI_OWNED(lists); /* x: when those may leave */
     atomic_bool dirty;              /* x: in the dirty list; read without the lock as a hint */
-    struct lane *next_dirty;        /* x */
+    struct lane *next_dirty RRI_OWNED(lists);   /* x */
 } lane;
 
 struct rri_flow {
@@ -51,12 +53,12 @@ struct rri_flow {
     void *up;                       /* i: theirs */
     rri_flow_up report;             /* i */
     rri_lock lock;
-    lane *dirty, *dirty_last;       /* x: first in, first out */
-    unsigned dirty_count;           /* x */
-    rri_buffer *inbox, *inbox_last; /* x: messages to the own rank */
-    rri_buffer *outbox, *outbox_last; /* x: messages left for the driver */
-    rri_buffer *stash, *stash_last; /* d: received, to be taken out of turn (chaos) */
-    unsigned stashed;               /* d: how many */
+    lane *dirty RRI_OWNED(lists), *dirty_last RRI_OWNED(lists);     /* x: first in, first out */
+    unsigned dirty_count RRI_OWNED(lists);      /* x */
+    rri_buffer *inbox RRI_OWNED(lists), *inbox_last RRI_OWNED(lists);   /* x: messages to the own rank */
+    rri_buffer *outbox RRI_OWNED(lists), *outbox_last RRI_OWNED(lists); /* x: messages left for the driver */
+    rri_buffer *stash RRI_OWNED(rri_driver), *stash_last RRI_OWNED(rri_driver);     /* d: received, chaos takes any */
+    unsigned stashed RRI_OWNED(rri_driver);     /* d: how many */
     atomic_uint waiting;            /* a: lanes in the dirty list + messages in inbox, stash and outbox */
     atomic_uint inside;             /* a: messages in the inbox and the stash */
     atomic_uint self_open;          /* a: records or messages to the own rank on their way */
@@ -70,7 +72,8 @@ static void repay(void *up, rri_buffer *buffer)
     owe(up, buffer->peer);
 }
 
-int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **out)
+/* Nobody else knows it yet. */
+RRI_UNCHECKED int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **out)
 {
     rri_flow *flow = rri_calloc(1, sizeof *flow);
     if (flow) flow->lanes = rri_calloc((size_t)rri_link_size(link), sizeof *flow->lanes);
@@ -107,7 +110,8 @@ static void drop_chain(rri_buffer *b)
     }
 }
 
-void rri_flow_close(rri_flow *flow)
+/* Nobody else knows it any more. */
+RRI_UNCHECKED void rri_flow_close(rri_flow *flow)
 {
     if (!flow) return;
     for (int i = 0; i < flow->size; i++) {
@@ -138,7 +142,7 @@ static void append(rri_buffer **first, rri_buffer **last, rri_buffer *b)
 static void mark_dirty(rri_flow *flow, lane *l)
 {
     if (atomic_load_explicit(&l->dirty, memory_order_acquire)) return;
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     if (!l->dirty) {
         l->dirty = true;
         l->next_dirty = NULL;
@@ -148,7 +152,7 @@ static void mark_dirty(rri_flow *flow, lane *l)
         flow->dirty_count++;
         atomic_fetch_add(&flow->waiting, 1);
     }
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
 }
 
 static void owe(rri_flow *flow, int peer)
@@ -158,6 +162,7 @@ static void owe(rri_flow *flow, int peer)
 }
 
 /* Credits for a message to take along; chaos keeps some for the next one. */
+RRI_NEEDS(rri_lane)
 static uint32_t take_owed(rri_flow *flow, lane *l)
 {
     unsigned owed = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
@@ -169,12 +174,14 @@ static uint32_t take_owed(rri_flow *flow, lane *l)
 }
 
 /* Whether a message that could leave waits for the driver instead; then all behind it do, too. */
+RRI_NEEDS(rri_lane)
 static bool hold_back(const rri_flow *flow, const lane *l)
 {
     return !flow->config.direct || l->held || rri_chaos(RRI_CHAOS_DELAY);
 }
 
 /* The flow's lock is held, and the lane. Where the application drives nothing may be left when it turns to other things. */
+RRI_NEEDS(rri_lane, lists)
 static void leave_to_driver(rri_flow *flow, lane *l, rri_buffer *b)
 {
     append(&flow->outbox, &flow->outbox_last, b);
@@ -182,13 +189,14 @@ static void leave_to_driver(rri_flow *flow, lane *l, rri_buffer *b)
     if (!l->held++) l->until = rri_after(rri_now(), rri_chaos_pick(RRI_CHAOS_DELAY, RRI_CHAOS_HOLD_NS));
 }
 
+RRI_NEEDS(rri_lane)
 static void depart(rri_flow *flow, lane *l, rri_buffer *b)
 {
     if (l->peer != flow->me && !hold_back(flow, l)) {
         rri_link_send(flow->link, b);
         return;
     }
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     if (l->peer == flow->me) {
         append(&flow->inbox, &flow->inbox_last, b);
         atomic_fetch_add(&flow->inside, 1);
@@ -196,11 +204,12 @@ static void depart(rri_flow *flow, lane *l, rri_buffer *b)
         leave_to_driver(flow, l, b);
     }
     atomic_fetch_add(&flow->waiting, 1);
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
     if (l->held || rri_doorbell_sleeps(rri_link_bell(flow->link))) rri_link_kick(flow->link);
 }
 
 /* The lane's lock is held: messages of a lane leave in order. */
+RRI_NEEDS(rri_lane)
 static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
 {
     rri_message *m = (rri_message *)(void *)b->data;
@@ -211,6 +220,7 @@ static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
     else append(&l->kept, &l->kept_last, b);
 }
 
+RRI_NEEDS(rri_lane)
 static void spend(rri_flow *flow, lane *l, rri_buffer *b)
 {
     l->credit--;
@@ -218,9 +228,11 @@ static void spend(rri_flow *flow, lane *l, rri_buffer *b)
     dispatch(flow, l, b);
 }
 
+RRI_NEEDS(rri_lane)
 static void count_record(lane *l, const rri_record *r) { l->sent[rri_record_tally(r)]++; }
 
 /* The lane is held. Returns how many bytes have boarded the message. */
+RRI_NEEDS(rri_lane)
 static size_t board(rri_flow *flow, lane *l, rri_buffer *b)
 {
     char *at = (char *)b->data + b->bytes;
@@ -234,6 +246,7 @@ static size_t board(rri_flow *flow, lane *l, rri_buffer *b)
     return bytes;
 }
 
+RRI_NEEDS(rri_lane)
 static void close_open(rri_flow *flow, lane *l, rri_stream stream)
 {
     rri_buffer *b = l->open[stream];
@@ -254,6 +267,7 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
 }
 
 /* Answers, and riders alone (bytes 0), go out when there is no memory, too. */
+RRI_NEEDS(rri_lane)
 static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_t bytes)
 {
     bool must = stream == RRI_ANSWERS || bytes == 0;
@@ -266,11 +280,11 @@ static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_
     return b;
 }
 
-rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
+RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
 {
     lane *l = &flow->lanes[peer];
     if (peer == flow->me) atomic_fetch_add(&flow->self_open, 1);
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     rri_buffer *b = l->open[stream];
     if (b && b->bytes + bytes > flow->config.batch) {
         close_open(flow, l, stream);
@@ -282,7 +296,7 @@ rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t b
     else if (stream == RRI_REQUESTS && l->queued > flow->config.queue_limit) failed = RREF_ERR_WOULD_BLOCK;
     else if (!b && !(b = open_buffer(flow, l, stream, bytes))) failed = RREF_ERR_NO_MEMORY;
     if (failed) {
-        rri_lock_give(&l->lock);
+        rri_give(&l->lock, &rri_lane);
         if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
         if (failed == RREF_ERR_PEER_LOST) flow->report.blame(flow->report.up, peer);
         else rri_fail(failed, failed == RREF_ERR_NO_MEMORY ? "no memory for a message to rank %d"
@@ -298,15 +312,16 @@ rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t b
     return r;
 }
 
-void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
+/* Which lock it is that the caller has cannot be said. */
+RRI_UNCHECKED void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
 {
     lane *l = &flow->lanes[peer];
     l->open[stream]->bytes -= (uint32_t)bytes;
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
     if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
 }
 
-void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
+RRI_UNCHECKED void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
 {
     lane *l = &flow->lanes[peer];
     if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
@@ -317,7 +332,7 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
     } else {
         close_open(flow, l, stream);
     }
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
 }
 
 void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up)
@@ -330,12 +345,12 @@ void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up)
 bool rri_lane_depart(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     size_t rode = l->first && !l->open[RRI_REQUESTS] ? board(flow, l, l->last) : 0;
     bool left = rode || l->open[RRI_REQUESTS] || open_buffer(flow, l, RRI_REQUESTS, 0);
     l->queued += rode;
     if (left && !rode) close_open(flow, l, RRI_REQUESTS);
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
     return left;
 }
 
@@ -365,28 +380,28 @@ void rri_flow_report(rri_flow *flow, const rri_flow_up *up) { flow->report = *up
 void rri_lane_hold(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     change(l, RRI_LANE_OPEN, RRI_LANE_HELD);
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
 }
 
 void rri_lane_release(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     change(l, RRI_LANE_HELD, RRI_LANE_OPEN);
     for (rri_buffer *b; l->state == RRI_LANE_OPEN && (b = l->kept);) {
         l->kept = b->next;
         b->next = NULL;
         depart(flow, l, b);
     }
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
 }
 
 void rri_lane_shut(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     drop_chain(l->kept);
     drop_chain(l->first);
     l->kept = l->first = NULL;
@@ -395,7 +410,7 @@ void rri_lane_shut(rri_flow *flow, int peer)
     change(l, l->state, RRI_LANE_SHUT);
     close_open(flow, l, RRI_REQUESTS);
     close_open(flow, l, RRI_ANSWERS);
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
 }
 
 bool rri_lane_is_shut(const rri_flow *flow, int peer)
@@ -406,9 +421,9 @@ bool rri_lane_is_shut(const rri_flow *flow, int peer)
 bool rri_lane_in_flight(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     bool some = l->in_flight > 0;
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
     return some;
 }
 
@@ -416,7 +431,7 @@ bool rri_lane_in_flight(rri_flow *flow, int peer)
 
 static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
 {
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     if (credits > l->in_flight) credits = l->in_flight;
     l->credit += credits;
     l->in_flight -= credits;
@@ -428,7 +443,7 @@ static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
     bool freed = l->full && !l->first;
     if (freed) l->full = false;
     close_open(flow, l, RRI_REQUESTS);      /* an answer came: what waited for company leaves */
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
     if (freed) {
         atomic_fetch_add(&l->event, 1);
         rri_futex_wake(&l->event, INT32_MAX);
@@ -437,7 +452,7 @@ static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
 
 static lane *next_dirty(rri_flow *flow)
 {
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     lane *l = flow->dirty;
     if (l) {
         flow->dirty = l->next_dirty;
@@ -445,19 +460,19 @@ static lane *next_dirty(rri_flow *flow)
         l->dirty = false;
         atomic_fetch_sub(&flow->waiting, 1);
     }
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
     return l;
 }
 
 /* An empty message carries credits when nothing else does. */
 static void flush_lane(rri_flow *flow, lane *l, bool requests)
 {
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     close_open(flow, l, RRI_ANSWERS);
     if (requests) close_open(flow, l, RRI_REQUESTS);
     if (atomic_load(&l->owed) > 0 && open_buffer(flow, l, RRI_ANSWERS, 0)) close_open(flow, l, RRI_ANSWERS);
     bool left = l->open[RRI_REQUESTS] != NULL;
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
     if (left) mark_dirty(flow, l);
 }
 
@@ -465,9 +480,9 @@ unsigned rri_flow_flush(rri_flow *flow, bool requests)
 {
     unsigned flushed = 0;
     if (!atomic_load_explicit(&flow->waiting, memory_order_acquire)) return 0;
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     unsigned due = flow->dirty_count;       /* lanes marked again meanwhile are for the next time */
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
     for (lane *l; flushed < due && (l = next_dirty(flow)); flushed++) flush_lane(flow, l, requests);
     return flushed;
 }
@@ -479,7 +494,7 @@ bool rri_flow_waiting(const rri_flow *flow)
 
 static rri_buffer *take_first(rri_flow *flow, rri_buffer **first)
 {
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     rri_buffer *b = *first;
     if (b) {
         *first = b->next;
@@ -487,14 +502,14 @@ static rri_buffer *take_first(rri_flow *flow, rri_buffer **first)
         atomic_fetch_sub(&flow->waiting, 1);
         if (first == &flow->inbox) atomic_fetch_sub(&flow->inside, 1);
     }
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
     return b;
 }
 
 /* The next message of the outbox whose lane may send, with chaos. */
 static rri_buffer *take_unheld(rri_flow *flow, int64_t now)
 {
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     rri_buffer **at = &flow->outbox, *b, *before = NULL;
     for (; (b = *at) && flow->lanes[b->peer].until > now; at = &b->next) before = b;
     if (b) {
@@ -502,21 +517,22 @@ static rri_buffer *take_unheld(rri_flow *flow, int64_t now)
         if (flow->outbox_last == b) flow->outbox_last = before;
         atomic_fetch_sub(&flow->waiting, 1);
     }
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
     return b;
 }
 
+RRI_NEEDS(rri_driver)
 static unsigned drain_unheld(rri_flow *flow)
 {
     unsigned sent = 0;
     int64_t now = rri_now();
     for (rri_buffer *b; (b = take_unheld(flow, now)); sent++) {
         lane *l = &flow->lanes[b->peer];
-        rri_lock_take(&l->lock);
+        rri_take(&l->lock, &rri_lane);
         if (l->state == RRI_LANE_SHUT) rri_buffer_drop(b);
         else rri_link_send(flow->link, b);
         l->held--;
-        rri_lock_give(&l->lock);
+        rri_give(&l->lock, &rri_lane);
     }
     return sent;
 }
@@ -545,6 +561,7 @@ static bool well_formed(const rri_buffer *b)
     return b->bytes >= sizeof *m && m->magic == RRI_MAGIC && m->version == RRI_WIRE_VERSION && m->bytes == b->bytes;
 }
 
+RRI_NEEDS(rri_driver)
 static void stash(rri_flow *flow, rri_buffer *b)
 {
     append(&flow->stash, &flow->stash_last, b);
@@ -561,6 +578,7 @@ static bool leads(const rri_buffer *first, const rri_buffer *b)
 }
 
 /* Any message that is the first of its rank. */
+RRI_NEEDS(rri_driver)
 static rri_buffer *take_stashed(rri_flow *flow)
 {
     rri_buffer *before = NULL, *last = flow->stash, *b = flow->stash;
@@ -581,6 +599,7 @@ static rri_buffer *take_stashed(rri_flow *flow)
 }
 
 /* Chaos has some messages at hand, so that there is a choice. */
+RRI_NEEDS(rri_driver)
 static rri_buffer *take_received(rri_flow *flow)
 {
     if (!flow->stash) {
@@ -654,7 +673,7 @@ rri_colours *rri_flow_colours(rri_flow *flow) { return &flow->colours; }
 void rri_flow_sent(rri_flow *flow, int peer, uint64_t sent[RRI_TALLIES])
 {
     lane *l = &flow->lanes[peer];
-    rri_lock_take(&l->lock);
+    rri_take(&l->lock, &rri_lane);
     memcpy(sent, l->sent, sizeof l->sent);
-    rri_lock_give(&l->lock);
+    rri_give(&l->lock, &rri_lane);
 }

@@ -11,6 +11,9 @@
 #include "link.h"
 #include "wire.h"
 
+/* Has the lock of a lane: from rri_lane_begin to its end. */
+RRI_ROLE(rri_lane);
+
 typedef enum rri_stream { RRI_REQUESTS, RRI_ANSWERS } rri_stream;
 
 typedef struct rri_flow rri_flow;
@@ -30,11 +33,11 @@ rri_pool *rri_flow_pool(rri_flow *flow);
 
 /* Room for a record of `bytes` (a multiple of 16) in the lane to a peer, 16-aligned; the lane is held until end or undo. NULL
  * through rri_fail: NO_MEMORY; WOULD_BLOCK when queue_limit is reached. */
-rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes);
-void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes);
+rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_TRIES(rri_lane);
+void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_GIVES(rri_lane);
 
 /* Let the record go: at once (hurry), or with company: a request leaves at once only when nothing is in flight. */
-void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry);
+void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry) RRI_GIVES(rri_lane);
 
 /* What boards a message with requests before it leaves: writes records at `at`, of `room` bytes at most, and gives how many
  * bytes. The lane is held. */
@@ -42,13 +45,13 @@ typedef size_t (*rri_riders)(void *up, int peer, char *at, size_t room);
 void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up);
 /* Let a message with requests leave, if only for the riders; without credit they wait in the lane's queue. False when there is
  * no memory for it. */
-bool rri_lane_depart(rri_flow *flow, int peer);
+bool rri_lane_depart(rri_flow *flow, int peer) RRI_WITHOUT(rri_lane);
 
 /* What the record in hand is coloured with; the lane is held. */
-unsigned rri_lane_colour(rri_flow *flow, int peer);
+unsigned rri_lane_colour(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
 
 /* The next number of a creation on that peer; the lane is held. */
-uint64_t rri_lane_number(rri_flow *flow, int peer);
+uint64_t rri_lane_number(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
 
 /* A lane that is held keeps what would leave; one that is shut takes no requests (PEER_LOST, by whoever is to blame) and drops
  * all else, for good. Who waits for room is woken by either. Any thread. */
@@ -72,21 +75,21 @@ bool rri_lane_full(rri_flow *flow, int peer);
 atomic_uint *rri_lane_event(rri_flow *flow, int peer);
 
 /* Send what waits in buffers: answers and credits only, or requests too. */
-unsigned rri_flow_flush(rri_flow *flow, bool requests);
+unsigned rri_flow_flush(rri_flow *flow, bool requests) RRI_WITHOUT(rri_lane);
 /* Whether flush has anything to do. */
 bool rri_flow_waiting(const rri_flow *flow);
 
 /* Send what threads that may not call MPI have left. Driver only. */
-unsigned rri_flow_drain(rri_flow *flow);
+unsigned rri_flow_drain(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 /* Send all there is, in the end, when nobody adds to it. */
-void rri_flow_empty(rri_flow *flow);
+void rri_flow_empty(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 
 /* The next message, from the own rank or from MPI; checked, its credits taken. Driver only. */
-rri_buffer *rri_flow_receive(rri_flow *flow);
+rri_buffer *rri_flow_receive(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 /* The last record of a message is about to be served: its credit may go back, with the answer if there is one. */
 void rri_flow_last(rri_flow *flow, rri_buffer *buffer);
 /* All records of a message were seen: drops the buffer. */
-void rri_flow_done(rri_flow *flow, rri_buffer *buffer);
+void rri_flow_done(rri_flow *flow, rri_buffer *buffer) RRI_NEEDS(rri_driver);
 
 /* Messages of the own rank to itself that were not yet received in full. */
 bool rri_flow_self_pending(const rri_flow *flow);

@@ -23,6 +23,8 @@ int rri_futures_open(rri_futures *all, unsigned context)
     return RREF_OK;
 }
 
+/* Nobody else knows it any more. */
+RRI_UNCHECKED
 static void clear(void *item, void *arg)
 {
     rri_future *f = item;
@@ -97,8 +99,8 @@ rri_future *rri_future_hold(uint64_t handle)
 
 void rri_future_keep(rri_future *future) { atomic_fetch_add(&future->refs, 1); }
 
-/* A promise given up before it was kept: those who watch it are told. */
-static bool broken(rri_future *f)
+/* A promise given up before it was kept: those who watch it are told. The last count is gone, nobody else knows it. */
+RRI_UNCHECKED static bool broken(rri_future *f)
 {
     rref_error error;
     if (rri_event_done(&f->event) || !f->first) return false;
@@ -150,12 +152,12 @@ bool rri_future_claim(rri_future *future)
 
 static rri_reaction *next_reaction(rri_future *f, bool at_once_only)
 {
-    rri_lock_take(&f->lock);
+    rri_take(&f->lock, &rri_future_lock);
     rri_reaction *r = f->first;
     if (r && at_once_only && (!r->at_once || f->draining)) r = NULL;
     if (r) f->first = r->next;
     else if (!at_once_only) f->draining = false;
-    rri_lock_give(&f->lock);
+    rri_give(&f->lock, &rri_future_lock);
     return r;
 }
 
@@ -187,14 +189,14 @@ static void run_reactions(rri_future *f, unsigned colour)
     rri_paint before = rri_paint_on(f->all->colours, colour);
     for (rri_reaction *r; (r = next_reaction(f, true));) run_reaction(f, r);
     rri_paint_back(before);
-    rri_lock_take(&f->lock);
+    rri_take(&f->lock, &rri_future_lock);
     bool start = f->first && !f->draining;
     if (start) {
         f->draining = true;
         f->paint = colour;
         rri_busy(f->all->colours, colour);
     }
-    rri_lock_give(&f->lock);
+    rri_give(&f->lock, &rri_future_lock);
     if (!start) return;
     rri_future_keep(f);
     f->job.run = drain;
@@ -212,11 +214,11 @@ static void complete(rri_future *f, int outcome)
 void rri_future_react(rri_future *future, rri_reaction *reaction)
 {
     reaction->next = NULL;
-    rri_lock_take(&future->lock);
+    rri_take(&future->lock, &rri_future_lock);
     if (future->first) future->last->next = reaction;
     else future->first = reaction;
     future->last = reaction;
-    rri_lock_give(&future->lock);
+    rri_give(&future->lock, &rri_future_lock);
     atomic_store(&future->watched, true);   /* before looking whether it is complete; complete() does the reverse */
     if (atomic_load(&future->event.word) & RRI_EVENT_DONE) run_reactions(future, rri_colour(future->all->colours));
 }
@@ -381,9 +383,9 @@ int rref_get_v(rref_future future, const rref_value *outputs, size_t count)
     if (rc == RREF_OK) rc = rri_outputs_check(f->types, outputs, count);
     if (rc || !count) return rc;
     if (f->outputs) return rri_fail(RREF_ERR_STATE, "the results went into the outputs that the call was given");
-    rri_lock_take(&f->lock);
+    rri_take(&f->lock, &rri_future_lock);
     rc = rri_outputs_write(f->types, f->payload, f->landing, outputs, count, &f->all->trade.part);
-    rri_lock_give(&f->lock);
+    rri_give(&f->lock, &rri_future_lock);
     return rc;
 }
 

@@ -27,6 +27,9 @@ typedef struct rri_reaction {
     bool at_once;           /* on whoever completes; else on a library thread */
 } rri_reaction;
 
+/* Has the lock of a future. */
+RRI_ROLE(rri_future_lock);
+
 struct rri_future {
     rri_slot slot;
     rri_event event;
@@ -59,10 +62,10 @@ struct rri_future {
     _Atomic uint64_t sending;               /* transfer that borrows the caller's arrays, or 0 */
     rri_event sent;                 /* set when the arrays are the caller's again */
     rri_lock lock;
-    rri_reaction *first, *last;     /* f: to come */
+    rri_reaction *first RRI_OWNED(rri_future_lock), *last RRI_OWNED(rri_future_lock);  /* f: to come */
     bool coloured;                  /* i: of a call: its callbacks are part of the work that the call is */
     unsigned colour;                /* i: if so */
-    bool draining;                  /* f: a job runs them */
+    bool draining RRI_OWNED(rri_future_lock);   /* f: a job runs them */
     unsigned paint;                 /* of that job */
     rri_job job;
 };

@@ -69,6 +69,7 @@ static void control(void *up, int peer, const rri_record *record)
 }
 
 /* What was offered goes back first: what is not the caller's again after that stays with MPI. */
+RRI_NEEDS(rri_driver)
 static void lose(void *up, int peer)
 {
     rref_context *ctx = up;
@@ -80,6 +81,7 @@ static void lose(void *up, int peer)
 }
 
 /* For those who were about to wait for it. */
+RRI_NEEDS(rri_driver)
 static void lost(void *up, int peer)
 {
     rref_context *ctx = up;

@@ -25,6 +25,8 @@ typedef struct slot {
     rri_buffer *buffer;
 } slot;
 
+RRI_ROLE(lists);                /* the link's lock */
+
 struct rri_link {
     MPI_Comm lane, bulk;        /* i */
     int rank, size;             /* i */
@@ -33,17 +35,17 @@ struct rri_link {
     int *members;               /* i: the reverse; room for all ranks */
     rri_doorbell *bell;         /* i */
     rri_pool *pool;             /* i */
-    slot *ring;                 /* d */
-    rri_buffer *spare;          /* d: for the next receive */
-    unsigned slots, oldest;     /* i, d */
+    slot *ring RRI_OWNED_THERE(rri_driver);     /* d */
+    rri_buffer *spare RRI_OWNED(rri_driver);    /* d: for the next receive */
+    unsigned slots, oldest RRI_OWNED(rri_driver);   /* i, d */
     atomic_uint *announced;     /* p: messages announced, by local number */
     atomic_uint handled;        /* written by the driver: same-node messages received */
     atomic_uint kicks;          /* a: own rings of the doorbell */
     atomic_uint drift;          /* a: announced beyond what was handled, by senders that ended or stopped in between */
     rri_lock lock;
-    pending *sends;             /* l */
-    rri_moving *moving;         /* l: newly started; the driver moves them to `moved` */
-    rri_moving *moved;          /* d */
+    pending *sends RRI_OWNED(lists);    /* l */
+    rri_moving *moving RRI_OWNED(lists);    /* l: newly started; the driver moves them to `moved` */
+    rri_moving *moved RRI_OWNED(rri_driver);    /* d */
     atomic_uint busy;           /* a: pending sends + data on its way */
     atomic_uint movers;         /* a: data on its way */
     uint64_t *sent;             /* p: messages, by rank */
@@ -149,6 +151,8 @@ static int post(rri_link *link, slot *s)
     return MPI_Irecv(s->buffer->data, (int)link->pool->room, MPI_BYTE, MPI_ANY_SOURCE, TAG, link->lane, &s->request);
 }
 
+/* Before anything drives, and after. */
+RRI_UNCHECKED
 int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring)
 {
     link->pool = pool;
@@ -177,6 +181,7 @@ static bool take_back(MPI_Request *request)
     return done;
 }
 
+RRI_UNCHECKED
 static void close_ring(rri_link *link)
 {
     for (unsigned i = 0; i < link->slots; i++)
@@ -234,10 +239,10 @@ static void keep_send(rri_link *link, rri_buffer *buffer, MPI_Request request)
         return;
     }
     atomic_fetch_add(&link->busy, 1);
-    rri_lock_take(&link->lock);
+    rri_take(&link->lock, &lists);
     *p = (pending){ request, buffer, link->sends };
     link->sends = p;
-    rri_lock_give(&link->lock);
+    rri_give(&link->lock, &lists);
 }
 
 void rri_link_send(rri_link *link, rri_buffer *buffer)
@@ -295,6 +300,7 @@ rri_buffer *rri_link_receive(rri_link *link)
     return buffer;
 }
 
+RRI_NEEDS(rri_driver)
 static void take_and_drop(rri_link *link)
 {
     rri_buffer *buffer = rri_link_receive(link);
@@ -317,6 +323,7 @@ static bool anybody_gone(rri_link *link, int64_t now)
 }
 
 /* Something more was taken, it is before the deadline, and nobody of this node has gone. */
+RRI_NEEDS(rri_driver)
 static int go_on(rri_link *link, int64_t deadline)
 {
     take_and_drop(link);
@@ -388,10 +395,10 @@ void rri_link_move(rri_link *link, rri_moving *m)
 {
     atomic_fetch_add(&link->busy, 1);
     atomic_fetch_add(&link->movers, 1);
-    rri_lock_take(&link->lock);
+    rri_take(&link->lock, &lists);
     m->next = link->moving;
     link->moving = m;
-    rri_lock_give(&link->lock);
+    rri_give(&link->lock, &lists);
 }
 
 static int start_moving(rri_link *link, rri_moving *m, bool send, int peer, int tag, void *const data[],
@@ -433,12 +440,13 @@ static void end_moving(rri_link *link, rri_moving *m)
     m->done(m);
 }
 
+RRI_NEEDS(rri_driver)
 static void adopt(rri_link *link)
 {
-    rri_lock_take(&link->lock);
+    rri_take(&link->lock, &lists);
     rri_moving *fresh = link->moving;
     link->moving = NULL;
-    rri_lock_give(&link->lock);
+    rri_give(&link->lock, &lists);
     for (rri_moving *m; (m = fresh);) {
         fresh = m->next;
         if (m->start) m->start(m);
@@ -462,6 +470,7 @@ void rri_link_data_cancel(rri_link *link, rri_moving *moving)
     end_moving(link, moving);
 }
 
+RRI_NEEDS(rri_driver)
 static unsigned advance_data(rri_link *link)
 {
     unsigned ended = 0;
@@ -484,7 +493,7 @@ static unsigned advance_data(rri_link *link)
 static unsigned advance_sends(rri_link *link)
 {
     unsigned ended = 0;
-    rri_lock_take(&link->lock);
+    rri_take(&link->lock, &lists);
     for (pending **at = &link->sends, *p; (p = *at);) {
         int done = 0;
         MPI_Test(&p->request, &done, MPI_STATUS_IGNORE);
@@ -498,7 +507,7 @@ static unsigned advance_sends(rri_link *link)
         atomic_fetch_sub(&link->busy, 1);
         ended++;
     }
-    rri_lock_give(&link->lock);
+    rri_give(&link->lock, &lists);
     return ended;
 }
 
@@ -547,7 +556,7 @@ uint32_t rri_link_heard(const rri_link *link, int peer) { return link->heard[pee
 void rri_link_forsake(rri_link *link, int peer)
 {
     atomic_store(&link->forsaken[peer], true);
-    rri_lock_take(&link->lock);
+    rri_take(&link->lock, &lists);
     rri_lock_take(&kept_lock);
     for (pending **at = &link->sends, *p; (p = *at);) {
         if (p->buffer->peer != peer) {
@@ -560,7 +569,7 @@ void rri_link_forsake(rri_link *link, int peer)
         atomic_fetch_sub(&link->busy, 1);
     }
     rri_lock_give(&kept_lock);
-    rri_lock_give(&link->lock);
+    rri_give(&link->lock, &lists);
 }
 
 bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives)

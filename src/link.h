@@ -52,10 +52,10 @@ int rri_link_gather(rri_link *link, const void *mine, void *all, int bytes);
 void rri_link_send(rri_link *link, rri_buffer *buffer);
 
 /* Take a received message back for the next receive, if nobody else holds it. Driver only. */
-bool rri_link_recycle(rri_link *link, rri_buffer *buffer);
+bool rri_link_recycle(rri_link *link, rri_buffer *buffer) RRI_NEEDS(rri_driver);
 
 /* The next message, or NULL. Driver only. */
-rri_buffer *rri_link_receive(rri_link *link);
+rri_buffer *rri_link_receive(rri_link *link) RRI_NEEDS(rri_driver);
 
 /* A rank is lost: what is on its way to it stays with MPI, with its memory, for good, and is waited for no more. Driver only. */
 void rri_link_forsake(rri_link *link, int peer);
@@ -65,11 +65,11 @@ bool rri_link_gone(const rri_link *link, int peer);
 uint32_t rri_link_heard(const rri_link *link, int peer);
 
 /* The end without those who are lost, when nobody sends any more: see to it that the others get what was sent, for ns at most. */
-void rri_link_part(rri_link *link, int64_t ns);
+void rri_link_part(rri_link *link, int64_t ns) RRI_NEEDS(rri_driver);
 
 /* Collective, when nobody sends any more: end what is pending and take what still sits in MPI. The last before the close.
  * STALLED when that is not over after ns: somebody has given up in the last moment; PEER_LOST: a rank of this node has ended. */
-int rri_link_drain(rri_link *link, int64_t ns);
+int rri_link_drain(rri_link *link, int64_t ns) RRI_NEEDS(rri_driver);
 
 /* Start moving `bytes` at data to or from a peer, in pieces MPI can count. Returns 0 or RREF_ERR_NO_MEMORY / RREF_ERR_MPI. */
 int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],
@@ -79,13 +79,13 @@ int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag,
 /* Hand over data in motion, whatever moves it. Any thread. */
 void rri_link_move(rri_link *link, rri_moving *moving);
 /* Take receives back that will never be matched; calls done(). Driver only. */
-void rri_link_data_cancel(rri_link *link, rri_moving *moving);
+void rri_link_data_cancel(rri_link *link, rri_moving *moving) RRI_NEEDS(rri_driver);
 /* Wait no more for data whose other side is lost; done() is not called. False when MPI has not let go of the memory, and never
  * will. Driver only. */
-bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives);
+bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives) RRI_NEEDS(rri_driver);
 
 /* Look after pending sends and data; returns how many things ended. Driver only. */
-unsigned rri_link_advance(rri_link *link);
+unsigned rri_link_advance(rri_link *link) RRI_NEEDS(rri_driver);
 /* Whether anything is on its way that needs this rank inside MPI. */
 bool rri_link_busy(const rri_link *link);
 bool rri_link_moving(const rri_link *link);

@@ -21,6 +21,7 @@ RRI_SOURCES = \
 	src/clock.h \
 	src/colour.c \
 	src/colour.h \
+	src/role.h \
 	src/sync.c \
 	src/sync.h \
 	src/error.c \

@@ -444,7 +444,7 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
     const rri_class *k = rri_class_named(all->classes, name);
     rri_object *o = see(all, buffer->peer, r->object) ? NULL : add(all, k, buffer->peer, r->object);
     if (!o) return rri_error_last()->code;
-    o->actor.unborn = true;
+    rri_exec_unborn(&o->actor);
     int rc = id ? RREF_OK : rri_described_read(c, name + strlen(name) + 1);
     if (rc == RREF_OK) rc = can_construct(k, name, id);
     c->object = o;
@@ -503,7 +503,7 @@ static rri_object *begin_numbered(rri_objects *all, int creator, uint64_t number
     o = see(all, creator, number) ? NULL : add(all, all->results, creator, number);
     if (!o) return NULL;
     rri_exec_occupy(&o->actor);
-    o->actor.unborn = true;
+    rri_exec_unborn(&o->actor);
     unpark(all, address);
     return o;
 }
@@ -523,7 +523,7 @@ static rri_object *begin_result(rri_objects *all, const rri_record *r, int creat
 static bool end_result(rri_object *o, const rri_record *record)
 {
     rref_error error;
-    if (o->klass != o->all->results || !o->actor.unborn || !rri_answer_error(record, &error)) return false;
+    if (o->klass != o->all->results || !rri_exec_is_unborn(&o->actor) || !rri_answer_error(record, &error)) return false;
     *rri_error_last() = error;
     rri_object_finish(o, error.code);
     rri_exec_leave(&o->actor);          /* it may be gone after this */

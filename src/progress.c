@@ -29,13 +29,13 @@ struct rri_progress {
     rri_peers *peers;               /* i, or NULL */
 
     _Alignas(64) _Atomic uint64_t role;
-    uint64_t handlers;              /* d: handlers started on the driver */
-    rri_buffer *batch;              /* d: message being dispatched */
-    uint32_t at;                    /* d: its next record */
-    bool paid;                      /* d: its credit is accounted for */
-    rri_job *due, *due_last;        /* d: found in this look at MPI, to be run behind it */
-    int64_t nap;                    /* d: how long the next bounded sleep is */
-    bool glance;                    /* d: time alone ended the last one: a poll without news is enough */
+    uint64_t handlers RRI_OWNED(rri_driver);    /* d: handlers started on the driver */
+    rri_buffer *batch RRI_OWNED(rri_driver);    /* d: message being dispatched */
+    uint32_t at RRI_OWNED(rri_driver);          /* d: its next record */
+    bool paid RRI_OWNED(rri_driver);            /* d: its credit is accounted for */
+    rri_job *due RRI_OWNED(rri_driver), *due_last RRI_OWNED(rri_driver);   /* d: found in this look at MPI, to be run behind it */
+    int64_t nap RRI_OWNED(rri_driver);          /* d: how long the next bounded sleep is */
+    bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
@@ -68,6 +68,7 @@ void rri_event_set(rri_event *event)
 
 static void *crew_main(void *arg);
 
+RRI_UNCHECKED                           /* nobody drives yet */
 int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const rri_progress_config *config,
                       rri_dispatch dispatch, void *up, rri_progress **out)
 {
@@ -93,6 +94,7 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
 void rri_progress_close(rri_progress *p)
 {
     if (!p) return;
+    rri_has(&rri_driver);               /* nobody else drives any more */
     if (p->batch) rri_buffer_drop(p->batch);
     rri_crew_close(&p->crew);
     free(p);
@@ -102,6 +104,7 @@ void rri_progress_watch(rri_progress *p, rri_peers *peers) { p->peers = peers; }
 
 /* ---- the role */
 
+RRI_TRIES(rri_driver) RRI_UNCHECKED
 static bool take_role(rri_progress *p, uint64_t from)
 {
     if (!atomic_compare_exchange_strong(&p->role, &from, HELD)) return false;
@@ -112,6 +115,7 @@ static bool take_role(rri_progress *p, uint64_t from)
     return true;
 }
 
+RRI_GIVES(rri_driver) RRI_UNCHECKED
 static void free_role(rri_progress *p)
 {
     self.driving = NULL;
@@ -122,6 +126,7 @@ bool rri_progress_is_driver(const rri_progress *p) { return self.driving == p; }
 bool rri_progress_hurry(const rri_progress *p)
 {
     if (self.driving != p || self.offered) return true;     /* offered: the batch may be another thread's by now */
+    rri_has(&rri_driver);
     return !p->batch || p->at == p->batch->bytes;
 }
 
@@ -162,6 +167,7 @@ void rri_progress_submit(rri_progress *p, rri_job *job)
 
 /* ---- polling; the role is held */
 
+RRI_NEEDS(rri_driver)
 static rri_verdict finish_batch(rri_progress *p)
 {
     rri_buffer *done = p->batch;
@@ -173,6 +179,7 @@ static rri_verdict finish_batch(rri_progress *p)
 }
 
 /* The cursor moves before a record is dispatched, so that whoever takes the role over goes on behind it. */
+RRI_NEEDS(rri_driver)
 static rri_verdict run_batch(rri_progress *p)
 {
     while (p->batch) {
@@ -200,6 +207,7 @@ static rri_verdict run_batch(rri_progress *p)
 bool rri_progress_due(rri_progress *p, rri_job *job)
 {
     if (self.driving != p || self.offered) return false;
+    rri_has(&rri_driver);
     job->next = NULL;
     if (p->due) p->due_last->next = job;
     else p->due = job;
@@ -207,6 +215,7 @@ bool rri_progress_due(rri_progress *p, rri_job *job)
     return true;
 }
 
+RRI_NEEDS(rri_driver)
 static rri_verdict run_due(rri_progress *p)
 {
     for (rri_job *job; (job = p->due);) {
@@ -218,6 +227,7 @@ static rri_verdict run_due(rri_progress *p)
 }
 
 /* One look at everything. *news is raised when something happened. */
+RRI_NEEDS(rri_driver)
 static rri_verdict poll_once(rri_progress *p, unsigned *news)
 {
     if (!p->batch) {
@@ -249,6 +259,7 @@ static int64_t bounded(int64_t nap, int64_t deadline, int64_t now)
 }
 
 /* The longer nothing comes the longer are the naps; past NAP_MAX_NS, for ranks on other nodes alone, they grow slowly. */
+RRI_NEEDS(rri_driver)
 static void lengthen_nap(rri_progress *p)
 {
     const int64_t most = p->config.bell_reaches_all ? NAP_MAX_NS : NAP_FAR_NS;
@@ -257,6 +268,7 @@ static void lengthen_nap(rri_progress *p)
 }
 
 /* Some message now and then should not cost a whole series of short naps. */
+RRI_NEEDS(rri_driver)
 static void shorten_nap(rri_progress *p)
 {
     const int64_t nap = p->config.bell_reaches_all ? 0 : p->nap / 8;
@@ -264,6 +276,7 @@ static void shorten_nap(rri_progress *p)
 }
 
 /* How long the rank may sleep: without limit only if nothing of ours may still sit in MPI or in a buffer. */
+RRI_NEEDS(rri_driver)
 static int64_t sleep_limit(rri_progress *p, int64_t now)
 {
     bool needed = rri_link_busy(p->link) || rri_link_unsettled(p->link) || rri_flow_waiting(p->flow)
@@ -280,6 +293,7 @@ static bool work_in_sight(rri_progress *p)
 }
 
 /* Give the role back, marked asleep; false if there is work after all, and then the role is still held. */
+RRI_NEEDS(rri_driver) RRI_UNCHECKED      /* it gives the role, and takes it again */
 static bool park(rri_progress *p, int64_t now)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
@@ -311,6 +325,7 @@ static bool grant(rri_progress *p)
 }
 
 /* Drive until the role is lost, granted or parked (library threads). */
+RRI_NEEDS(rri_driver)
 static void drive(rri_progress *p)
 {
     int64_t quiet = rri_now(), arrival = quiet;
@@ -335,22 +350,24 @@ static void drive(rri_progress *p)
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
         } else if (!news && !p->config.restless && (glance || now - quiet >= p->config.spin)) {
-            if (park(p, now)) return;
+            if (park(p, now)) return;       /* without the role, which is one way to end this */
             quiet = now;
         }
         if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
         news = 0;
     }
     free_role(p);
+    rri_has(&rri_driver);               /* as on the other ways out of here: whether it is so, self.driving knows */
 }
 
 /* The driver is in user code for long: from now on that computes beside the driver. */
+RRI_UNCHECKED                            /* what it takes it keeps */
 static void take_over(rri_progress *p, uint64_t role)
 {
-    rri_lock_take(&p->crew.lock);
+    rri_take(&p->crew.lock, &rri_crew_lock);
     rri_member *handling = atomic_load_explicit(&p->handling, memory_order_relaxed);
     if (take_role(p, role)) rri_crew_enlist(&p->crew, handling);
-    rri_lock_give(&p->crew.lock);
+    rri_give(&p->crew.lock, &rri_crew_lock);
 }
 
 /* ---- watching: asleep on the doorbell, or ticking while another thread drives */
@@ -363,6 +380,7 @@ static int64_t with_looks(rri_progress *p, int64_t ns)
     return looks && (ns < 0 || ns > RRI_PEERS_LOOK_NS) ? RRI_PEERS_LOOK_NS : ns;
 }
 
+RRI_UNCHECKED                            /* what it takes it keeps */
 static void watch_parked(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
@@ -416,7 +434,9 @@ static void *crew_main(void *arg)
         rri_crew_call_for_jobs(&p->crew);      /* before the watcher sleeps: jobs that wait need another one */
         watch(p);
         atomic_store(&p->crew.watching, 0);
-        if (self.driving == p) drive(p);
+        if (self.driving != p) continue;
+        rri_has(&rri_driver);
+        drive(p);
     }
     return NULL;
 }
@@ -426,6 +446,7 @@ static void *crew_main(void *arg)
 void rri_progress_offer(rri_progress *p)
 {
     if (p->config.application) return;
+    rri_has(&rri_driver);
     self.offered = ++p->handlers << 2 | TAKEABLE;
     atomic_store_explicit(&p->handling, &rri_self, memory_order_relaxed);
     atomic_store(&p->role, self.offered);
@@ -448,6 +469,7 @@ static void leave_role(rri_progress *p)
 {
     if (self.driving != p) return;
     if (!rri_progress_reclaim(p)) return;
+    rri_has(&rri_driver);
     free_role(p);
     rri_link_kick(p->link);
 }
@@ -485,6 +507,7 @@ static int sleep_until(rri_progress *p, rri_event *event, int64_t deadline)
 }
 
 /* Get the role for an application thread: when it is free, or from a driver that sees the wish in time. */
+RRI_TRIES(rri_driver) RRI_UNCHECKED
 static bool borrow(rri_progress *p)
 {
     if (take_role(p, FREE)) return true;
@@ -508,6 +531,7 @@ static bool borrow(rri_progress *p)
 }
 
 /* To a library thread, which may run the handler that is due. */
+RRI_GIVES(rri_driver)
 static void pass_role(rri_progress *p)
 {
     free_role(p);
@@ -515,6 +539,7 @@ static void pass_role(rri_progress *p)
 }
 
 /* Park the role; as long as messages are announced that have not come, go on polling. */
+RRI_GIVES(rri_driver)
 static void leave_after(rri_progress *p, int64_t arrival)
 {
     unsigned news = 0;
@@ -531,10 +556,12 @@ static void leave_after(rri_progress *p, int64_t arrival)
         news = 0;
         if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
     }
+    rri_gone(&rri_driver);
 }
 
 /* Poll for an event with the role in hand until it comes, the budget is spent, or a handler is due that this thread may not
  * run; then give the role back. */
+RRI_GIVES(rri_driver)
 static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
 {
     int64_t quiet = 0;
@@ -623,13 +650,10 @@ void rri_progress_room(rri_progress *p, int peer)
     }
 }
 
-int rri_progress_poll(rri_progress *p)
+RRI_NEEDS(rri_driver)
+static int poll_and_work(rri_progress *p)
 {
     unsigned news = 0;
-    if (p->config.funneled && !pthread_equal(p->init_thread, pthread_self())) return RREF_ERR_THREAD;
-    bool mine = self.driving == p;
-    if (mine && self.offered) return 0;     /* in a handler; another thread may have the role */
-    if (!mine && !take_role(p, FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
     rri_verdict v = poll_once(p, &news);
     int64_t now = rri_now();
     news += rri_timers_fire(p->timers, now);
@@ -637,9 +661,22 @@ int rri_progress_poll(rri_progress *p)
     rri_flow_flush(p->flow, true);
     news += rri_flow_drain(p->flow);
     if (p->config.application) news += rri_crew_work(&p->crew);
-    if (!mine) free_role(p);
-    if (!p->config.application) rri_link_kick(p->link);
     return v == RRI_PASS ? 1 : (int)news;
+}
+
+int rri_progress_poll(rri_progress *p)
+{
+    if (p->config.funneled && !pthread_equal(p->init_thread, pthread_self())) return RREF_ERR_THREAD;
+    if (self.driving == p) {
+        if (self.offered) return 0;         /* in a handler; another thread may have the role */
+        rri_has(&rri_driver);
+        return poll_and_work(p);
+    }
+    if (!take_role(p, FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
+    int news = poll_and_work(p);
+    free_role(p);
+    if (!p->config.application) rri_link_kick(p->link);
+    return news;
 }
 
 void rri_progress_wake(rri_progress *p)

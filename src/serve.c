@@ -403,6 +403,7 @@ static rri_verdict serve(rri_calls *calls, const rri_record *record, rri_buffer 
     return v;
 }
 
+RRI_NEEDS(rri_driver)
 static void take(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
 {
     switch (record->kind) {

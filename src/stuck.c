@@ -41,10 +41,10 @@ static bool queues_behind(const rref_call *running, int caller, uint64_t id)
 {
     rri_actor *a = running->flags & RREF_CONCURRENT ? NULL : running->actor;
     if (!a) return false;
-    rri_lock_take(&a->lock);
+    rri_take(&a->lock, &rri_queue);
     const rref_call *c = a->first;
     while (c && !is_call(c, caller, id)) c = c->next;
-    rri_lock_give(&a->lock);
+    rri_give(&a->lock, &rri_queue);
     return c;
 }
 

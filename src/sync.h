@@ -3,6 +3,8 @@
 #ifndef RRI_SYNC_H
 #define RRI_SYNC_H
 
+#include "role.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -27,15 +29,17 @@
 #endif
 
 /* A lock for sections of some ten nanoseconds: one locked instruction to take, a plain store to give. */
-typedef struct rri_lock { atomic_uint word; } rri_lock;
+typedef struct RRI_ATTRIBUTE(capability("lock")) rri_lock { atomic_uint word; } rri_lock;
 
-void rri_lock_wait(rri_lock *lock);
+void rri_lock_wait(rri_lock *lock) RRI_GETS(lock) RRI_UNCHECKED;
 
+static inline bool rri_lock_try(rri_lock *lock) RRI_TRIES(lock) RRI_UNCHECKED;
 static inline bool rri_lock_try(rri_lock *lock)
 {
     return atomic_exchange_explicit(&lock->word, 1, memory_order_acquire) == 0;
 }
 
+static inline void rri_lock_take(rri_lock *lock) RRI_GETS(lock) RRI_UNCHECKED;
 static inline void rri_lock_take(rri_lock *lock)
 {
     __tsan_mutex_pre_lock(lock, 0);
@@ -43,11 +47,27 @@ static inline void rri_lock_take(rri_lock *lock)
     __tsan_mutex_post_lock(lock, 0, 0);
 }
 
+static inline void rri_lock_give(rri_lock *lock) RRI_GIVES(lock) RRI_UNCHECKED;
 static inline void rri_lock_give(rri_lock *lock)
 {
     __tsan_mutex_pre_unlock(lock, 0);
     atomic_store_explicit(&lock->word, 0, memory_order_release);
     __tsan_mutex_post_unlock(lock, 0);
+}
+
+/* The same for a lock whose kind is a role. */
+static inline void rri_take(rri_lock *lock, const rri_role *role) RRI_GETS(lock, role) RRI_UNCHECKED;
+static inline void rri_take(rri_lock *lock, const rri_role *role)
+{
+    (void)role;
+    rri_lock_take(lock);
+}
+
+static inline void rri_give(rri_lock *lock, const rri_role *role) RRI_GIVES(lock, role) RRI_UNCHECKED;
+static inline void rri_give(rri_lock *lock, const rri_role *role)
+{
+    (void)role;
+    rri_lock_give(lock);
 }
 
 /* Sleep while *word == expected, for ns nanoseconds at most (< 0: no limit). Works on memory shared by processes. Wakes for

@@ -12,6 +12,8 @@
 #define NONE UINT32_MAX
 #define INDEXES (UINT32_C(1) << 28)
 
+/* Nobody else knows it yet. */
+RRI_UNCHECKED
 void rri_table_init(rri_table *table, rri_handle_kind kind, unsigned context, size_t item)
 {
     memset(table, 0, sizeof *table);
@@ -37,6 +39,7 @@ static rri_slot *slot_at(const rri_table *table, uint32_t index)
     return (rri_slot *)(void *)(chunk + (size_t)(index - first) * table->item);
 }
 
+RRI_NEEDS(rri_table_lock)
 static rri_slot *extend(rri_table *table)
 {
     uint32_t index = table->used;
@@ -54,6 +57,7 @@ static rri_slot *extend(rri_table *table)
     return slot;
 }
 
+RRI_NEEDS(rri_table_lock)
 static rri_slot *reuse(rri_table *table)
 {
     if (table->oldest == NONE) return NULL;
@@ -66,7 +70,7 @@ static rri_slot *reuse(rri_table *table)
 
 void *rri_table_add(rri_table *table, uint64_t *handle)
 {
-    rri_lock_take(&table->lock);
+    rri_take(&table->lock, &rri_table_lock);
     rri_slot *slot = reuse(table);
     if (!slot) slot = extend(table);
     if (slot) {
@@ -75,14 +79,14 @@ void *rri_table_add(rri_table *table, uint64_t *handle)
         atomic_fetch_add_explicit(&table->live, 1, memory_order_relaxed);
         if (handle) *handle = rri_table_handle(table, slot);
     }
-    rri_lock_give(&table->lock);
+    rri_give(&table->lock, &rri_table_lock);
     return slot;
 }
 
 void rri_table_remove(rri_table *table, void *item)
 {
     rri_slot *slot = item;
-    rri_lock_take(&table->lock);
+    rri_take(&table->lock, &rri_table_lock);
     uint32_t generation = (atomic_load(&slot->word) & GENERATIONS) + 1;
     atomic_store(&slot->word, generation & GENERATIONS);
     atomic_fetch_sub_explicit(&table->live, 1, memory_order_relaxed);
@@ -92,7 +96,7 @@ void rri_table_remove(rri_table *table, void *item)
         else slot_at(table, table->newest)->next = slot->index;
         table->newest = slot->index;
     }
-    rri_lock_give(&table->lock);
+    rri_give(&table->lock, &rri_table_lock);
 }
 
 void *rri_table_find(const rri_table *table, uint64_t handle)
@@ -111,6 +115,8 @@ uint64_t rri_table_handle(const rri_table *table, const void *item)
     return table->tag | (uint64_t)slot->index << 24 | (word & GENERATIONS);
 }
 
+/* Who calls it has seen to it that the table stays as it is. */
+RRI_UNCHECKED
 void rri_table_each(rri_table *table, void (*visit)(void *item, void *arg), void *arg)
 {
     for (uint32_t i = 0; i < table->used; i++) {
@@ -121,7 +127,7 @@ void rri_table_each(rri_table *table, void (*visit)(void *item, void *arg), void
 
 void rri_table_look(rri_table *table, void (*visit)(void *item, void *arg), void *arg)
 {
-    rri_lock_take(&table->lock);
+    rri_take(&table->lock, &rri_table_lock);
     rri_table_each(table, visit, arg);
-    rri_lock_give(&table->lock);
+    rri_give(&table->lock, &rri_table_lock);
 }

@@ -21,12 +21,16 @@ typedef struct rri_slot {
 
 enum { RRI_TABLE_CHUNKS = 21, RRI_TABLE_FIRST = 256 };
 
+/* Has the lock of a table. */
+RRI_ROLE(rri_table_lock);
+
 typedef struct rri_table {
     rri_lock lock;
     uint32_t item;                              /* bytes of an item */
     uint64_t tag;                               /* kind and context of its handles */
-    uint32_t used;                              /* slots ever made */
-    uint32_t oldest, newest;                    /* free list, first in first out; UINT32_MAX is none */
+    uint32_t used RRI_OWNED(rri_table_lock);    /* slots ever made */
+    /* Free list, first in first out; UINT32_MAX is none. */
+    uint32_t oldest RRI_OWNED(rri_table_lock), newest RRI_OWNED(rri_table_lock);
     atomic_uint live;
     _Atomic(char *) chunk[RRI_TABLE_CHUNKS];    /* chunk k has RRI_TABLE_FIRST << k items */
 } rri_table;

@@ -10,11 +10,13 @@
 
 enum { TAGS = 32768 };      /* MPI promises tags up to 32767 */
 
+RRI_ROLE(deals);                        /* the lock of all */
+
 typedef struct offer {
     rri_slot slot;
     rri_transfers *all;
     int peer;
-    bool announced, granted, moves;     /* under the lock */
+    bool announced RRI_OWNED(deals), granted RRI_OWNED(deals), moves RRI_OWNED(deals);  /* under the lock */
     unsigned count;
     rri_segment segments[RRI_TYPES_MAX];
     rri_moving moving;
@@ -38,8 +40,8 @@ struct rri_transfers {
     rri_flow *flow;
     rri_table offers;
     rri_lock lock;
-    landing **by_tag;                   /* driver only */
-    uint16_t tag;                       /* driver only: last one given out */
+    landing **by_tag RRI_OWNED_THERE(deals);    /* i: the list; its entries are under the lock */
+    uint16_t tag RRI_OWNED(deals);      /* last one given out */
     _Atomic uint64_t out, in;           /* bytes */
 };
 
@@ -75,23 +77,23 @@ uint64_t rri_transfer_offer(rri_transfers *t, int peer, rri_segment **segments, 
         rri_fail(RREF_ERR_NO_MEMORY, "no memory for a transfer");
         return 0;
     }
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     o->all = t;
     o->peer = peer;
     o->count = count;
     *segments = o->segments;
     o->done = done;
     o->arg = arg;
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
     return handle;
 }
 
 void rri_transfer_announce(rri_transfers *t, uint64_t handle, size_t bytes, rri_record *record)
 {
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     offer *o = rri_table_find(&t->offers, handle);
     if (o) o->announced = true;
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
     record->flags |= RRI_FLAG_BULK;
     *(rri_bulk_note *)(void *)(record + 1) = (rri_bulk_note){ handle, bytes };
 }
@@ -106,11 +108,11 @@ static void end_offer(offer *o, rri_moved how)
 
 static offer *claim(rri_transfers *t, uint64_t handle, int peer)
 {
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     offer *o = rri_table_find(&t->offers, handle);
     if (o && (o->granted || (peer >= 0 && (o->peer != peer || !o->announced)))) o = NULL;
     if (o) o->granted = true;
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
     return o;
 }
 
@@ -163,9 +165,9 @@ void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
     }
     atomic_fetch_add(&t->out, split(o->segments, o->count, data, bytes));
     o->moving.done = sent;
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     o->moves = true;
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
     int rc = rri_link_data_send(t->link, &o->moving, peer, record->method, data, bytes, o->count);
     if (rc) rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
     if (rc == RREF_ERR_NO_MEMORY) {     /* none of it has been sent */
@@ -176,9 +178,9 @@ void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
 
 static void set_tag(rri_transfers *t, uint16_t tag, landing *l)
 {
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     t->by_tag[tag] = l;
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
 }
 
 static void landed(rri_moving *moving)
@@ -193,13 +195,13 @@ static void landed(rri_moving *moving)
 static uint16_t take_tag(rri_transfers *t, landing *l)
 {
     uint16_t tag = 0;
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     for (unsigned tries = 1; tries < TAGS && !tag; tries++) {
         t->tag = (uint16_t)(t->tag % (TAGS - 1) + 1);
         if (!t->by_tag[t->tag]) tag = t->tag;
     }
     if (tag) t->by_tag[tag] = l;
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
     return tag;
 }
 
@@ -223,9 +225,9 @@ int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_s
         free(l);
         return rc;
     }
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     l->started = true;
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
     atomic_fetch_add(&t->in, sum);
     answer(t, peer, RRI_GRANT, handle, tag);
     return RREF_OK;
@@ -245,7 +247,9 @@ void rri_transfer_refuse_note(rri_transfers *t, int peer, const rri_record *reco
 
 void rri_transfer_withdrawn(rri_transfers *t, int peer, const rri_record *record)
 {
+    rri_take(&t->lock, &deals);
     landing *l = record->method < TAGS ? t->by_tag[record->method] : NULL;
+    rri_give(&t->lock, &deals);
     if (!l || l->peer != peer) return;
     l->withdrawn = true;
     rri_link_data_cancel(t->link, &l->moving);
@@ -261,6 +265,7 @@ typedef struct some {
     offer *found[64];
 } some;
 
+RRI_NEEDS(deals)
 static void look_at(void *item, void *arg)
 {
     offer *o = item;
@@ -272,10 +277,10 @@ static void look_at(void *item, void *arg)
 static bool find(rri_transfers *t, some *s)
 {
     s->count = 0;
-    rri_lock_take(&t->lock);
+    rri_take(&t->lock, &deals);
     rri_table_look(&t->offers, look_at, s);
     for (unsigned i = 0; i < s->count; i++) s->found[i]->granted = true;    /* nobody else ends them now */
-    rri_lock_give(&t->lock);
+    rri_give(&t->lock, &deals);
     return s->count;
 }
 
@@ -286,6 +291,7 @@ void rri_transfers_withdraw_all(rri_transfers *t, int peer)
         for (unsigned i = 0; i < s.count; i++) end_offer(s.found[i], RRI_MOVED);
 }
 
+RRI_NEEDS(rri_driver)
 static void forsake_landing(rri_transfers *t, landing *l)
 {
     bool free_again = rri_link_data_forsake(t->link, &l->moving, true);
@@ -304,10 +310,10 @@ void rri_transfers_forsake(rri_transfers *t, int peer)
             end_offer(s.found[i], RRI_KEPT);
         }
     for (unsigned tag = 1; tag < TAGS; tag++) {
-        rri_lock_take(&t->lock);
+        rri_take(&t->lock, &deals);
         landing *l = t->by_tag[tag];
         bool its = l && l->peer == peer && l->started;
-        rri_lock_give(&t->lock);
+        rri_give(&t->lock, &deals);
         if (its) forsake_landing(t, l);
     }
 }

@@ -40,12 +40,12 @@ void rri_transfer_refuse_note(rri_transfers *transfers, int peer, const rri_reco
 
 /* Records RRI_GRANT and RRI_WITHDRAWN. */
 void rri_transfer_granted(rri_transfers *transfers, int peer, const rri_record *record);
-void rri_transfer_withdrawn(rri_transfers *transfers, int peer, const rri_record *record);
+void rri_transfer_withdrawn(rri_transfers *transfers, int peer, const rri_record *record) RRI_NEEDS(rri_driver);
 
 /* A peer is lost: take back what was offered to it and not granted; then give up what moves, both ways. The latter again from
  * time to time, for those who had just accepted something. Driver only. */
 void rri_transfers_withdraw_all(rri_transfers *transfers, int peer);
-void rri_transfers_forsake(rri_transfers *transfers, int peer);
+void rri_transfers_forsake(rri_transfers *transfers, int peer) RRI_NEEDS(rri_driver);
 
 void rri_transfers_counts(const rri_transfers *transfers, uint64_t *out, uint64_t *in);
 

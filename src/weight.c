@@ -19,18 +19,21 @@ enum {
     RETRY_NS = 1000000              /* without memory for a message */
 };
 
+RRI_ROLE(posted);                   /* a post's lock */
+RRI_ROLE(listing);                  /* the lock of all */
+
 typedef struct post {
     rri_weights *all;               /* i */
     int peer;                       /* i */
     unsigned colour;                /* i */
     rri_lock lock;
-    rri_parcel *parcel;             /* l: oldest first; `few`, or memory of their own */
-    unsigned count, room;           /* l */
-    rri_parcel few[ROOM];           /* l */
-    rri_wish *wish, *last;          /* l: oldest first */
+    rri_parcel *parcel RRI_OWNED(posted);       /* l: oldest first; `few`, or memory of their own */
+    unsigned count RRI_OWNED(posted), room RRI_OWNED(posted);       /* l */
+    rri_parcel few[ROOM] RRI_OWNED(posted);     /* l */
+    rri_wish *wish RRI_OWNED(posted), *last RRI_OWNED(posted);      /* l: oldest first */
     atomic_bool busy;               /* l; read without the lock as a hint */
-    bool listed;                    /* w */
-    struct post *next;              /* w: in the list */
+    bool listed RRI_OWNED(listing); /* w */
+    struct post *next RRI_OWNED(listing);       /* w: in the list */
 } post;
 
 struct rri_weights {
@@ -42,15 +45,17 @@ struct rri_weights {
     post *post;                     /* i: two for each rank */
     atomic_uint waiting;            /* a: posts that are busy */
     rri_lock lock;
-    post *list, *last;              /* w: first in, first out */
-    unsigned listed;                /* w: how many */
-    bool armed;                     /* w: the timer is set */
-    rri_timer timer;                /* w */
+    post *list RRI_OWNED(listing), *last RRI_OWNED(listing);        /* w: first in, first out */
+    unsigned listed RRI_OWNED(listing);     /* w: how many */
+    bool armed RRI_OWNED(listing);  /* w: the timer is set */
+    rri_timer timer RRI_OWNED(listing);     /* w */
 };
 
 static void due(rri_timer *timer);
 static size_t board(void *up, int peer, char *at, size_t room);
 
+/* Nobody else knows it yet. */
+RRI_UNCHECKED
 static void open_post(rri_weights *w, int i)
 {
     post *p = &w->post[i];
@@ -61,6 +66,8 @@ static void open_post(rri_weights *w, int i)
     p->parcel = p->few;
 }
 
+/* Nobody else knows it yet. */
+RRI_UNCHECKED
 int rri_weights_open(rri_link *link, rri_flow *flow, rri_progress *progress, rri_timers *timers, int64_t delay,
                      rri_weights **out)
 {
@@ -80,6 +87,7 @@ int rri_weights_open(rri_link *link, rri_flow *flow, rri_progress *progress, rri
     return RREF_OK;
 }
 
+RRI_UNCHECKED
 void rri_weights_close(rri_weights *w)
 {
     if (!w) return;
@@ -92,6 +100,7 @@ void rri_weights_close(rri_weights *w)
 /* ---- waiting */
 
 /* The lock is held. Returns whether the sleeper must be told. Without memory for a timer it is set the next time. */
+RRI_NEEDS(listing)
 static bool set_timer(rri_weights *w, int64_t deadline)
 {
     bool first = false;
@@ -104,7 +113,7 @@ static bool set_timer(rri_weights *w, int64_t deadline)
 static void enlist(post *p, int64_t ns)
 {
     rri_weights *w = p->all;
-    rri_lock_take(&w->lock);
+    rri_take(&w->lock, &listing);
     if (!p->listed) {
         p->next = NULL;
         if (w->list) w->last->next = p;
@@ -114,31 +123,34 @@ static void enlist(post *p, int64_t ns)
         p->listed = true;
     }
     bool wake = set_timer(w, rri_after(rri_now(), ns));
-    rri_lock_give(&w->lock);
+    rri_give(&w->lock, &listing);
     if (wake) rri_progress_wake(w->progress);
 }
 
 /* The post for a rank and the present colour, locked, with one more piece of work. */
+RRI_GETS(posted) RRI_UNCHECKED
 static post *begin(rri_weights *w, int rank)
 {
     unsigned colour = rri_begin(rri_flow_colours(w->flow));
     post *p = &w->post[2 * rank + (int)colour];
-    rri_lock_take(&p->lock);
+    rri_take(&p->lock, &posted);
     return p;
 }
 
 /* A post counts as one piece of work, however much waits in it. The own rank needs no company. */
+RRI_GIVES(posted) RRI_UNCHECKED
 static void end(post *p, bool added)
 {
     rri_weights *w = p->all;
     bool was = p->busy, full = p->count == FULL;
     if (added) atomic_store(&p->busy, true);
     if (added && !was) atomic_fetch_add(&w->waiting, 1);
-    rri_lock_give(&p->lock);
+    rri_give(&p->lock, &posted);
     if (was || !added) rri_idle(rri_flow_colours(w->flow), p->colour);
     if (added && (!was || full)) enlist(p, full || p->peer == w->me ? 0 : w->delay);
 }
 
+RRI_NEEDS(posted)
 static bool grow(post *p)
 {
     bool few = p->parcel == p->few;
@@ -173,6 +185,7 @@ void rri_weight_wish(rri_weights *w, int rank, const rri_wish *wish, rri_wish *p
 
 static uint8_t flag_of(const post *p) { return p->colour ? RRI_FLAG_COLOUR : 0; }
 
+RRI_NEEDS(posted)
 static size_t board_wish(post *p, char *at)
 {
     const rri_wish *wish = p->wish;
@@ -184,6 +197,7 @@ static size_t board_wish(post *p, char *at)
     return r->bytes;
 }
 
+RRI_NEEDS(posted)
 static size_t board_parcels(post *p, char *at, size_t room)
 {
     rri_record *r = (rri_record *)(void *)at;
@@ -201,13 +215,13 @@ static size_t board_post(post *p, char *at, size_t room)
     const size_t wish = sizeof(rri_record) + sizeof(rri_refill), parcel = sizeof(rri_record) + sizeof(rri_parcel);
     size_t bytes = 0;
     if (!atomic_load_explicit(&p->busy, memory_order_acquire)) return 0;
-    rri_lock_take(&p->lock);
+    rri_take(&p->lock, &posted);
     bool was = p->busy;
     while (p->wish && room - bytes >= wish) bytes += board_wish(p, at + bytes);
     if (p->count && room - bytes >= parcel) bytes += board_parcels(p, at + bytes, room - bytes);
     bool over = was && !p->wish && !p->count;
     if (over) atomic_store(&p->busy, false);
-    rri_lock_give(&p->lock);
+    rri_give(&p->lock, &posted);
     if (over) {
         atomic_fetch_sub(&p->all->waiting, 1);
         rri_idle(rri_flow_colours(p->all->flow), p->colour);
@@ -226,14 +240,14 @@ static size_t board(void *up, int peer, char *at, size_t room)
 
 static post *take_first(rri_weights *w)
 {
-    rri_lock_take(&w->lock);
+    rri_take(&w->lock, &listing);
     post *p = w->list;
     if (p) {
         w->list = p->next;
         w->listed--;
         p->listed = false;
     }
-    rri_lock_give(&w->lock);
+    rri_give(&w->lock, &listing);
     return p;
 }
 
@@ -247,17 +261,17 @@ static void depart(post *p)
 void rri_weights_flush(rri_weights *w)
 {
     if (!atomic_load(&w->waiting)) return;
-    rri_lock_take(&w->lock);
+    rri_take(&w->lock, &listing);
     unsigned count = w->listed;         /* posts listed again meanwhile are for the next time */
-    rri_lock_give(&w->lock);
+    rri_give(&w->lock, &listing);
     for (post *p; count-- > 0 && (p = take_first(w));) depart(p);
 }
 
 static void due(rri_timer *timer)
 {
     rri_weights *w = (rri_weights *)(void *)((char *)timer - offsetof(rri_weights, timer));
-    rri_lock_take(&w->lock);
+    rri_take(&w->lock, &listing);
     w->armed = false;
-    rri_lock_give(&w->lock);
+    rri_give(&w->lock, &listing);
     rri_weights_flush(w);
 }

@@ -80,6 +80,7 @@ LINT_TESTS = \
 	tests/lint/listed.sh \
 	tests/lint/manual.sh \
 	tests/lint/reference.sh \
+	tests/lint/roles.sh \
 	tests/lint/symbols.sh \
 	tests/lint/version.sh
 
@@ -253,6 +254,7 @@ EXTRA_DIST += \
 	tests/install.sh \
 	tests/lint/floors \
 	tests/lint/lint.sh \
+	tests/lint/roles.c \
 	tests/outside/autotools/Makefile.am \
 	tests/outside/autotools/configure.ac \
 	tests/outside/cmake/CMakeLists.txt \
