@@ -76,6 +76,7 @@ static int end(rref_context *ctx)
         rri_context_stop(ctx, true);
         return abandon(ctx);
     }
+    rri_peers_rest(ctx->calls.peers);
     clear_objects(ctx);
     rri_context_stop(ctx, false);
     bool lossy = rri_peers_lost(ctx->calls.peers);

@@ -313,6 +313,11 @@ bool rri_link_gone(const rri_link *link, int peer)
     return link->local[peer] >= 0 && rri_doorbell_gone(link->bell, link->local[peer]);
 }
 
+bool rri_link_left(const rri_link *link, int peer)
+{
+    return link->local[peer] >= 0 && rri_doorbell_left(link->bell, link->local[peer]);
+}
+
 static bool anybody_gone(rri_link *link, int64_t now)
 {
     bool gone = false;

@@ -61,6 +61,8 @@ rri_buffer *rri_link_receive(rri_link *link) RRI_NEEDS(rri_driver);
 void rri_link_forsake(rri_link *link, int peer);
 /* Whether a rank of this node has ended without leaving. */
 bool rri_link_gone(const rri_link *link, int peer);
+/* Whether it has left, and the context with it. */
+bool rri_link_left(const rri_link *link, int peer);
 /* Messages received from a rank. Driver only. */
 uint32_t rri_link_heard(const rri_link *link, int peer);
 

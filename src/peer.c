@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEFT_NS INT64_C(5000000000)        /* for the last messages of one that leaves */
+
 typedef struct peer {
     atomic_int state;           /* a: of rref_peer */
     rri_loss why;               /* i once it is lost */
@@ -23,6 +25,7 @@ typedef struct peer {
     bool pinged;                /* d */
     uint32_t heard;             /* d: messages from it at the last look */
     int64_t since;              /* d: when it was not silent */
+    int64_t left;               /* d: when it was found to have left, or 0 */
     unsigned told;              /* l: of the losses known here */
 } peer;
 
@@ -37,6 +40,7 @@ struct rri_peers {
     int64_t next, next_silence; /* d: when to look */
     bool settling;              /* d */
     atomic_uint unsettled;      /* a: losses were marked */
+    atomic_bool rests;          /* a */
     rri_lock lock;
     int *order;                 /* l: the lost, as they became known */
     atomic_uint lost;           /* l; read by anybody */
@@ -80,7 +84,8 @@ static void explain(const rri_peers *ps, int rank, char *text, size_t size)
 {
     static const char *const why[] = {
         [RRI_ENDED] = "its process has ended, as rank %d has seen", [RRI_DECLARED] = "rank %d has declared it lost",
-        [RRI_DISOWNED] = "this rank is taken for lost itself, as rank %d says" };
+        [RRI_DISOWNED] = "this rank is taken for lost itself, as rank %d says",
+        [RRI_LEFT] = "it has ended the context without this rank, which is rank %d" };
     const peer *p = &ps->peer[rank];
     char reason[96];
     snprintf(reason, sizeof reason, why[p->why], p->witness);
@@ -164,7 +169,7 @@ static void settle(rri_peers *ps, int rank)
     ps->order[rri_peers_lost(ps)] = rank;
     atomic_fetch_add(&ps->lost, 1);
     rri_lock_give(&ps->lock);
-    if (p->why != RRI_DISOWNED) tell_some(ps);
+    if (p->why <= RRI_DECLARED) tell_some(ps);
     ps->up.lose(ps->up.up, rank);
 }
 
@@ -231,7 +236,7 @@ static bool speaks(void *up, int rank)
         rri_lane_release(ps->flow, rank);
         return true;
     }
-    if (p->why != RRI_DISOWNED && !p->answered) tell_returned(ps, rank);
+    if (p->why <= RRI_DECLARED && !p->answered) tell_returned(ps, rank);
     return false;
 }
 
@@ -264,24 +269,36 @@ static void look_for_silence(rri_peers *ps, int64_t now)
 
 /* ---- looking */
 
+/* Who leaves in order sees to it that this rank hears of the end, at once or soon. */
+static void look_at_neighbour(rri_peers *ps, int rank, int64_t now)
+{
+    peer *p = &ps->peer[rank];
+    if (rri_link_gone(ps->link, rank)) mark(ps, rank, RRI_ENDED, ps->me);
+    else if (!rri_link_left(ps->link, rank)) return;
+    else if (!p->left) p->left = now;
+    else if (now - p->left > LEFT_NS) mark(ps, rank, RRI_LEFT, ps->me);
+}
+
 static void look_around(rri_peers *ps, int64_t now)
 {
     for (int i = 0; i < ps->size; i++)
-        if (rri_link_neighbour(ps->link, i) && rri_peer_state(ps, i) != RREF_PEER_LOST && rri_link_gone(ps->link, i))
-            mark(ps, i, RRI_ENDED, ps->me);
+        if (i != ps->me && rri_link_neighbour(ps->link, i) && rri_peer_state(ps, i) != RREF_PEER_LOST)
+            look_at_neighbour(ps, i, now);
     look_for_silence(ps, now);
     for (unsigned i = 0; i < rri_peers_lost(ps); i++) ps->up.lost(ps->up.up, ps->order[i]);
 }
 
 void rri_peers_look(rri_peers *ps, int64_t now)
 {
-    bool due = now >= ps->next;
+    bool due = now >= ps->next && !atomic_load_explicit(&ps->rests, memory_order_relaxed);
     if (due) {
         ps->next = rri_after(now, RRI_PEERS_LOOK_NS);
         look_around(ps, now);
     }
     if (atomic_load_explicit(&ps->unsettled, memory_order_relaxed)) settle_all(ps);
 }
+
+void rri_peers_rest(rri_peers *ps) { atomic_store(&ps->rests, true); }
 
 bool rri_peers_watched(rri_peers *ps) { return ps->size > 1 && ps->up.awaits(ps->up.up); }
 

@@ -19,7 +19,8 @@
 
 typedef struct rri_peers rri_peers;
 
-typedef enum rri_loss { RRI_ENDED, RRI_DECLARED, RRI_DISOWNED } rri_loss;
+/* The last two are known to this rank alone. */
+typedef enum rri_loss { RRI_ENDED, RRI_DECLARED, RRI_DISOWNED, RRI_LEFT } rri_loss;
 
 /* The end of an error's text. */
 #define RRI_ARRAYS_KEPT "; the call may have run, and MPI keeps its arrays: do not change or free them before MPI_Finalize"
@@ -47,6 +48,8 @@ void rri_peers_close(rri_peers *peers);
 /* Look at who is there, if it is time to or there is news. Driver only. */
 void rri_peers_look(rri_peers *peers, int64_t now);
 enum { RRI_PEERS_LOOK_NS = 200000000 };
+/* The context has come to its end: nobody is missed from now on. */
+void rri_peers_rest(rri_peers *peers);
 /* Whether looks are to go on while the rank sleeps. */
 bool rri_peers_watched(rri_peers *peers);
 

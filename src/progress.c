@@ -375,8 +375,9 @@ static void take_over(rri_progress *p, uint64_t role)
 /* Nobody rings when a peer ends: as long as something may be expected of others no sleep is without limit. */
 static int64_t with_looks(rri_progress *p, int64_t ns)
 {
+    atomic_store(&p->blind, ns < 0);            /* before the look, which who has begun something meanwhile relies on */
     bool looks = p->peers && rri_peers_watched(p->peers);
-    atomic_store_explicit(&p->blind, ns < 0 && !looks, memory_order_relaxed);
+    if (looks) atomic_store_explicit(&p->blind, false, memory_order_relaxed);
     return looks && (ns < 0 || ns > RRI_PEERS_LOOK_NS) ? RRI_PEERS_LOOK_NS : ns;
 }
 
@@ -689,7 +690,7 @@ void rri_progress_nudge(rri_progress *p)
     if (p->config.application || (self.driving == p && !self.offered)) return;
     rri_doorbell *bell = rri_link_bell(p->link);
     if (!rri_doorbell_sleeps(bell) || atomic_load_explicit(&p->sleep_ns, memory_order_relaxed) >= 0) return;
-    bool blind = p->peers && atomic_load_explicit(&p->blind, memory_order_relaxed) && rri_peers_watched(p->peers);
+    bool blind = atomic_load_explicit(&p->blind, memory_order_relaxed) && p->peers && rri_peers_watched(p->peers);
     if (blind || rri_flow_waiting(p->flow) || rri_link_busy(p->link) || rri_link_unsettled(p->link)) rri_link_kick(p->link);
 }
 

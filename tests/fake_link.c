@@ -268,6 +268,7 @@ int rri_link_drain(rri_link *link, int64_t ns)
 /* Nobody is lost over this link. */
 void rri_link_forsake(rri_link *link, int peer) { (void)link, (void)peer; }
 bool rri_link_gone(const rri_link *link, int peer) { return (void)link, (void)peer, false; }
+bool rri_link_left(const rri_link *link, int peer) { return (void)link, (void)peer, false; }
 uint32_t rri_link_heard(const rri_link *link, int peer) { return (void)peer, (uint32_t)link->received; }
 void rri_link_part(rri_link *link, int64_t ns) { (void)link, (void)ns; }
 bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives) { return (void)link, (void)moving, receives; }

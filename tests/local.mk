@@ -101,6 +101,7 @@ EXAMPLE_TESTS = \
 
 # Scripts that run the tests on ranks across several hosts of their own making: make check-hosts.
 HOST_TESTS = \
+	tests/hosts/faults.sh \
 	tests/hosts/tcp.sh \
 	tests/hosts/ucx.sh
 
@@ -248,6 +249,7 @@ EXTRA_DIST += \
 	tests/data.sh \
 	tests/header/program.c \
 	tests/header/program.cpp \
+	tests/faults/strike.sh \
 	tests/hosts/agent \
 	tests/hosts/hosts \
 	tests/hosts/on.sh \
