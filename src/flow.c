@@ -15,7 +15,11 @@
 #include <string.h>
 
 enum { STASH = 8 };
-enum { RESERVE = 4 };               /* messages that can be answered or received when there is no memory */
+enum {
+    RESERVE = 4,                    /* messages that can be answered or received when there is no memory */
+    LENT_LEAST = 2,                 /* of a lane, whatever the limit */
+    LEND_NS = 100000000             /* without an arrival, while credits are kept back, before some are lent */
+};
 
 RRI_ROLE(lists);                    /* the flow's lock */
 
@@ -34,6 +38,7 @@ typedef struct lane {
     rri_record *record RRI_OWNED(rri_lane);     /* l: in hand, from begin to end */
     unsigned colour RRI_OWNED(rri_lane);        /* l: its colour, which the present one may not be any more at its end */
     atomic_uint owed;               /* a: credits to give back */
+    unsigned withheld, lent;        /* x: credits kept back until messages are freed; of them, given back before */
     atomic_uint event;              /* a: changes when requests left the queue */
     atomic_bool full;               /* a: requests queue; written under the lock */
     unsigned held RRI_OWNED(rri_lane);          /* l: messages in the outbox, if chaos has held one back */
@@ -63,13 +68,27 @@ struct rri_flow {
     atomic_uint inside;             /* a: messages in the inbox and the stash */
     atomic_uint self_open;          /* a: records or messages to the own rank on their way */
     _Atomic uint64_t refused;       /* a */
+    rri_timer lender;               /* x: in place while credits are kept back */
+    bool lends;                     /* x */
+    unsigned lent;                  /* x: credits of all lanes */
+    atomic_uint arrivals;           /* a: messages that were served; arrived is their count at the last look */
+    unsigned arrived;               /* x */
 };
 
 static void owe(rri_flow *flow, int peer);
+static void lend(rri_timer *timer);
 
 static void repay(void *up, rri_buffer *buffer)
 {
-    owe(up, buffer->peer);
+    rri_flow *flow = up;
+    lane *l = &flow->lanes[buffer->peer];
+    rri_lock_take(&flow->lock);
+    bool lent = l->lent > 0;
+    l->withheld--;
+    l->lent -= lent;
+    flow->lent -= lent;
+    rri_lock_give(&flow->lock);
+    if (!lent) owe(flow, buffer->peer);
 }
 
 /* Nobody else knows it yet. */
@@ -90,6 +109,7 @@ RRI_UNCHECKED int rri_flow_open(rri_link *link, const rri_flow_config *config, r
         rri_flow_close(flow);
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d messages", RESERVE);
     }
+    flow->lender.due = lend;
     flow->pool.last = repay;
     flow->pool.up = flow;
     for (int i = 0; i < flow->size; i++) {
@@ -646,17 +666,61 @@ static bool memory_is_short(const rri_flow *flow)
     return atomic_load_explicit(&flow->pool.live, memory_order_relaxed) * flow->pool.room > flow->config.park_limit;
 }
 
+/* A method may wait for a call that has to come through the very lane whose credits lie with calls that wait for the method. So
+ * when nothing arrives any more, a credit of each lane is lent, as often as there is RREF_PARK_LIMIT once more for messages. */
+static bool lend_one(rri_flow *flow, lane *l)
+{
+    rri_lock_take(&flow->lock);
+    bool room = l->lent < LENT_LEAST || flow->lent * flow->pool.room < flow->config.park_limit;
+    bool lends = l->withheld > l->lent && room;
+    l->lent += lends;
+    flow->lent += lends;
+    rri_lock_give(&flow->lock);
+    if (lends) owe(flow, l->peer);
+    return lends;
+}
+
+/* The lock is held. */
+static void lend_later(rri_flow *flow)
+{
+    bool first;
+    flow->arrived = atomic_load_explicit(&flow->arrivals, memory_order_relaxed);
+    flow->lends = rri_timer_add(flow->config.timers, &flow->lender, rri_after(rri_now(), LEND_NS), &first) == 0;
+}
+
+static void lend(rri_timer *timer)
+{
+    rri_flow *flow = (rri_flow *)(void *)((char *)timer - offsetof(rri_flow, lender));
+    bool still = atomic_load_explicit(&flow->arrivals, memory_order_relaxed) == flow->arrived, left = false;
+    for (int i = 0; i < flow->size && still; i++) lend_one(flow, &flow->lanes[i]);
+    rri_lock_take(&flow->lock);
+    for (int i = 0; i < flow->size && !left; i++) left = flow->lanes[i].withheld > flow->lanes[i].lent;
+    flow->lends = false;
+    if (left) lend_later(flow);
+    rri_lock_give(&flow->lock);
+}
+
+static void keep_back(rri_flow *flow, rri_buffer *buffer)
+{
+    buffer->owes = true;
+    rri_lock_take(&flow->lock);
+    flow->lanes[buffer->peer].withheld++;
+    if (!flow->lends && flow->config.timers) lend_later(flow);
+    rri_lock_give(&flow->lock);
+}
+
 void rri_flow_last(rri_flow *flow, rri_buffer *buffer)
 {
     const rri_message *m = (const rri_message *)(const void *)buffer->data;
     if (!m->counted) return;
-    if (memory_is_short(flow)) buffer->owes = true;
+    if (memory_is_short(flow)) keep_back(flow, buffer);
     else atomic_fetch_add(&flow->lanes[buffer->peer].owed, 1);
 }
 
 void rri_flow_done(rri_flow *flow, rri_buffer *buffer)
 {
     lane *l = &flow->lanes[buffer->peer];
+    if (buffer->owes) atomic_fetch_add_explicit(&flow->arrivals, 1, memory_order_relaxed);
     if (l->peer == flow->me) atomic_fetch_sub(&flow->self_open, count_records(buffer));
     if (!rri_link_recycle(flow->link, buffer)) rri_buffer_drop(buffer);
     if (atomic_load_explicit(&l->owed, memory_order_relaxed)) mark_dirty(flow, l);

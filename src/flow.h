@@ -7,6 +7,7 @@
 #ifndef RRI_FLOW_H
 #define RRI_FLOW_H
 
+#include "clock.h"
 #include "colour.h"
 #include "link.h"
 #include "wire.h"
@@ -25,6 +26,7 @@ typedef struct rri_flow_config {
     size_t queue_limit;         /* bytes that may queue to a peer */
     size_t park_limit;          /* bytes of received messages kept; beyond it credits stay out */
     bool direct;                /* any thread may call MPI; else only the driver sends */
+    rri_timers *timers;         /* or NULL */
 } rri_flow_config;
 
 int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **flow);

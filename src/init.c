@@ -307,7 +307,8 @@ static int open_floors(rref_context *ctx)
     size_t eager = (size_t)s->eager, batch = eager < 4032 ? 4032 : eager > 16384 ? 16384 : eager > 4096 ? eager : 4032;
     if (rri_chaos_has(RRI_CHAOS_BUFFER)) batch = eager;     /* few records share a message */
     size_t room = (eager > 4096 ? eager : 4096) + 8192;      /* references ride in the message, whatever its limit for data */
-    rri_flow_config flow = { batch, room, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct };
+    rri_flow_config flow = { batch, room, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct,
+                             &ctx->timers };
     rri_progress_config progress = {
         .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,
         .restless = s->progress == RRI_PROGRESS_SPIN,
@@ -369,7 +370,8 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     rri_references *refs = &ctx->references;
     int size = rri_link_size(ctx->link);
     int rc = open_calls(ctx);
-    if (rc == RREF_OK) rc = rri_objects_open(&ctx->objects, &ctx->calls, &ctx->classes, ctx->number, size, ctx->settings.weight);
+    if (rc == RREF_OK) rc = rri_objects_open(&ctx->objects, &ctx->calls, &ctx->classes, ctx->number, size, ctx->settings.weight,
+                                             (size_t)ctx->settings.park_limit);
     refs->roots = rri_calloc((size_t)size, sizeof *refs->roots);
     if (rc == RREF_OK && !refs->roots) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
     if (rc) return rc;

@@ -24,12 +24,14 @@ static size_t bucket_of(const rri_objects *all, int creator, uint64_t number)
     return (size_t)(h >> 20) & (all->buckets - 1);
 }
 
-int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks, int64_t weight)
+int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks, int64_t weight,
+                     size_t park_limit)
 {
     rri_table_init(&all->table, RRI_KIND_OBJECT, context, sizeof(rri_object));
     all->calls = calls;
     all->classes = classes;
     all->weight = UINT64_C(1) << weight;
+    all->park_limit = park_limit;
     all->buckets = 1024;
     all->own = RRI_OWN_NUMBERS;
     all->bucket = rri_calloc(all->buckets, sizeof *all->bucket);
@@ -48,11 +50,11 @@ static void forget(void *item, void *arg)
 
 static void drop_parked(rri_objects *all)
 {
-    for (rri_parked *p; (p = all->parked);) {
-        all->parked = p->next;
-        if (p->buffer) rri_buffer_drop(p->buffer);
-        free(p);
-    }
+    for (size_t i = 0; i < RRI_PARKS; i++)
+        for (rri_parked *p; (p = all->parked[i].first); free(p)) {
+            all->parked[i].first = p->next;
+            if (p->buffer) rri_buffer_drop(p->buffer);
+        }
 }
 
 void rri_objects_close(rri_objects *all)
@@ -183,9 +185,22 @@ static void give_back(rri_objects *all, rri_object *o, int peer, uint64_t weight
 
 /* ---- requests for objects that are not there yet */
 
+static size_t park_of(uint64_t address) { return (address * UINT64_C(0x9e3779b97f4a7c15)) >> 58; }
+
+static size_t parked_bytes(const rri_record *record) { return sizeof(rri_parked) + record->bytes; }
+
+/* Calls alone: weight that comes back, or is asked for, is no more than there are references. The lock is held. */
+static bool too_many_parked(const rri_objects *all, const rri_record *record)
+{
+    return record->kind == RRI_CALL && all->parked_bytes + parked_bytes(record) > all->park_limit;
+}
+
 /* The lock is held. */
 static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
 {
+    if (too_many_parked(all, record))
+        return rri_fail(RREF_ERR_NO_MEMORY, "requests for objects to come take more than RREF_PARK_LIMIT there, %zu bytes",
+                        all->park_limit);
     rri_parked *p = rri_malloc(sizeof *p);
     if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a request for an object to come");
     *p = (rri_parked){ .buffer = buffer, .record = record };
@@ -196,9 +211,11 @@ static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
         p->record = &p->back;
     }
     rri_busy(all->calls->futures.colours, rri_record_colour(record));
-    rri_parked **at = &all->parked;
-    while (*at) at = &(*at)->next;
-    *at = p;
+    size_t at = park_of(record->object);
+    if (all->parked[at].first) all->parked[at].last->next = p;
+    else all->parked[at].first = p;
+    all->parked[at].last = p;
+    all->parked_bytes += parked_bytes(p->record);
     atomic_fetch_add(&all->waiting, 1);
     return RRI_PARK;
 }
@@ -206,7 +223,7 @@ static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
 /* The lock is held. */
 static rri_parked *first_parked(const rri_objects *all, uint64_t address)
 {
-    rri_parked *p = all->parked;
+    rri_parked *p = all->parked[park_of(address)].first;
     while (p && p->record->object != address) p = p->next;
     return p;
 }
@@ -214,10 +231,13 @@ static rri_parked *first_parked(const rri_objects *all, uint64_t address)
 static void remove_parked(rri_objects *all, rri_parked *p)
 {
     unsigned colour = rri_record_colour(p->record);
+    size_t where = park_of(p->record->object);
     rri_lock_take(&all->lock);
-    rri_parked **at = &all->parked;
-    while (*at != p) at = &(*at)->next;
+    rri_parked **at = &all->parked[where].first, *before = NULL;
+    for (; *at != p; at = &(*at)->next) before = *at;
     *at = p->next;
+    if (all->parked[where].last == p) all->parked[where].last = before;
+    all->parked_bytes -= parked_bytes(p->record);
     atomic_fetch_sub(&all->waiting, 1);
     rri_lock_give(&all->lock);
     if (p->buffer) rri_buffer_drop(p->buffer);
@@ -286,10 +306,13 @@ static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffe
 /* An address for which something waits, of an object that a rank should have made; 0: none. */
 static uint64_t waits_for(rri_objects *all, int creator)
 {
+    uint64_t address = 0;
     rri_lock_take(&all->lock);
-    const rri_parked *p = all->parked;
-    while (p && rri_address_creator(p->record->object) != creator) p = p->next;
-    uint64_t address = p ? p->record->object : 0;
+    for (size_t i = 0; i < RRI_PARKS && !address; i++) {
+        const rri_parked *p = all->parked[i].first;
+        while (p && rri_address_creator(p->record->object) != creator) p = p->next;
+        if (p) address = p->record->object;
+    }
     rri_lock_give(&all->lock);
     return address;
 }

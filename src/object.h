@@ -46,6 +46,8 @@ typedef struct rri_parked {
     rri_record back;
 } rri_parked;
 
+enum { RRI_PARKS = 64 };                    /* chains of parked requests, by object */
+
 typedef struct rri_objects {
     rri_table table;
     rri_calls *calls;
@@ -58,15 +60,17 @@ typedef struct rri_objects {
     rri_object **bucket;                    /* under the lock: by identity */
     size_t buckets, count;
     uint64_t *seen;                         /* under the lock: last number of each creator */
-    rri_parked *parked;                     /* under the lock */
+    struct { rri_parked *first, *last; } parked[RRI_PARKS];     /* under the lock */
+    size_t parked_bytes, park_limit;        /* under the lock; i: requests beyond it are refused */
     atomic_uint waiting;                    /* a: how many are parked */
     uint64_t own;                           /* under the lock: numbers of wrapped objects, from 2^39 */
     atomic_uint dying;                      /* a */
     _Atomic uint64_t refills;               /* a: references that asked for more weight */
 } rri_objects;
 
-/* weight: log2 of a new object's. */
-int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks, int64_t weight);
+/* weight: log2 of a new object's; park_limit: bytes of requests kept for objects to come. */
+int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks, int64_t weight,
+                     size_t park_limit);
 void rri_objects_close(rri_objects *all);
 
 /* rri_calls_up.find and .look */

@@ -115,7 +115,7 @@ static void open_objects(whole *r, int i, int64_t log)
 {
     rri_calls *calls = &r->fake.calls;
     must(!rri_class_add(&r->classes, &thing_class, &thing), "class");
-    must(!rri_objects_open(&r->objects, calls, &r->classes, (unsigned)i + 1, COUNTED_RANKS, log), "objects");
+    must(!rri_objects_open(&r->objects, calls, &r->classes, (unsigned)i + 1, COUNTED_RANKS, log, 1 << 20), "objects");
     r->objects.root = rri_object_wrap(&r->objects, thing, &counted);
     must(r->objects.root, "root");
     r->objects.root->shared = true;
@@ -130,7 +130,7 @@ static void open_objects(whole *r, int i, int64_t log)
 static void open_rank(int i, int64_t log)
 {
     whole *r = &ranks[i];
-    const rri_flow_config flow = { 1024, ROOM, CREDITS, 1 << 20, 1 << 20, true };
+    const rri_flow_config flow = { 1024, ROOM, CREDITS, 1 << 20, 1 << 20, true, NULL };
     const rri_calls_up up = { .find = find, .look = look, .weight = weight, .control = control, .created = created,
                               .unanswered = unanswered, .drop_ref = rri_reference_drop, .up = r };
     memset(r, 0, sizeof *r);

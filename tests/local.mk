@@ -45,6 +45,7 @@ MPI_TESTS = \
 	tests/mpi/copies \
 	tests/mpi/deferred \
 	tests/mpi/fences \
+	tests/mpi/flood \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/nesting \
@@ -152,6 +153,10 @@ tests_mpi_beside_SOURCES = \
 	tests/mpi/tally.h
 tests_mpi_beside_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 
+# The mix of calls is metered for check-soak.
+tests_mpi_soak_SOURCES = tests/mpi/soak.c tests/meter.c
+tests_mpi_soak_LDFLAGS = -Wl,--wrap=rref_init -Wl,--wrap=rref_finalize
+
 # Ranks of one process: their own link stands in front of the library's.
 tests_unit_machine_SOURCES = tests/unit/machine.c $(FAKE)
 tests_fuzz_wire_SOURCES = tests/fuzz/wire.c tests/fuzz/fuzz.h tests/fuzz/replay.c $(FAKE)
@@ -231,6 +236,12 @@ check-all:
 	cd $(srcdir) && ./quickstart check-all
 .PHONY: check-all check-chaos check-hosts check-slurm print-chaos
 
+# MINUTES of the random mix on 4 ranks, with memory and rates drawn in soak/soak.svg.
+MINUTES = 30
+check-soak: tests/mpi/soak
+	srcdir='$(abs_srcdir)' builddir='$(abs_builddir)' MPIRUN='$(MPIRUN)' $(srcdir)/tests/soak.sh $(MINUTES)
+.PHONY: check-soak
+
 # SECONDS for each target.
 SECONDS = 600
 fuzz:
@@ -262,6 +273,7 @@ EXTRA_DIST += \
 	tests/outside/cmake/CMakeLists.txt \
 	tests/outside/make/Makefile \
 	tests/run.sh \
+	tests/soak.sh \
 	tests/sanitizers/leak.supp \
 	tests/sanitizers/planted.sh \
 	tests/slurm/cluster

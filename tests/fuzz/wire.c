@@ -12,6 +12,7 @@
 #include "log.h"
 #include "reference.h"
 #include "resolve.h"
+#include "service.h"
 
 enum { RANKS = 2, ROOM = 4096, EAGER = 256, OUTPUTS = 64, LONG = 100, HOW_RAW = 0, HOW_RECORDS, HOW_RECORD, HOW_POLL = 0x80 };
 enum { NEXT, ALL, MANY };
@@ -22,6 +23,7 @@ typedef struct rank {
     rri_objects objects;
     rri_references references;
     rri_resolver resolver;
+    rri_service service;
     rri_fence fence;
     _Atomic uint64_t roots[RANKS];
 } rank;
@@ -140,14 +142,14 @@ static void unanswered(void *up, const rref_error *error)
 static void open_rank(int i)
 {
     rank *r = &ranks[i];
-    const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true };
+    const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true, NULL };
     const rri_calls_up up = { find, look, weight, announced, control, created, unanswered, rri_reference_drop, stuck, r };
     rri_calls *calls = &r->fake.calls;
     const rri_class *klass;
     memset(r, 0, sizeof *r);
     MUST(fake_rank_open(&r->fake, link_of[i], &flow, EAGER, &up) == RREF_OK);
     MUST(rri_class_add(&r->classes, &thing, &klass) == RREF_OK);
-    MUST(rri_objects_open(&r->objects, calls, &r->classes, (unsigned)i + 1, RANKS, 60) == RREF_OK);
+    MUST(rri_objects_open(&r->objects, calls, &r->classes, (unsigned)i + 1, RANKS, 60, 1 << 20) == RREF_OK);
     r->objects.root = rri_object_wrap(&r->objects, klass, &sum);
     MUST(r->objects.root);
     r->objects.root->shared = true;
@@ -155,6 +157,7 @@ static void open_rank(int i)
     r->references = (rri_references){ .calls = calls, .objects = &r->objects, .classes = &r->classes,
                                       .root_class = root_class, .roots = r->roots, .resolver = &r->resolver };
     r->resolver = (rri_resolver){ .calls = calls, .classes = &r->classes, .describe = &r->objects.describe };
+    MUST(rri_service_open(&r->service, &r->references, &r->fence, (unsigned)i + 1) == RREF_OK);
     rri_references_open(&r->references, (unsigned)i + 1);
     calls->futures.trade = rri_reference_trade(&r->references);
     MUST(rri_peers_open(link_of[i], r->fake.flow, &(rri_peers_config){ .timeout = RRI_NEVER }, &(rri_peers_up){ 0 },
@@ -179,6 +182,7 @@ static void close_ranks(void)
         rri_fence_close(&ranks[i].fence);
         rri_objects_close(&ranks[i].objects);
         fake_rank_close(&ranks[i].fake);
+        rri_service_close(&ranks[i].service);
         rri_classes_free(&ranks[i].classes);
     }
 }

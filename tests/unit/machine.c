@@ -113,7 +113,7 @@ static void open_rank(int i, const rri_flow_config *config)
 
 static void open_ranks(unsigned credits, size_t batch, size_t queue_limit)
 {
-    const rri_flow_config config = { batch, ROOM, credits, queue_limit, 1 << 20, true };
+    const rri_flow_config config = { batch, ROOM, credits, queue_limit, 1 << 20, true, NULL };
     for (int m = 0; m < METHODS; m++) CU_ASSERT_EQUAL_FATAL(rri_signature_parse(text[m], &signature[m]), RREF_OK);
     notes = 0;
     fake_open(link_of, RANKS);
