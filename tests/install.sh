@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Strangers' programs against an installed library: `tests/install.sh PREFIX` builds the hello example in C, C++ and Fortran as
-# projects of their own (tests/outside: plain make, CMake, autotools), and runs them.
+# Strangers' programs against an installed library: `tests/install.sh PREFIX [STAGE]` builds the hello example in C, C++ and
+# Fortran as projects of their own (tests/outside: plain make, CMake, autotools), and runs them. STAGE has the same, installed
+# with DESTDIR=STAGE.
 #
 # Environment: FC, MPI's Fortran wrapper (default mpifort, empty: no Fortran), MPIRUN.
 srcdir=$(cd "$(dirname "$0")/.." && pwd)
 . "$srcdir/tests/lint/lint.sh"
-prefix=${1:?tests/install.sh PREFIX}
+prefix=${1:?tests/install.sh PREFIX [STAGE]}
+stage=${2-}
 FC=${FC-mpifort}
 tests=$srcdir/tests
 unset CC CXX                                                    # plain compilers, not the library's wrappers
@@ -43,6 +45,16 @@ says_hello() {
     [ $status -eq 0 ] && [ "$(grep -c ': hello rank' "$work/out")" -eq 2 ]
 }
 
+files() { (cd "$1" && find . -type f -o -type l) | sort; }
+pages() { for page in rref.7 rref-info.1 rref-perf.1; do man -l "$prefix/share/man/man${page#*.}/$page" || return; done; }
+must "rref-info runs" sh -c '"$1/bin/rref-info" --version | grep -qx "rref-info $2"' sh "$prefix" "$release"
+if command -v man > /dev/null; then must "manual pages" pages; else skip "no man"; fi
+same() { files "$prefix" > "$work/here" && files "$stage$prefix" > "$work/there" && cmp "$work/here" "$work/there"; }
+if [ -n "$stage" ]; then
+    must "DESTDIR gets the same files" same
+    none "which do not know of it" "$(grep -rl "$stage" "$stage")"
+fi
+
 must "pkg-config knows $release" pkg-config --print-errors --exists "rref = $release"
 [ -n "$FC" ] || skip "no Fortran: FC is empty"
 for kind in make cmake autotools; do
@@ -53,6 +65,10 @@ for kind in make cmake autotools; do
         must "by $kind: $language runs" says_hello "$work/$kind/$language"
     done
 done
+
+# Programs say which release of the interface they were built for, and the loader refuses a library that has not got it.
+asks() { ${NM:-nm} -D "$1" | grep -q "U rref_init@RREF_${release%.*}\$"; }
+if [ -x "$work/make/c" ] && [ -f "$libdir/librref.so" ]; then must "symbols have versions" asks "$work/make/c"; fi
 
 newer() { project cmake && cmake -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=99.0 .; }
 if command -v cmake > /dev/null; then

@@ -12,6 +12,7 @@ if [ -f "$library" ]; then
     $NM -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u > "$work/exported"
     none "exported and not declared" "$(comm -13 "$work/declared" "$work/exported")"
     none "declared and not exported" "$(comm -23 "$work/declared" "$work/exported")"
+    none "exported without a version" "$($NM -D --defined-only "$library" | awk '$2 != "A" && $3 !~ /@@RREF_[0-9]/ { print $3 }')"
 fi
 # A static archive cannot hide names: they carry the internal stem.
 archive=$builddir/.libs/librref.a
