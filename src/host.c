@@ -7,6 +7,8 @@
 #include "error.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 int rri_host_usable(MPI_Comm comm, int *level)
 {
@@ -50,6 +52,17 @@ bool rri_host_threaded_at_finalize(void)
     return false;
 #else
     return true;
+#endif
+}
+
+/* Open MPI's option of mpirun, and MPIs that have functions for it. */
+bool rri_host_survives(void)
+{
+#ifdef MPIX_ERR_PROC_FAILED
+    return true;
+#else
+    const char *recovery = getenv("OMPI_MCA_orte_enable_recovery");
+    return recovery && strcmp(recovery, "0") && strcmp(recovery, "false");
 #endif
 }
 

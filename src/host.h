@@ -15,6 +15,9 @@ int rri_host_at_finalize(void (*function)(void));
 /* Whether MPI then still takes more than one thread. */
 bool rri_host_threaded_at_finalize(void);
 
+/* Whether the job may go on when a rank is lost. A window over such a rank hangs MPI_Finalize of the others. */
+bool rri_host_survives(void);
+
 typedef MPI_Op rri_op;
 
 /* Whether an operation can be applied to elements of a type: OK or SIGNATURE. The application's own always can. */

@@ -8,11 +8,11 @@
 #include "catalog.h"
 #include "chaos.h"
 #include "clock.h"
+#include "host.h"
 #include "memory.h"
 
 #include <rref.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define TRIAL_NS INT64_C(20000000)          /* long enough for a read that needs nobody */
 
@@ -40,22 +40,12 @@ struct rri_window {
 
 /* ---- finding out */
 
-/* Open MPI and fault-tolerant MPIs: after a rank's death a window over it hangs MPI_Finalize of the others. */
-static bool may_outlive_a_rank(void)
-{
-    const char *recovery = getenv("OMPI_MCA_orte_enable_recovery");
-#ifdef MPIX_ERR_PROC_FAILED
-    return true;
-#endif
-    return recovery && strcmp(recovery, "0") && strcmp(recovery, "false");
-}
-
 /* Before there is a window: the wish, and what is known without trying. */
 static verdict wanted(rri_link *link, rri_window_wish wish)
 {
     if (wish == RRI_WINDOW_OFF) return UNWANTED;
     if (wish == RRI_WINDOW_ON) return WORKS;
-    if (may_outlive_a_rank()) return RECOVERY;
+    if (rri_host_survives()) return RECOVERY;
     return rri_link_local_size(link) < rri_link_size(link) ? NODES : WORKS;
 }
 

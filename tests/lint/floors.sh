@@ -37,6 +37,9 @@ for prefix in $(awk '$1 == "spell" { print $2 }' "$table"); do
     none "$prefix... only in:$users" "$strangers"
 done
 
+none "what is so in one MPI only is in host.c" \
+    "$(grep -nE 'OMPI_|OPAL_|ORTE_|PMIX_|MPICH|MPIX_|HYDRA' src/*.[ch] | grep -v '^src/host\.')"
+
 # Whoever is outside includes system headers, rref.h, the tests' frame, and files beside itself.
 intruders=$(find examples tools tests/mpi tests/header -name '*.[ch]' -o -name '*.cpp' | while read -r file; do
     sed -n 's/^ *# *include *"\([^"]*\)".*/\1/p' "$file" | while read -r header; do
