@@ -3,6 +3,7 @@
 #include "call.h"
 #include "error.h"
 #include "exec.h"
+#include "fit.h"
 #include "memory.h"
 
 #include <stdio.h>
@@ -51,14 +52,14 @@ static void data_left(void *arg, rri_moved how)
     free(o);
 }
 
-/* Sync calls and borrowed arrays stay where they are; others are copied. */
-static outgoing *hold_data(const rri_packing *p, rri_future *in_place)
+/* What a sync call sends stays where it is, and so does what is borrowed; the rest is copied. */
+static outgoing *hold_data(size_t copies, rri_future *in_place)
 {
     outgoing *o = rri_calloc(1, sizeof *o);
-    if (o && !in_place) o->copy = rri_malloc(p->bulk);
-    if (!o || (!in_place && !o->copy)) {
+    if (o && copies) o->copy = rri_malloc(copies);
+    if (!o || (copies && !o->copy)) {
         free(o);
-        rri_fail(RREF_ERR_NO_MEMORY, "no memory to copy %zu bytes of arrays", p->bulk);
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory to copy %zu bytes of arrays", copies);
         return NULL;
     }
     if (!in_place) return o;
@@ -85,17 +86,18 @@ static void mark_future(rri_calls *calls, rri_future *future, const rri_target *
     future->coloured = true;
     future->class_name = target->class_name;
     future->peer = target->peer;
-    future->made = rri_now_coarse();
+    int64_t made = future->lone ? 0 : rri_now_coarse();
+    atomic_store_explicit(&future->made, made, memory_order_relaxed);   /* who waits for it looks at the clock when it has to sleep */
     atomic_store_explicit(&future->method_name, target->method_name, memory_order_release);
 }
 
 /* Offer what does not ride in the message; *offer is 0 if that is nothing. */
-static int offer_data(rri_calls *calls, const rri_target *target, const rri_packing *p, rri_future *in_place, void **copy,
-                      rri_segment **segments, uint64_t *offer)
+static int offer_data(rri_calls *calls, const rri_target *target, const rri_packing *p, size_t copies, rri_future *in_place,
+                      void **copy, rri_segment **segments, uint64_t *offer)
 {
     *offer = 0;
     if (!p->segments) return RREF_OK;
-    outgoing *o = hold_data(p, in_place);
+    outgoing *o = hold_data(copies, in_place);
     if (!o) return RREF_ERR_NO_MEMORY;
     *copy = o->copy;
     *offer = rri_transfer_offer(calls->transfers, target->peer, segments, p->segments, data_left, o);
@@ -110,11 +112,12 @@ static int pack_request(rri_calls *calls, rri_record *r, const rri_target *targe
     void *copy = NULL;
     uint64_t offer;
     rri_segment *segments = NULL;
-    int rc = offer_data(calls, target, p, mode == RRI_SYNC || p->borrows ? future : NULL, &copy, &segments, &offer);
+    bool waits = mode == RRI_SYNC;
+    int rc = offer_data(calls, target, p, waits ? 0 : p->copies, waits || p->borrowed ? future : NULL, &copy, &segments, &offer);
     if (rc == RREF_OK) rc = rri_values_pack(target->in, values, p, payload, segments, &calls->futures.trade.codec);
     if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
     if (rc || !offer) return rc;
-    if (copy) rri_segments_copy(segments, p->segments, copy, segments);
+    if (copy) rri_segments_copy(p, segments, copy);
     if (future) future->sending = offer;
     rri_transfer_announce(calls->transfers, offer, p->bulk, r);
     return RREF_OK;
@@ -125,7 +128,7 @@ int rri_call_check(const rri_calls *calls, const rri_target *target, const rref_
 {
     *inputs = count_inputs(values, count);
     int rc = rri_values_check(target->in, values, *inputs, calls->eager, packing);
-    if (rc == RREF_OK && (mode == RRI_ONEWAY || mode == RRI_REMOTE) && (*inputs < count || packing->borrows))
+    if (rc == RREF_OK && (mode == RRI_ONEWAY || mode == RRI_REMOTE) && (*inputs < count || packing->borrowed))
         rc = rri_fail(RREF_ERR_SIGNATURE, "a %s call takes neither outputs nor borrowed arrays",
                       mode == RRI_ONEWAY ? "one-way" : "remote-mode");
     if (rc == RREF_OK && *inputs < count) rc = rri_outputs_check(target->out, values + *inputs, count - *inputs);
@@ -189,11 +192,50 @@ static void number_result(rri_calls *calls, rri_record *r, int peer, void *body,
     *(rri_remote_note *)body = (rri_remote_note){ future->number, 0 };
 }
 
+/* ---- numbers for numbers, which most calls are */
+
+/* Whether that is what is given and wanted. Whatever is wrong is found, and told, on the long way. */
+static bool is_plain(const rri_target *target, const rref_value *values, size_t count)
+{
+    const rri_types *in = target->in, *out = target->out;
+    if (in->variables || in->refs || (count != in->count && count != in->count + out->count)) return false;
+    uint64_t bits[2];
+    for (unsigned i = 0; i < in->count; i++)
+        if (!rri_same_word(&in->type[i], &values[i]) && rri_scalar_fit(&in->type[i], &values[i], bits) != RRI_FITS) return false;
+    for (unsigned i = in->count; i < count; i++)
+        if (!rri_same_room(&out->type[i - in->count], &values[i])) return false;
+    return true;
+}
+
+RRI_UNCHECKED     /* by a condition that clang does not follow */
+static int send_plain(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
+                      const char *site, rri_future *future, int64_t deadline)
+{
+    const rri_types *in = target->in;
+    int rc = arm(future, mode, values + in->count, count - in->count, deadline);
+    rri_record *r = rc ? NULL : begin_request(calls, target, in->slots, false);
+    if (!rc && !r && future) rri_future_drop(future);
+    if (!r) return rri_error_last()->code;
+    mark_future(calls, future, target);
+    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
+                       .flags = future ? 0 : RRI_FLAG_ONEWAY, .extra = time_left(deadline),
+                       .call = future ? rri_future_handle(future) : number_of_site(calls, site) };
+    char *payload = (char *)(r + 1);
+    for (unsigned i = 0; i < in->count; i++) rri_number_pack(&in->type[i], &values[i], payload + in->type[i].slot);
+    if (future) atomic_store_explicit(&future->owed, target->peer + 1, memory_order_release);
+    rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC ? RRI_AT_ONCE : RRI_COMPANY);
+    if (mode != RRI_SYNC) rri_progress_nudge(calls->progress);
+    return RREF_OK;
+}
+
 int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
                   const char *site, rri_future *future, int64_t deadline)
 {
     size_t inputs;
     rri_packing p;
+    bool nobody_waits = !future || !rri_exec_nested();
+    if (nobody_waits && mode != RRI_REMOTE && (future || count == target->in->count) && is_plain(target, values, count))
+        return send_plain(calls, target, values, count, mode, site, future, deadline);
     int rc = rri_call_check(calls, target, values, count, mode, &inputs, &p);
     if (rc == RREF_OK) rc = arm(future, mode, values + inputs, count - inputs, deadline);
     if (rc) return rc;
@@ -220,9 +262,8 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
         return rc;
     }
     if (mode == RRI_REMOTE) number_result(calls, r, target->peer, body, future);
-    atomic_fetch_add_explicit(&calls->out, 1, memory_order_relaxed);
-    if (future) atomic_store(&future->owed, target->peer + 1);
-    rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC);
+    if (future) atomic_store_explicit(&future->owed, target->peer + 1, memory_order_release);
+    rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC ? RRI_AT_ONCE : RRI_COMPANY);
     if (p.segments && future && rri_event_done(&future->event))     /* its time was over before there was an offer */
         rri_transfer_withdraw(calls->transfers, future->sending);
     if (mode != RRI_SYNC) rri_progress_nudge(calls->progress);
@@ -251,9 +292,9 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
         return rc;
     }
     rri_future_keep(future);
-    atomic_store(&future->owed, target->peer + 1);
+    atomic_store_explicit(&future->owed, target->peer + 1, memory_order_release);
     *number = r->object = rri_lane_number(calls->flow, target->peer);
-    rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, false);
+    rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, RRI_COMPANY);
     rri_progress_nudge(calls->progress);
     return RREF_OK;
 }

@@ -13,6 +13,8 @@
 #include "transfer.h"
 #include "weight.h"
 
+#include <string.h>
+
 typedef struct rri_calls rri_calls;
 typedef struct rri_stuck rri_stuck;
 
@@ -88,16 +90,27 @@ struct rref_call {
     int failed;                         /* misuse by the handler: overrides its outcome */
     int inner;                          /* how the last call that its handler made failed, in the thread's last error */
     rref_error *error;                  /* text of the failure */
-    rref_value results[RRI_TYPES_MAX];
-    void *copies[RRI_TYPES_MAX];        /* results copied when they were given */
-    rref *views[RRI_TYPES_MAX];         /* references among the arguments, as handles */
-    void *owned[RRI_OWNED_MAX];
-    void (*owned_free[RRI_OWNED_MAX])(void *);
     unsigned owned_count;
     bool holds_object;                  /* a result lies in the object's memory */
     rri_future *deferred;               /* promise of an answer that comes later, with a count */
     rri_future *child;                  /* of a continuation: where the values go */
+
+    rref_value results[RRI_TYPES_MAX];  /* the first result_count; what follows is not cleared either */
+    void *copies[RRI_TYPES_MAX];        /* if untidy: results copied when they were given */
+    rref *views[RRI_TYPES_MAX];         /* if untidy: references among the arguments, as handles */
+    void *owned[RRI_OWNED_MAX];         /* the first owned_count */
+    void (*owned_free[RRI_OWNED_MAX])(void *);
 };
+
+/* A call as it is before it is known what for. */
+static inline void rri_call_clear(rref_call *c, rri_calls *calls)
+{
+    memset(c, 0, offsetof(rref_call, results));
+    c->calls = calls;
+    c->deadline = RRI_NEVER;
+    c->ready = true;
+    atomic_store_explicit(&c->parts, 1, memory_order_relaxed);
+}
 
 /* What the higher floor knows. find fills the call's target from a request; RREF_OK, RRI_PARK (kept for later, with the
  * buffer), or an error through rri_fail. weight takes what a record says of it. */
@@ -105,6 +118,7 @@ enum { RRI_PARK = 1 };
 typedef struct rri_calls_up {
     int (*find)(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call);
     int (*look)(void *up, const rri_record *record, rref_call *call);   /* as find, for an object that is alive now */
+    bool (*instant)(void *up, const rri_record *record, rref_call *call);   /* an inline method of an object that stays */
     void (*weight)(void *up, const rri_record *record, rri_buffer *buffer);
     void (*announced)(void *up, const rri_record *record, rri_buffer *buffer);
     void (*control)(void *up, int peer, const rri_record *record);
@@ -134,11 +148,15 @@ struct rri_calls {
     rref_call *free;                    /* calls kept for reuse */
     rref_call *reserve;                 /* for requests that are refused for want of memory; NULL while in use */
     rri_landings landings;
+    rref_call instant;                  /* d: see instant.c */
+    rri_actor *occupied;                /* d: its object, or NULL */
+    bool instant_busy;                  /* d: its method runs */
     atomic_size_t landed;               /* a: bytes of arguments in landing areas */
     const char **site;                  /* call sites of one-way calls, by number */
     unsigned sites;
     rri_tally *served;                  /* i: by rank */
-    _Atomic uint64_t out, in, direct, refused, oneway_failures;     /* a */
+    _Atomic uint64_t in, direct, refused, oneway_failures;          /* a */
+    _Atomic uint64_t instants;          /* written by the driver: calls in, of which `in` knows nothing */
     rri_lock stuck_lock;
     rri_stuck *stuck;                   /* under its lock: methods that have waited for long */
 };
@@ -195,6 +213,8 @@ void rri_call_grant(rref_call *call);
 void rri_call_fail_early(rref_call *call, int code, const char *why);
 /* Free a call that was not entered. */
 void rri_call_end(rref_call *call);
+/* Let go of what a call has, but for itself. */
+void rri_call_tidy(rref_call *call);
 
 /* Memory that calls need from the start. */
 int rri_calls_open(rri_calls *calls);

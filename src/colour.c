@@ -2,7 +2,7 @@
 /* Owns what each thread works for. */
 #include "colour.h"
 
-_Thread_local rri_paint rri_painted;
+RRI_THREAD_LOCAL rri_paint rri_painted;
 
 /* A fence that changes the colour meanwhile either sees the work or has this thread take the new colour. */
 unsigned rri_begin(rri_colours *colours)

@@ -7,7 +7,7 @@
 #ifndef RRI_COLOUR_H
 #define RRI_COLOUR_H
 
-#include <stdatomic.h>
+#include "sync.h"
 
 typedef struct rri_colours {
     atomic_uint now;            /* a: 0 or 1 */
@@ -20,7 +20,7 @@ typedef struct rri_paint {
     unsigned colour;
 } rri_paint;
 
-extern _Thread_local rri_paint rri_painted;     /* what the calling thread works for */
+extern RRI_THREAD_LOCAL rri_paint rri_painted;     /* what the calling thread works for */
 
 /* Colour of what the calling thread begins. */
 static inline unsigned rri_colour(const rri_colours *colours)

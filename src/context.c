@@ -5,6 +5,7 @@
 #include "fork.h"
 #include "host.h"
 #include "info.h"
+#include "lone.h"
 #include "memory.h"
 #include "place.h"
 
@@ -85,8 +86,8 @@ int rref_stats(rref_context *context, rref_statistics *s)
     rri_calls *c = &context->calls;
     *s = (rref_statistics){ .objects = rri_objects_alive(&context->objects),
                             .references = atomic_load(&context->references.table.live),
-                            .futures = atomic_load(&c->futures.table.live), .calls_out = atomic_load(&c->out),
-                            .calls_in = atomic_load(&c->in), .calls_direct = atomic_load(&c->direct),
+                            .futures = rri_lone_others(&c->futures), .calls_out = rri_flow_calls(context->flow),
+                            .calls_in = atomic_load(&c->in) + atomic_load(&c->instants), .calls_direct = atomic_load(&c->direct),
                             .refused = atomic_load(&c->refused) + rri_flow_refused(context->flow),
                             .oneway_failures = atomic_load(&c->oneway_failures),
                             .refills = atomic_load(&context->objects.refills),

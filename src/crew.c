@@ -9,7 +9,7 @@
 
 enum { STALL_NS = 1000000 };
 
-_Thread_local rri_member rri_self;
+RRI_THREAD_LOCAL rri_member rri_self;
 
 /* The list of threads is as long as it will be: one that blocks must not need memory to be replaced. */
 /* Nobody else knows it yet. */

@@ -67,7 +67,7 @@ struct rri_crew {
     atomic_uint stop;               /* a */
 };
 
-extern _Thread_local rri_member rri_self;
+extern RRI_THREAD_LOCAL rri_member rri_self;
 
 /* Errors: NO_MEMORY, through rri_fail. */
 int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg);

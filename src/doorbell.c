@@ -143,9 +143,10 @@ unsigned rri_doorbell_announced(const rri_doorbell *bell)
     return atomic_load(&bell->cells[bell->me].announced);
 }
 
+/* Whoever sees the mark too long wakes somebody for nothing; one who misses it must not be possible. */
 void rri_doorbell_asleep(rri_doorbell *bell, bool asleep)
 {
-    atomic_store(&bell->cells[bell->me].sleeping, asleep);
+    atomic_store_explicit(&bell->cells[bell->me].sleeping, asleep, asleep ? memory_order_seq_cst : memory_order_release);
 }
 
 bool rri_doorbell_sleeps(const rri_doorbell *bell)

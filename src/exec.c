@@ -41,7 +41,7 @@ static bool expired(const rref_call *c)
     return c->deadline != RRI_NEVER && rri_now() > c->deadline;
 }
 
-static _Thread_local rref_call *current;    /* whose method this thread runs */
+static RRI_THREAD_LOCAL rref_call *current;    /* whose method this thread runs */
 
 int64_t rri_exec_deadline(void) { return current ? current->deadline : RRI_NEVER; }
 
@@ -91,6 +91,19 @@ int rri_exec_run(rref_call *c)
     if (outcome < 0 && outcome == c->inner && !c->error) pass_on(c);
     rri_progress_depth(-1);
     rri_paint_back(before);
+    current = outer;
+    return outcome;
+}
+
+int rri_exec_instant(rref_call *c)
+{
+    rref_call *outer = current;
+    current = c;
+    bool was = rri_progress_inline(true);
+    rri_progress_depth(1);
+    int outcome = c->handler(c, c->self);
+    rri_progress_depth(-1);
+    rri_progress_inline(was);
     current = outer;
     return outcome;
 }
@@ -250,11 +263,14 @@ void rri_exec_waits_for(uint64_t id)
 static int wait_and_tell(rri_future *f, int64_t deadline)
 {
     rri_futures *all = f->all;
-    bool called = atomic_load_explicit(&f->method_name, memory_order_acquire);
-    int64_t look = rri_after(called ? f->made : rri_now(), all->report_after);
+    if (rri_progress_try(all->progress, &f->event, deadline)) return RREF_OK;
+    int64_t made = atomic_load_explicit(&f->made, memory_order_relaxed);
+    if (!made) made = rri_now_coarse();
+    if (f->lone) atomic_store_explicit(&f->made, made, memory_order_relaxed);
+    int64_t look = rri_after(made, all->report_after);
     rri_stuck stuck = { .call = NULL };
     for (;;) {
-        int rc = rri_progress_wait(all->progress, &f->event, look < deadline ? look : deadline);
+        int rc = rri_progress_sleep(all->progress, &f->event, look < deadline ? look : deadline);
         if (rc != RREF_ERR_PENDING || look >= deadline) {
             if (stuck.call) rri_stuck_over(current->calls, &stuck);
             return rc;

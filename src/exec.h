@@ -16,6 +16,8 @@ void rri_exec_left(rref_call *call);
 void rri_exec_free(rref_call *call);
 /* User code of a call, or why it may not run. */
 int rri_exec_run(rref_call *call);
+/* The method of an instant call, which has no deadline; the record's colour is on already. */
+int rri_exec_instant(rref_call *call);
 /* When the time of the call whose method the calling thread runs is over: that of the calls it makes, too. */
 int64_t rri_exec_deadline(void);
 /* A call without a future on its caller gets a number as its id: below all handles, above all sites. */

@@ -87,7 +87,7 @@ static void send(rri_fence *f, int to, const wave *w)
         return;
     }
     memcpy(r, w, sizeof *w);
-    rri_lane_end(f->calls->flow, to, RRI_ANSWERS, true);
+    rri_lane_end(f->calls->flow, to, RRI_ANSWERS, RRI_AT_ONCE);
 }
 
 /* The lock is held. */

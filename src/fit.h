@@ -5,6 +5,8 @@
 
 #include "signature.h"
 
+#include <string.h>
+
 /* Bytes of one array: few enough that the sums over a list never overflow. */
 #define RRI_BYTES_MAX (SIZE_MAX / 32)
 
@@ -35,11 +37,27 @@ static inline bool rri_same_word(const rri_type *type, const rref_value *value)
     return value->element == type->element && value->kind == RREF_VALUE_SCALAR && (words >> type->element & 1);
 }
 
+/* A value that fits, into the slot of a scalar type. */
+static inline void rri_number_pack(const rri_type *type, const rref_value *value, void *slot)
+{
+    uint64_t bits[2] = { value->bits, 0 };
+
+    if (!rri_same_word(type, value)) rri_scalar_fit(type, value, bits);
+    memcpy(slot, bits, type->element == RREF_C128 ? 16 : 8);
+}
+
 /* A value for a variable type, and how many elements it has (of a string: characters). */
 rri_fit rri_variable_fit(const rri_type *type, const rref_value *value, size_t *count);
 
 /* Room for a result of a type. */
 rri_fit rri_output_fit(const rri_type *type, const rref_value *output);
+
+/* The same for a number, as most are. */
+static inline bool rri_same_room(const rri_type *type, const rref_value *output)
+{
+    return output->kind == RREF_VALUE_OUT && output->element == type->element && !type->variable && output->size == type->size &&
+           output->bits;
+}
 
 /* Fail because of values[i]; there are as many values as types. noun is "argument" or "output". */
 int rri_refuse(const rri_types *types, const rref_value *values, size_t i, rri_fit why, const char *noun);

@@ -27,6 +27,7 @@ typedef struct lane {
     rri_lock lock;
     int peer;                       /* i */
     rri_buffer *open[2] RRI_OWNED(rri_lane);    /* l: being filled, by stream */
+    rri_buffer *spare RRI_OWNED(rri_lane);      /* l: for the next message, or NULL */
     rri_buffer *first RRI_OWNED(rri_lane), *last RRI_OWNED(rri_lane);   /* l: requests that wait for credit */
     rri_buffer *kept RRI_OWNED(rri_lane), *kept_last RRI_OWNED(rri_lane);   /* l: messages that wait for the lane to open */
     _Atomic(rri_lane_state) state;  /* written under the lock; read without it as a hint */
@@ -35,6 +36,7 @@ typedef struct lane {
     uint32_t in_flight RRI_OWNED(rri_lane);     /* l: request messages without their credit back */
     uint64_t numbers RRI_OWNED(rri_lane);       /* l: creations made */
     uint64_t sent[RRI_TALLIES] RRI_OWNED(rri_lane);   /* l: records given to it */
+    uint64_t calls RRI_OWNED(rri_lane);         /* l: of them calls */
     rri_record *record RRI_OWNED(rri_lane);     /* l: in hand, from begin to end */
     unsigned colour RRI_OWNED(rri_lane);        /* l: its colour, which the present one may not be any more at its end */
     atomic_uint owed;               /* a: credits to give back */
@@ -140,6 +142,7 @@ RRI_UNCHECKED void rri_flow_close(rri_flow *flow)
         drop_chain(l->kept);
         for (int s = 0; s < 2; s++)
             if (l->open[s]) rri_buffer_drop(l->open[s]);
+        if (l->spare) rri_buffer_drop(l->spare);
     }
     drop_chain(flow->inbox);
     drop_chain(flow->stash);
@@ -185,6 +188,8 @@ static void owe(rri_flow *flow, int peer)
 RRI_NEEDS(rri_lane)
 static uint32_t take_owed(rri_flow *flow, lane *l)
 {
+    if (!atomic_load_explicit(&l->owed, memory_order_relaxed)) return 0;
+    if (!atomic_load_explicit(&l->owed, memory_order_relaxed)) return 0;
     unsigned owed = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
     unsigned kept = rri_chaos(RRI_CHAOS_STARVE) ? rri_chaos_pick(RRI_CHAOS_STARVE, owed + 1) : 0;
     if (!kept) return owed;
@@ -210,10 +215,18 @@ static void leave_to_driver(rri_flow *flow, lane *l, rri_buffer *b)
 }
 
 RRI_NEEDS(rri_lane)
+static void send_now(rri_flow *flow, lane *l, rri_buffer *b)
+{
+    if (!rri_link_send(flow->link, b)) return;
+    if (l->spare) rri_buffer_drop(b);
+    else l->spare = b;
+}
+
+RRI_NEEDS(rri_lane)
 static void depart(rri_flow *flow, lane *l, rri_buffer *b)
 {
     if (l->peer != flow->me && !hold_back(flow, l)) {
-        rri_link_send(flow->link, b);
+        send_now(flow, l, b);
         return;
     }
     rri_take(&flow->lock, &lists);
@@ -233,7 +246,7 @@ RRI_NEEDS(rri_lane)
 static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
 {
     rri_message *m = (rri_message *)(void *)b->data;
-    m->credits = take_owed(flow, l);
+    m->credits += take_owed(flow, l);
     m->bytes = b->bytes;
     b->peer = l->peer;
     if (l->state == RRI_LANE_OPEN) depart(flow, l, b);
@@ -249,7 +262,11 @@ static void spend(rri_flow *flow, lane *l, rri_buffer *b)
 }
 
 RRI_NEEDS(rri_lane)
-static void count_record(lane *l, const rri_record *r) { l->sent[rri_record_tally(r)]++; }
+static void count_record(lane *l, const rri_record *r)
+{
+    l->sent[rri_record_tally(r)]++;
+    l->calls += r->kind == RRI_CALL;
+}
 
 /* The lane is held. Returns how many bytes have boarded the message. */
 RRI_NEEDS(rri_lane)
@@ -291,7 +308,9 @@ RRI_NEEDS(rri_lane)
 static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_t bytes)
 {
     bool must = stream == RRI_ANSWERS || bytes == 0;
-    rri_buffer *b = must ? rri_buffer_reserved(&flow->pool) : rri_buffer_new(&flow->pool);
+    rri_buffer *b = l->spare;
+    l->spare = NULL;
+    if (!b) b = must ? rri_buffer_reserved(&flow->pool) : rri_buffer_new(&flow->pool);
     if (!b) return NULL;
     rri_message *m = (rri_message *)(void *)b->data;
     *m = (rri_message){ .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .counted = stream == RRI_REQUESTS };
@@ -341,13 +360,14 @@ RRI_UNCHECKED void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, si
     if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
 }
 
-RRI_UNCHECKED void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry)
+RRI_UNCHECKED
+void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
 {
     lane *l = &flow->lanes[peer];
     if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
     count_record(l, l->record);
-    bool wait = !hurry && (stream == RRI_ANSWERS || l->in_flight > 0 || l->first);
-    if (wait) {
+    if (haste == RRI_PAYING) ((rri_message *)(void *)l->open[stream]->data)->credits = 1;
+    if (haste == RRI_COMPANY && (stream == RRI_ANSWERS || l->in_flight > 0 || l->first)) {
         mark_dirty(flow, l);
     } else {
         close_open(flow, l, stream);
@@ -562,8 +582,7 @@ unsigned rri_flow_drain(rri_flow *flow)
     unsigned sent = 0;
     if (flow->config.direct) return rri_chaos_on() ? drain_unheld(flow) : 0;
     for (rri_buffer *b; (b = take_first(flow, &flow->outbox)); sent++)
-        if (rri_lane_is_shut(flow, b->peer)) rri_buffer_drop(b);
-        else rri_link_send(flow->link, b);
+        if (rri_lane_is_shut(flow, b->peer) || rri_link_send(flow->link, b)) rri_buffer_drop(b);
     return sent;
 }
 
@@ -709,12 +728,16 @@ static void keep_back(rri_flow *flow, rri_buffer *buffer)
     rri_lock_give(&flow->lock);
 }
 
-void rri_flow_last(rri_flow *flow, rri_buffer *buffer)
+bool rri_flow_pays(rri_flow *flow, rri_buffer *buffer)
 {
     const rri_message *m = (const rri_message *)(const void *)buffer->data;
-    if (!m->counted) return;
-    if (memory_is_short(flow)) keep_back(flow, buffer);
-    else atomic_fetch_add(&flow->lanes[buffer->peer].owed, 1);
+    if (m->counted && memory_is_short(flow)) keep_back(flow, buffer);
+    return m->counted && !buffer->owes;
+}
+
+void rri_flow_last(rri_flow *flow, rri_buffer *buffer)
+{
+    if (rri_flow_pays(flow, buffer)) atomic_fetch_add(&flow->lanes[buffer->peer].owed, 1);
 }
 
 void rri_flow_done(rri_flow *flow, rri_buffer *buffer)
@@ -740,4 +763,26 @@ void rri_flow_sent(rri_flow *flow, int peer, uint64_t sent[RRI_TALLIES])
     rri_take(&l->lock, &rri_lane);
     memcpy(sent, l->sent, sizeof l->sent);
     rri_give(&l->lock, &rri_lane);
+}
+
+unsigned rri_flow_used(rri_flow *flow)
+{
+    unsigned used = atomic_load(&flow->pool.live);
+    for (int i = 0; i < flow->size; i++) {
+        rri_take(&flow->lanes[i].lock, &rri_lane);
+        used -= flow->lanes[i].spare != NULL;
+        rri_give(&flow->lanes[i].lock, &rri_lane);
+    }
+    return used;
+}
+
+uint64_t rri_flow_calls(rri_flow *flow)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < flow->size; i++) {
+        rri_take(&flow->lanes[i].lock, &rri_lane);
+        sum += flow->lanes[i].calls;
+        rri_give(&flow->lanes[i].lock, &rri_lane);
+    }
+    return sum;
 }

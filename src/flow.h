@@ -38,8 +38,15 @@ rri_pool *rri_flow_pool(rri_flow *flow);
 rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_TRIES(rri_lane);
 void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_GIVES(rri_lane);
 
-/* Let the record go: at once (hurry), or with company: a request leaves at once only when nothing is in flight. */
-void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, bool hurry) RRI_GIVES(rri_lane);
+/* How a record goes. With company: a request leaves at once only when nothing is in flight, an answer when the driver flushes. */
+typedef enum rri_haste {
+    RRI_COMPANY,
+    RRI_AT_ONCE,
+    RRI_PAYING                  /* at once, with the credit of the message it answers */
+} rri_haste;
+
+/* Let the record go. */
+void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
 
 /* What boards a message with requests before it leaves: writes records at `at`, of `room` bytes at most, and gives how many
  * bytes. The lane is held. */
@@ -88,7 +95,10 @@ void rri_flow_empty(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 
 /* The next message, from the own rank or from MPI; checked, its credits taken. Driver only. */
 rri_buffer *rri_flow_receive(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
-/* The last record of a message is about to be served: its credit may go back, with the answer if there is one. */
+/* All records of a message are about to be served, so that its credit may go back; false if it has none, or memory is short: then
+ * that goes with the buffer. */
+bool rri_flow_pays(rri_flow *flow, rri_buffer *buffer);
+/* It goes back with whatever goes that way next. */
 void rri_flow_last(rri_flow *flow, rri_buffer *buffer);
 /* All records of a message were seen: drops the buffer. */
 void rri_flow_done(rri_flow *flow, rri_buffer *buffer) RRI_NEEDS(rri_driver);
@@ -99,8 +109,12 @@ bool rri_flow_inbox(const rri_flow *flow);
 /* Count messages, or records of them, that cannot be decoded. */
 void rri_flow_refuse(rri_flow *flow);
 uint64_t rri_flow_refused(const rri_flow *flow);
+/* Message buffers in use, those aside that lanes keep for their next message. */
+unsigned rri_flow_used(rri_flow *flow);
 /* Records given to a lane so far. */
 void rri_flow_sent(rri_flow *flow, int peer, uint64_t sent[RRI_TALLIES]);
+/* Calls given to all lanes. */
+uint64_t rri_flow_calls(rri_flow *flow);
 rri_colours *rri_flow_colours(rri_flow *flow);
 
 #endif

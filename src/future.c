@@ -5,6 +5,7 @@
 #include "error.h"
 #include "exec.h"
 #include "fork.h"
+#include "lone.h"
 #include "memory.h"
 
 #include <limits.h>
@@ -20,10 +21,10 @@ int rri_futures_open(rri_futures *all, unsigned context)
 {
     rri_table_init(&all->table, RRI_KIND_FUTURE, context, sizeof(rri_future));
     atomic_store(&contexts[context % CONTEXTS], all);
-    return RREF_OK;
+    return rri_lone_know(all);
 }
 
-/* Nobody else knows it any more. */
+/* What a future has in memory of its own; nobody else knows it any more. */
 RRI_UNCHECKED
 static void clear(void *item, void *arg)
 {
@@ -41,6 +42,7 @@ static void clear(void *item, void *arg)
 void rri_futures_close(rri_futures *all)
 {
     unsigned context = (unsigned)(all->table.tag >> 52 & 0xff);
+    rri_lone_forget(all);
     atomic_store(&contexts[context], NULL);
     rri_table_each(&all->table, clear, NULL);
     rri_table_free(&all->table);
@@ -62,15 +64,35 @@ rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char 
     return f;
 }
 
+bool rri_future_renew(rri_future *f, const rri_types *types, const char *site)
+{
+    if (!rri_table_renew(f)) return false;
+    if (f->payload || f->landing || f->error || f->own) clear(f, NULL);
+    f->payload = f->landing = NULL;
+    f->error = NULL;
+    f->own = NULL;
+    f->outputs = NULL;
+    f->output_count = 0;
+    f->coloured = false;
+    f->site = site;
+    f->sending = 0;
+    atomic_store_explicit(&f->method_name, NULL, memory_order_relaxed);
+    atomic_store_explicit(&f->read, false, memory_order_relaxed);
+    atomic_store_explicit(&f->types, types, memory_order_relaxed);
+    atomic_store_explicit(&f->event.word, 0, memory_order_relaxed);
+    return true;
+}
+
 uint64_t rri_future_handle(const rri_future *future) { return rri_table_handle(&future->all->table, future); }
 
-/* The answer came through MPI; the count taken for the call in flight is what orders its making before this. */
+/* The answer came through MPI; that it is owed, written last before the call left, is what orders its making before this. Only
+ * the driver takes answers. */
 rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer)
 {
-    int owed = peer + 1;
     rri_future *f = rri_table_find(&all->table, handle);
-    bool known = f && atomic_load_explicit(&f->refs, memory_order_acquire);
-    return known && atomic_compare_exchange_strong(&f->owed, &owed, 0) ? f : NULL;
+    if (!f || atomic_load_explicit(&f->owed, memory_order_acquire) != peer + 1) return NULL;
+    atomic_store_explicit(&f->owed, 0, memory_order_relaxed);
+    return f;
 }
 
 rri_future *rri_future_of(uint64_t handle)
@@ -97,7 +119,13 @@ rri_future *rri_future_hold(uint64_t handle)
     return NULL;
 }
 
-void rri_future_keep(rri_future *future) { atomic_fetch_add(&future->refs, 1); }
+/* A lone future that is not yet on its way is its thread's alone. */
+void rri_future_keep(rri_future *future)
+{
+    if (future->lone && !atomic_load_explicit(&future->owed, memory_order_relaxed))
+        atomic_store_explicit(&future->refs, atomic_load_explicit(&future->refs, memory_order_relaxed) + 1, memory_order_relaxed);
+    else atomic_fetch_add(&future->refs, 1);
+}
 
 /* A promise given up before it was kept: those who watch it are told. The last count is gone, nobody else knows it. */
 RRI_UNCHECKED static bool broken(rri_future *f)
@@ -144,6 +172,10 @@ void rri_future_take_back(rri_future *future)
 bool rri_future_claim(rri_future *future)
 {
     unsigned word = atomic_load_explicit(&future->event.word, memory_order_relaxed);
+    if (future->lone && rri_progress_polls_for(&future->event)) {       /* its waiter, who is the only other one to claim it */
+        atomic_store_explicit(&future->event.word, word | RRI_EVENT_BUSY, memory_order_relaxed);
+        return !(word & (RRI_EVENT_DONE | RRI_EVENT_BUSY));
+    }
     do {
         if (word & (RRI_EVENT_DONE | RRI_EVENT_BUSY)) return false;
     } while (!atomic_compare_exchange_weak(&future->event.word, &word, word | RRI_EVENT_BUSY));
@@ -206,7 +238,12 @@ static void run_reactions(rri_future *f, unsigned colour)
 static void complete(rri_future *f, int outcome)
 {
     f->outcome = outcome;
+    if (f->lone && rri_progress_polls_for(&f->event)) {
+        atomic_store_explicit(&f->event.word, RRI_EVENT_DONE, memory_order_release);
+        return;
+    }
     rri_event_set(&f->event);
+    if (f->lone) return;
     if (atomic_load(&f->watched)) run_reactions(f, f->coloured ? f->colour : rri_colour(f->all->colours));
     if (f->timed && rri_timer_remove(f->all->timers, &f->timer)) rri_future_drop(f);
 }

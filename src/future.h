@@ -40,6 +40,7 @@ struct rri_future {
     bool promise;                   /* i: may be completed by hand */
     bool open;                      /* i: its types are known when it is complete, not before */
     bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
+    bool lone;                      /* i: of a sync call: one thread waits for it, and nobody else knows it */
     atomic_bool read;               /* a: somebody has seen the outcome */
     _Atomic(const rri_types *) types;   /* a: of the results; set again, once, if they were to come */
     rri_signature *own;             /* i: types of a promise or child; malloc'ed, or NULL */
@@ -56,7 +57,7 @@ struct rri_future {
     _Atomic(const char *) method_name;  /* a: of a call, written after the next three: for reports */
     const char *class_name;         /* i: these names live as long as the class */
     int peer;                       /* i */
-    int64_t made;                   /* i: by the coarse clock */
+    _Atomic int64_t made;           /* by the coarse clock; 0: nobody has waited for it in earnest */
     uint64_t tag;                   /* the maker's own */
     uint64_t number;                /* of a remote-mode call: drawn for the object that its result becomes */
     _Atomic uint64_t sending;               /* transfer that borrows the caller's arrays, or 0 */
@@ -72,6 +73,7 @@ struct rri_future {
 
 struct rri_futures {
     rri_table table;
+    uint64_t serial;                /* i: no other context of the process has, or had, it */
     rri_progress *progress;
     rri_timers *timers;
     rri_colours *colours;
@@ -83,6 +85,7 @@ struct rri_futures {
     _Atomic int64_t timeout;        /* default of calls, ns */
     int64_t report_after;           /* i: ns that a call is waited for in silence, or RRI_NEVER */
     _Atomic int64_t told;           /* calls made before this were told already */
+    atomic_uint spare;              /* a: futures kept by threads for their next sync call */
 };
 
 /* Types of a future whose results' types are not known yet. */
@@ -93,6 +96,8 @@ void rri_futures_close(rri_futures *all);
 
 /* A pending future with one count; NULL through rri_fail. */
 rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char *site);
+/* Make a future that is nobody's any more like a new one, but for its handle; false if it has nothing that can be used again. */
+bool rri_future_renew(rri_future *future, const rri_types *types, const char *site);
 uint64_t rri_future_handle(const rri_future *future);
 /* The future of a handle, or NULL with RREF_ERR_HANDLE / FINALIZED in rri_fail. */
 rri_future *rri_future_of(uint64_t handle);

@@ -2,6 +2,7 @@
 /* What a handler does with its call: read arguments, give results, fail. Everything here runs on the handler's thread. */
 #include "handler.h"
 #include "error.h"
+#include "fit.h"
 #include "memory.h"
 
 #include <stdlib.h>
@@ -175,12 +176,21 @@ static rref take(rref_call *call, const void *wire)
     return keep_until_end(call, r) ? (rref){ 0 } : r;
 }
 
+/* From now on there is something to free. */
+static void make_untidy(rref_call *call)
+{
+    if (call->untidy) return;
+    call->untidy = true;
+    memset(call->copies, 0, sizeof call->copies);
+    memset(call->views, 0, sizeof call->views);
+}
+
 rref rref_arg_ref(rref_call *call, unsigned index)
 {
     const rri_type *t = argument(call, index, RREF_REF, false, "ref");
     if (!t) return (rref){ 0 };
+    make_untidy(call);
     if (!call->views[index]) {
-        call->untidy = true;
         call->views[index] = rri_malloc(sizeof(rref));
         if (!call->views[index]) {
             misuse(call, RREF_ERR_NO_MEMORY, "no memory for a reference");
@@ -195,8 +205,8 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
 {
     size_t n = 0;
     const char *at = view(call, index, RREF_REF, true, "ref[]", &n);
+    make_untidy(call);
     if (n && !call->views[index]) {
-        call->untidy = true;
         call->views[index] = rri_malloc(n * sizeof(rref));
         if (!call->views[index]) misuse(call, RREF_ERR_NO_MEMORY, "no memory for references");
         for (size_t i = 0; call->views[index] && i < n; i++) call->views[index][i] = take(call, at + i * RRI_REF_WIRE);
@@ -242,7 +252,7 @@ static int copy_result(rref_call *call, unsigned at)
     if (!by_address(v) || !v->bits) return RREF_OK;
     const void *from = (const void *)(uintptr_t)v->bits;
     size_t n = v->element == RREF_STR ? strlen(from) + 1 : (size_t)v->count * v->size;
-    call->untidy = true;
+    make_untidy(call);
     call->copies[at] = rri_malloc(n ? n : 1);
     if (!call->copies[at]) return misuse(call, RREF_ERR_NO_MEMORY, "no memory for a result of %zu bytes", n);
     memcpy(call->copies[at], from, n);
@@ -266,8 +276,18 @@ static int add_result(rref_call *call, const rref_value *value)
     return RREF_OK;
 }
 
+/* The common result: one number, as the signature says it. */
+static bool is_plain(const rref_call *call, const rref_value *values, size_t count)
+{
+    return count == 1 && call->out->count == 1 && call->result_count == 0 && rri_same_word(&call->out->type[0], values);
+}
+
 int rref_return_v(rref_call *call, const rref_value *values, size_t count)
 {
+    if (is_plain(call, values, count)) {
+        call->results[call->result_count++] = *values;
+        return RREF_OK;
+    }
     for (size_t i = 0; i < count; i++) {
         int rc = add_result(call, &values[i]);
         if (rc == RREF_OK) rc = copy_result(call, call->result_count - 1);

@@ -116,6 +116,11 @@ static int look(void *up, const rri_record *record, rref_call *call)
     return rri_object_look(&((rref_context *)up)->objects, record, call);
 }
 
+static bool instant(void *up, const rri_record *record, rref_call *call)
+{
+    return rri_object_instant(&((rref_context *)up)->objects, record, call);
+}
+
 static void weight(void *up, const rri_record *record, rri_buffer *buffer)
 {
     rri_reference_weight(&((rref_context *)up)->references, record, buffer);
@@ -333,7 +338,7 @@ static int open_calls(rref_context *ctx)
     calls->link = ctx->link;
     calls->flow = ctx->flow;
     calls->progress = ctx->progress;
-    calls->up = (rri_calls_up){ find, look, weight, announced, control, created, rri_context_unread, rri_reference_drop,
+    calls->up = (rri_calls_up){ find, look, instant, weight, announced, control, created, rri_context_unread, rri_reference_drop,
                                 stuck, ctx };
     calls->context = ctx;
     calls->eager = (size_t)ctx->settings.eager;

@@ -245,7 +245,7 @@ static void keep_send(rri_link *link, rri_buffer *buffer, MPI_Request request)
     rri_give(&link->lock, &lists);
 }
 
-void rri_link_send(rri_link *link, rri_buffer *buffer)
+bool rri_link_send(rri_link *link, rri_buffer *buffer)
 {
     MPI_Request request;
     int done = 0, peer = buffer->peer;
@@ -253,8 +253,9 @@ void rri_link_send(rri_link *link, rri_buffer *buffer)
     int rc = MPI_Isend(buffer->data, (int)buffer->bytes, MPI_BYTE, peer, TAG, link->lane, &request);
     if (rc == MPI_SUCCESS) announce(link, peer);
     if (rc == MPI_SUCCESS) rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-    if (rc != MPI_SUCCESS || done) rri_buffer_drop(buffer);
-    else keep_send(link, buffer, request);
+    if (rc != MPI_SUCCESS || done) return true;
+    keep_send(link, buffer, request);
+    return false;
 }
 
 bool rri_link_recycle(rri_link *link, rri_buffer *buffer)
@@ -294,7 +295,8 @@ rri_buffer *rri_link_receive(rri_link *link)
     link->heard[buffer->peer]++;
     int local = link->local[buffer->peer];
     if (local >= 0) {
-        atomic_store(&link->handled, atomic_load_explicit(&link->handled, memory_order_relaxed) + 1);
+        unsigned handled = atomic_load_explicit(&link->handled, memory_order_relaxed);
+        atomic_store_explicit(&link->handled, handled + 1, memory_order_release);
         rri_doorbell_handled(link->bell, local);
     }
     return buffer;

@@ -77,6 +77,10 @@ RRI_SOURCES = \
 	src/handler.h \
 	src/future.c \
 	src/future.h \
+	src/instant.c \
+	src/instant.h \
+	src/lone.c \
+	src/lone.h \
 	src/pending.c \
 	src/pending.h \
 	src/exec.c \

@@ -583,6 +583,29 @@ int rri_object_look(void *up, const rri_record *record, rref_call *c)
     return rc;
 }
 
+/* The root object stays, and so does another one whose exclusive call this is. Requests that wait have been sent to the object's
+ * other address. */
+bool rri_object_instant(void *up, const rri_record *record, rref_call *c)
+{
+    rri_objects *all = up;
+    rri_object *o = record->object == RRI_ROOT ? all->root : record->object & RRI_NAMED ? NULL : rri_table_find(&all->table, record->object);
+    if (!o || record->method >= o->klass->count || atomic_load_explicit(&o->state, memory_order_acquire) != RRI_ALIVE) return false;
+    const rri_method *m = &o->klass->method[record->method];
+    if (!(m->flags & RREF_INLINE) || (m->flags & RREF_CONCURRENT && !o->shared)) return false;
+    if (atomic_load_explicit(&all->waiting, memory_order_relaxed)) return false;
+    c->actor = &o->actor;
+    c->object = o;
+    c->self = o->self;
+    c->handler = m->handler;
+    c->flags = m->flags | (o->shared ? RREF_CONCURRENT : 0);
+    c->sealed = o->klass->flags & RREF_SEALED;
+    c->in = &m->signature.in;
+    c->out = &m->signature.out;
+    c->class_name = o->klass->name;
+    c->method_name = m->name;
+    return true;
+}
+
 int rri_object_find(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call)
 {
     if (record->kind == RRI_CREATE) return find_constructor(up, record, buffer, call);

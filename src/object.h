@@ -75,6 +75,8 @@ void rri_objects_close(rri_objects *all);
 
 /* rri_calls_up.find and .look */
 int rri_object_look(void *all, const rri_record *record, rref_call *call);
+/* rri_calls_up.instant */
+bool rri_object_instant(void *all, const rri_record *record, rref_call *call);
 int rri_object_find(void *all, const rri_record *record, rri_buffer *buffer, rref_call *call);
 /* Weight has come back. */
 void rri_object_release(rri_objects *all, int peer, uint64_t address, uint64_t weight);

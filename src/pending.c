@@ -16,8 +16,9 @@ static void look_at(void *item, void *arg)
     rri_future *f = item;
     search *s = arg;
     const char *method = atomic_load_explicit(&f->method_name, memory_order_acquire);
-    if (!method || rri_event_done(&f->event) || f->made <= s->from || f->made > s->to) return;
-    rri_pending p = { f->class_name, method, f->site, f->peer, f->made };
+    int64_t made = atomic_load_explicit(&f->made, memory_order_relaxed);
+    if (!method || rri_event_done(&f->event) || made <= s->from || made > s->to) return;
+    rri_pending p = { f->class_name, method, f->site, f->peer, made };
     unsigned at = s->kept < s->room ? s->kept++ : s->room;
     s->count++;
     for (; at > 0 && s->oldest[at - 1].made > p.made; at--)

@@ -39,6 +39,7 @@ struct rri_progress {
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
+    atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
 
@@ -50,11 +51,12 @@ struct rri_progress {
 enum { NOBODY, ASKING, GRANTED };
 
 /* What a thread is, for whichever context it works. */
-static _Thread_local struct {
+static RRI_THREAD_LOCAL struct {
     rri_progress *driving;          /* holds the role of this one (TAKEABLE counts until it is lost) */
     uint64_t offered;               /* the TAKEABLE word it left, or 0 */
     bool in_inline;
     int depth;                      /* handlers and callbacks on the stack */
+    const rri_event *polls_for;     /* what it drives for, or NULL */
 } self;
 
 /* ---- events */
@@ -63,6 +65,8 @@ void rri_event_set(rri_event *event)
 {
     if (atomic_exchange(&event->word, RRI_EVENT_DONE) & RRI_EVENT_WAITED) rri_futex_wake(&event->word, INT_MAX);
 }
+
+bool rri_progress_polls_for(const rri_event *event) { return self.polls_for == event; }
 
 /* ---- open and close */
 
@@ -119,15 +123,19 @@ RRI_GIVES(rri_driver) RRI_UNCHECKED
 static void free_role(rri_progress *p)
 {
     self.driving = NULL;
-    atomic_store(&p->role, FREE);
+    atomic_store_explicit(&p->role, FREE, memory_order_release);
 }
 
 bool rri_progress_is_driver(const rri_progress *p) { return self.driving == p; }
-bool rri_progress_hurry(const rri_progress *p)
+rri_haste rri_progress_haste(rri_progress *p, int peer)
 {
-    if (self.driving != p || self.offered) return true;     /* offered: the batch may be another thread's by now */
+    if (self.driving != p || self.offered) return RRI_AT_ONCE;  /* offered: the batch may be another thread's by now */
     rri_has(&rri_driver);
-    return !p->batch || p->at == p->batch->bytes;
+    if (!p->batch) return RRI_AT_ONCE;
+    if (p->at != p->batch->bytes) return RRI_COMPANY;
+    if (p->paid || p->batch->peer != peer || !rri_flow_pays(p->flow, p->batch)) return RRI_AT_ONCE;
+    p->paid = true;
+    return RRI_PAYING;
 }
 
 bool rri_progress_is_library(void) { return rri_self.crew != NULL; }
@@ -167,11 +175,20 @@ void rri_progress_submit(rri_progress *p, rri_job *job)
 
 /* ---- polling; the role is held */
 
+/* The credit of the message goes back when its last record is about to be served. */
+RRI_NEEDS(rri_driver)
+static void pay(rri_progress *p)
+{
+    if (p->paid) return;
+    p->paid = true;
+    rri_flow_last(p->flow, p->batch);
+}
+
 RRI_NEEDS(rri_driver)
 static rri_verdict finish_batch(rri_progress *p)
 {
     rri_buffer *done = p->batch;
-    if (!p->paid) rri_flow_last(p->flow, done);
+    pay(p);
     p->paid = false;
     p->batch = NULL;
     rri_flow_done(p->flow, done);
@@ -187,16 +204,12 @@ static rri_verdict run_batch(rri_progress *p)
         uint32_t at = p->at;
         if (at >= b->bytes) return finish_batch(p);
         const rri_record *r = (const rri_record *)(const void *)(b->data + at);
-        if (b->bytes - at < sizeof *r || r->bytes < sizeof *r || r->bytes % 16 || r->bytes > b->bytes - at) {
+        if (!rri_record_fits(r, b->bytes - at)) {
             rri_log(RRI_LOG_ERROR, "a malformed record from rank %d was refused", b->peer);
             rri_flow_refuse(p->flow);
             return finish_batch(p);
         }
         p->at = at + r->bytes;
-        if (p->at == b->bytes && !p->paid) {
-            p->paid = true;
-            rri_flow_last(p->flow, b);
-        }
         rri_verdict v = p->dispatch(p->up, r, b);
         if (v == RRI_PASS) p->at = at;
         if (v != RRI_DONE) return v;
@@ -252,10 +265,11 @@ static void look_at_peers(rri_progress *p, int64_t now)
     if (p->peers) rri_peers_look(p->peers, now);
 }
 
-static int64_t bounded(int64_t nap, int64_t deadline, int64_t now)
+static int64_t bounded(int64_t nap, int64_t deadline)
 {
-    int64_t left = deadline == RRI_NEVER ? -1 : deadline > now ? deadline - now : 0;
-    return nap < 0 || (left >= 0 && left < nap) ? left : nap;
+    if (deadline == RRI_NEVER) return nap;
+    int64_t now = rri_now(), left = deadline > now ? deadline - now : 0;
+    return nap < 0 || left < nap ? left : nap;
 }
 
 /* The longer nothing comes the longer are the naps; past NAP_MAX_NS, for ranks on other nodes alone, they grow slowly. */
@@ -275,39 +289,47 @@ static void shorten_nap(rri_progress *p)
     p->nap = nap > NAP_MIN_NS ? nap : NAP_MIN_NS;
 }
 
-/* How long the rank may sleep: without limit only if nothing of ours may still sit in MPI or in a buffer. */
-RRI_NEEDS(rri_driver)
-static int64_t sleep_limit(rri_progress *p, int64_t now)
+/* Whether something of ours may still sit in MPI or in a buffer, which only a driver gets out. */
+static bool leaves_behind(rri_progress *p)
 {
-    bool needed = rri_link_busy(p->link) || rri_link_unsettled(p->link) || rri_flow_waiting(p->flow)
-                  || rri_link_adrift(p->link);
-    bool far = !p->config.bell_reaches_all;
-    int64_t nap = needed || far ? p->nap : -1;
-    if ((nap < 0 || nap > NAP_MAX_NS) && (needed || rri_crew_short(&p->crew))) nap = NAP_MAX_NS;
-    return bounded(nap, atomic_load(&p->timers->next), now);
+    return rri_link_busy(p->link) || rri_flow_waiting(p->flow) || rri_link_adrift(p->link) || rri_link_unsettled(p->link);
 }
+
+/* How long the rank may sleep. */
+RRI_NEEDS(rri_driver)
+static int64_t sleep_limit(rri_progress *p)
+{
+    bool needed = leaves_behind(p);
+    int64_t nap = needed || !p->config.bell_reaches_all ? p->nap : -1;
+    if ((nap < 0 || nap > NAP_MAX_NS) && (needed || rri_crew_short(&p->crew))) nap = NAP_MAX_NS;
+    return bounded(nap, atomic_load(&p->timers->next));
+}
+
+static bool is_short(int64_t ns) { return ns >= 0 && ns <= NAP_MAX_NS; }
 
 static bool work_in_sight(rri_progress *p)
 {
     return rri_link_expects(p->link) || rri_flow_inbox(p->flow);
 }
 
-/* Give the role back, marked asleep; false if there is work after all, and then the role is still held. */
+/* Give the role back, marked asleep; false if there is work after all, and then the role is still held. Others send, and leave
+ * things behind, until they see the mark: hence the second look. */
 RRI_NEEDS(rri_driver) RRI_UNCHECKED      /* it gives the role, and takes it again */
-static bool park(rri_progress *p, int64_t now)
+static bool park(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
     unsigned seen = rri_doorbell_announced(bell);       /* before the last look: what rings from now on ends the sleep */
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
-    int64_t limit = sleep_limit(p, now);
+    int64_t limit = sleep_limit(p);
     bool app = rri_self.crew != &p->crew, unfinished = p->batch || p->due;
-    atomic_store(&p->sleep_ns, limit);
-    atomic_store(&p->seen, seen);
+    atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
+    atomic_store_explicit(&p->seen, seen, memory_order_relaxed);
     free_role(p);
-    rri_doorbell_asleep(bell, true);
-    if ((unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen) && take_role(p, FREE)) return false;
-    if (app && limit >= 0 && !p->config.application) rri_link_kick(p->link);
+    rri_doorbell_asleep(bell, true);            /* a barrier: what follows is looked at behind all of this */
+    bool more = unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen;
+    if ((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE)) return false;
+    if (app && limit >= 0 && !p->config.application && !atomic_load(&p->dozes)) rri_link_kick(p->link);
     return true;
 }
 
@@ -350,7 +372,7 @@ static void drive(rri_progress *p)
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
         } else if (!news && !p->config.restless && (glance || now - quiet >= p->config.spin)) {
-            if (park(p, now)) return;       /* without the role, which is one way to end this */
+            if (park(p)) return;       /* without the role, which is one way to end this */
             quiet = now;
         }
         if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
@@ -385,8 +407,10 @@ RRI_UNCHECKED                            /* what it takes it keeps */
 static void watch_parked(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
-    int64_t ns = with_looks(p, atomic_load(&p->sleep_ns));
+    int64_t limit = atomic_load(&p->sleep_ns), ns = with_looks(p, limit);
     unsigned seen = atomic_load(&p->seen);
+    atomic_store(&p->dozes, is_short(ns));
+    if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, seen, ns);
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
@@ -415,8 +439,9 @@ static void watch(rri_progress *p)
         } else {
             last = role;
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
+            atomic_store(&p->dozes, true);
             if (app && p->config.restless) hover(p);
-            else rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? with_looks(p, -1) : TICK_NS);
+            else rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? NAP_MAX_NS : TICK_NS);
             rri_crew_inspect(&p->crew, rri_now());
         }
     }
@@ -446,8 +471,9 @@ static void *crew_main(void *arg)
 
 void rri_progress_offer(rri_progress *p)
 {
-    if (p->config.application) return;
     rri_has(&rri_driver);
+    if (p->batch && p->at == p->batch->bytes) pay(p);       /* the handler may take long */
+    if (p->config.application) return;
     self.offered = ++p->handlers << 2 | TAKEABLE;
     atomic_store_explicit(&p->handling, &rri_self, memory_order_relaxed);
     atomic_store(&p->role, self.offered);
@@ -544,15 +570,14 @@ RRI_GIVES(rri_driver)
 static void leave_after(rri_progress *p, int64_t arrival)
 {
     unsigned news = 0;
-    int64_t now = rri_link_busy(p->link) || rri_flow_waiting(p->flow) || !p->config.bell_reaches_all ? rri_now() : 0;
     p->nap = NAP_MIN_NS;
-    for (unsigned polls = 1; !park(p, now); polls++) {
+    for (unsigned polls = 1; !park(p); polls++) {
         if (poll_once(p, &news) == RRI_PASS) {
             pass_role(p);
             return;
         }
         if (polls % CLOCK_POLLS) continue;
-        now = rri_now();
+        int64_t now = rri_now();
         if (news || !arrival) arrival = now;
         news = 0;
         if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
@@ -567,8 +592,10 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
 {
     int64_t quiet = 0;
     unsigned news = 0;
+    self.polls_for = event;
     for (unsigned polls = 1; !rri_event_done(event); polls++) {
         if (poll_once(p, &news) == RRI_PASS) {
+            self.polls_for = NULL;
             pass_role(p);
             return;
         }
@@ -581,6 +608,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
         news = 0;
         if (now - quiet >= p->config.spin || now >= deadline) break;
     }
+    self.polls_for = NULL;
     leave_after(p, quiet);
 }
 
@@ -629,16 +657,29 @@ static bool over_at_once(int64_t deadline)
     return rri_chaos_has(RRI_CHAOS_TIMEOUT) && deadline - rri_now() < RRI_CHAOS_SHORT_NS && rri_chaos(RRI_CHAOS_TIMEOUT);
 }
 
-int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
+bool rri_progress_try(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    if (rri_event_done(event)) return true;
+    if (self.in_inline || p->config.application || rri_self.crew == &p->crew) return false;
+    if (rri_chaos_on() && rri_chaos_has(RRI_CHAOS_TIMEOUT)) return false;
+    rri_flow_flush(p->flow, true);
+    if (p->config.spin > 0 && borrow(p)) drive_for(p, event, deadline);
+    return rri_event_done(event);
+}
+
+int rri_progress_sleep(rri_progress *p, rri_event *event, int64_t deadline)
 {
     if (rri_event_done(event)) return RREF_OK;
     if (over_at_once(deadline)) return RREF_ERR_PENDING;
     if (self.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
     if (p->config.application) return wait_application(p, event, deadline);
     if (rri_self.crew == &p->crew) return wait_blocked(p, event, deadline);
-    rri_flow_flush(p->flow, true);
-    if (p->config.spin > 0 && borrow(p)) drive_for(p, event, deadline);
     return sleep_until(p, event, deadline);
+}
+
+int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    return rri_progress_try(p, event, deadline) ? RREF_OK : rri_progress_sleep(p, event, deadline);
 }
 
 void rri_progress_room(rri_progress *p, int peer)
@@ -689,9 +730,9 @@ void rri_progress_nudge(rri_progress *p)
 {
     if (p->config.application || (self.driving == p && !self.offered)) return;
     rri_doorbell *bell = rri_link_bell(p->link);
-    if (!rri_doorbell_sleeps(bell) || atomic_load_explicit(&p->sleep_ns, memory_order_relaxed) >= 0) return;
-    bool blind = atomic_load_explicit(&p->blind, memory_order_relaxed) && p->peers && rri_peers_watched(p->peers);
-    if (blind || rri_flow_waiting(p->flow) || rri_link_busy(p->link) || rri_link_unsettled(p->link)) rri_link_kick(p->link);
+    if (!rri_doorbell_sleeps(bell) || is_short(atomic_load_explicit(&p->sleep_ns, memory_order_relaxed))) return;
+    bool blind = p->peers && atomic_load_explicit(&p->blind, memory_order_relaxed) && rri_peers_watched(p->peers);
+    if (blind || leaves_behind(p)) rri_link_kick(p->link);
 }
 
 bool rri_progress_inline(bool on)

@@ -30,6 +30,8 @@ static inline bool rri_event_done(const rri_event *event)
     return atomic_load_explicit(&event->word, memory_order_acquire) & RRI_EVENT_DONE;
 }
 void rri_event_set(rri_event *event);
+/* Whether the calling thread polls for the event, with the role in hand: nobody sleeps for it then, unless others may wait, too. */
+bool rri_progress_polls_for(const rri_event *event);
 
 /* What dispatching a record came to. */
 typedef enum rri_verdict {
@@ -68,8 +70,8 @@ bool rri_progress_has_place(const rri_progress *progress);
 bool rri_progress_is_driver(const rri_progress *progress);
 bool rri_progress_is_library(void);
 bool rri_progress_is_application(const rri_progress *progress);     /* application-driven */
-/* Whether an answer should leave at once: no more records follow that may have company for it. */
-bool rri_progress_hurry(const rri_progress *progress);
+/* How an answer to a rank should leave: at once if no more records follow that may have company for it. */
+rri_haste rri_progress_haste(rri_progress *progress, int peer);
 
 /* Around user code on the driver. reclaim returns false when the role went elsewhere meanwhile. */
 void rri_progress_offer(rri_progress *progress);
@@ -82,6 +84,10 @@ void rri_progress_submit(rri_progress *progress, rri_job *job);
  * calling thread is not the driver. */
 bool rri_progress_due(rri_progress *progress, rri_job *job);
 
+/* Wait for an event as long as polling may, if this thread may poll. True: it has come. */
+bool rri_progress_try(rri_progress *progress, rri_event *event, int64_t deadline);
+/* Wait for it without that. As rri_progress_wait, which is both. */
+int rri_progress_sleep(rri_progress *progress, rri_event *event, int64_t deadline);
 /* Wait for an event. Returns RREF_OK; RREF_ERR_PENDING at the deadline; BLOCKING in inline code; THREAD; TOO_DEEP; FINALIZED
  * when the context ends meanwhile. */
 int rri_progress_wait(rri_progress *progress, rri_event *event, int64_t deadline);

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "exec.h"
 #include "lead.h"
+#include "lone.h"
 #include "memory.h"
 #include "resolve.h"
 
@@ -45,7 +46,7 @@ static const char *bound_name(uint64_t method)
 
 int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
 {
-    int rc = rri_reference_error(r);
+    int rc = rri_reference_is_sound(r) ? RREF_OK : rri_reference_error(r);
     if (rc) return rc;
     const rri_class *k = atomic_load_explicit(&r->klass, memory_order_acquire);
     if (!k)
@@ -87,9 +88,8 @@ static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
     int rc = rri_call_wait(calls, f, deadline);
     if (rc == RREF_OK) rc = rri_progress_wait(calls->progress, &f->sent, RRI_NEVER);
     if (rc == RREF_OK) rc = f->outcome;
-    f->quiet = true;
     if (rc && f->error) *rri_error_last() = *f->error;
-    rri_future_drop(f);
+    rri_lone_end(f);
     return rri_exec_failed(rc);
 }
 
@@ -110,23 +110,18 @@ static int sync_until(rri_reference *r, uint64_t method, const rref_value *value
 {
     rri_calls *calls = r->all->calls;
     rri_target target = { 0 };
-    int rc = rri_reference_error(r), outcome;
-    if (!rc) rc = rri_resolve_wait(r, deadline);
+    int rc = rri_reference_is_sound(r) ? RREF_OK : rri_reference_error(r), outcome;
+    if (!rc && !rri_is_resolved(r)) rc = rri_resolve_wait(r, deadline);
     if (!rc) rc = rri_proxy_aim(r, method, &target);
-    if (!rc && rri_call_direct(calls, &target, values, count, deadline, &outcome))
+    if (!rc && target.peer == calls->rank && rri_call_direct(calls, &target, values, count, deadline, &outcome))
         return outcome ? rri_proxy_blame(r->all, &target, site, outcome) : RREF_OK;
     if (!rc && rri_progress_depth(0) > 0) rc = rri_progress_may_wait(calls->progress);  /* what nobody can wait for is not sent */
-    rri_future *f = rc ? NULL : rri_future_new(&calls->futures, target.out, site);
+    rri_future *f = rc ? NULL : rri_lone_new(&calls->futures, target.out, site);
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
     if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_SYNC, site, f, deadline);
     if (!rc) return finish_sync(calls, f, deadline);
+    if (f) rri_lone_end(f);
     if (rc == RRI_LEADS) return sync_led(r, method, values, count, site, deadline);
-    if (f) {
-        f->quiet = true;
-        rref_error error = *rri_error_last();
-        rri_future_drop(f);
-        *rri_error_last() = error;
-    }
     return rri_proxy_blame(r->all, &target, site, rc);
 }
 
@@ -252,9 +247,9 @@ static int hold(rri_reference *r, bool leads, uint64_t method, const rref_value 
 static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
                   rri_future *f, int64_t deadline)
 {
-    int rc = rri_reference_error(r);
+    int rc = rri_reference_is_sound(r) ? RREF_OK : rri_reference_error(r);
     if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    if (!rri_resolved(r)) return hold(r, false, method, values, count, skip, site, f, deadline);
+    if (!rri_is_resolved(r) && !rri_resolved(r)) return hold(r, false, method, values, count, skip, site, f, deadline);
     rc = send(r, method, skip ? values + skip : values, count - skip, site, f, deadline);
     if (rc != RRI_LEADS) return rc;
     rri_reference *to = rri_lead(r);

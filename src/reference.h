@@ -86,6 +86,12 @@ rref rri_reference_keep(rri_reference *reference);
 /* Why a reference cannot be called: it was made with an error, or the construction failed. RREF_OK while pending. */
 int rri_reference_error(const rri_reference *reference);
 
+static inline bool rri_reference_is_sound(const rri_reference *r)
+{
+    const rri_future *creation = r->creation;
+    return r->owner >= 0 && (!creation || !rri_event_done(&creation->event) || creation->outcome == RREF_OK);
+}
+
 /* Whether this rank owns the object: RREF_OK, NOT_OWNER, or the error that the reference was made with. */
 int rri_reference_local(rref reference);
 

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "exec.h"
 #include "handler.h"
+#include "instant.h"
 #include "log.h"
 #include "memory.h"
 
@@ -39,13 +40,8 @@ rref_call *rri_call_new(rri_calls *calls)
     if (!c) c = rri_malloc(sizeof *c);
     bool reserved = !c && (c = take_reserve(calls));
     if (!c) return NULL;
-    memset(c, 0, offsetof(rref_call, results));
-    memset(c->copies, 0, sizeof *c - offsetof(rref_call, copies));
-    c->calls = calls;
+    rri_call_clear(c, calls);
     c->reserved = reserved;
-    c->deadline = RRI_NEVER;
-    c->ready = true;
-    atomic_store_explicit(&c->parts, 1, memory_order_relaxed);
     c->colour = rri_begin(calls->futures.colours);
     return c;
 }
@@ -56,11 +52,9 @@ unsigned rri_calls_running(const rri_calls *calls)
     return atomic_load(&colours->busy[0]) + atomic_load(&colours->busy[1]);
 }
 
-void rri_exec_free(rref_call *c)
+void rri_call_tidy(rref_call *c)
 {
     rri_calls *calls = c->calls;
-    unsigned colour = c->colour;
-    rri_paint before = rri_paint_on(calls->futures.colours, colour);
     rri_handler_done(c);
     for (size_t i = 0; i < c->taken_count; i++) calls->up.drop_ref(c->taken[i]);
     free(c->taken);
@@ -76,6 +70,14 @@ void rri_exec_free(rref_call *c)
     for (unsigned i = 0; c->untidy && i < RRI_TYPES_MAX; i++) free(c->copies[i]);
     for (unsigned i = 0; i < c->owned_count; i++) c->owned_free[i](c->owned[i]);
     if (c->kept) rri_buffer_drop(c->buffer);
+}
+
+void rri_exec_free(rref_call *c)
+{
+    rri_calls *calls = c->calls;
+    unsigned colour = c->colour;
+    rri_paint before = rri_paint_on(calls->futures.colours, colour);
+    rri_call_tidy(c);
     rri_lock_take(&calls->lock);
     if (c->reserved) {
         calls->reserve = c;
@@ -105,7 +107,7 @@ static void send_error(rri_calls *calls, int peer, rri_stream stream, rri_record
     memcpy(at += sizeof f, e->host, f.host);
     memcpy(at += f.host, e->where, f.where);
     memcpy(at += f.where, e->text, f.text);
-    rri_lane_end(calls->flow, peer, stream, rri_progress_hurry(calls->progress));
+    rri_lane_end(calls->flow, peer, stream, rri_progress_haste(calls->progress, peer));
 }
 
 void rri_call_renounce(rri_calls *calls, int peer, uint64_t number, const rref_error *error)
@@ -187,7 +189,7 @@ static int answer_value(rref_call *c)
     if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
     else if (offer) rri_transfer_announce(calls->transfers, offer, p.bulk, r);
     if (rc) rri_lane_undo(calls->flow, c->peer, RRI_ANSWERS, bytes);
-    else rri_lane_end(calls->flow, c->peer, RRI_ANSWERS, rri_progress_hurry(calls->progress));
+    else rri_lane_end(calls->flow, c->peer, RRI_ANSWERS, rri_progress_haste(calls->progress, c->peer));
     return rc;
 }
 
@@ -397,7 +399,13 @@ static void count(_Atomic uint64_t *counter)
 static rri_verdict serve(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
 {
     _Atomic uint64_t *served = &calls->served[buffer->peer].of[rri_record_tally(record)];
-    count(served);
+    bool instant = rri_instant_serve(calls, record, buffer);
+    count(served);                      /* of an instant call, when it is over: it is not seen otherwise */
+    if (instant) {
+        count(&calls->instants);
+        return RRI_DONE;
+    }
+    rri_instant_over(calls);
     rri_verdict v = request(calls, record, buffer, true);
     if (v == RRI_PASS) atomic_fetch_sub(served, 1);
     return v;

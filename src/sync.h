@@ -28,6 +28,10 @@
 #define __tsan_mutex_post_unlock(lock, flags) ((void)0)
 #endif
 
+/* Small things that every call looks at: the fast form of thread-local memory, of which a program has little to give to libraries
+ * that it loads late. */
+#define RRI_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
 /* A lock for sections of some ten nanoseconds: one locked instruction to take, a plain store to give. */
 typedef struct RRI_ATTRIBUTE(capability("lock")) rri_lock { atomic_uint word; } rri_lock;
 

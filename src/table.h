@@ -42,9 +42,48 @@ void rri_table_free(rri_table *table);
 void *rri_table_add(rri_table *table, uint64_t *handle);
 void rri_table_remove(rri_table *table, void *item);
 
+#define RRI_LIVE 0x80000000u
+#define RRI_GENERATIONS 0xffffffu
+#define RRI_INDEXES (UINT32_C(1) << 28)
+
+/* Chunk k covers indexes FIRST * (2^k - 1) .. FIRST * (2^(k+1) - 1) - 1. */
+static inline rri_slot *rri_slot_at(const rri_table *table, uint32_t index)
+{
+    uint32_t q = index / RRI_TABLE_FIRST + 1;
+    unsigned k = 31u - (unsigned)__builtin_clz(q);
+    if (k >= RRI_TABLE_CHUNKS) return NULL;
+    char *chunk = atomic_load_explicit(&table->chunk[k], memory_order_acquire);
+    if (!chunk) return NULL;
+    uint32_t first = RRI_TABLE_FIRST * ((UINT32_C(1) << k) - 1);
+    return (rri_slot *)(void *)(chunk + (size_t)(index - first) * table->item);
+}
+
 /* The item a handle means, or NULL. */
-void *rri_table_find(const rri_table *table, uint64_t handle);
-uint64_t rri_table_handle(const rri_table *table, const void *item);
+static inline void *rri_table_find(const rri_table *table, uint64_t handle)
+{
+    if ((handle ^ table->tag) >> 52) return NULL;
+    rri_slot *slot = rri_slot_at(table, (uint32_t)(handle >> 24) & (RRI_INDEXES - 1));
+    if (!slot) return NULL;
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    return word == ((uint32_t)(handle & RRI_GENERATIONS) | RRI_LIVE) ? slot : NULL;
+}
+
+static inline uint64_t rri_table_handle(const rri_table *table, const void *item)
+{
+    const rri_slot *slot = item;
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    return table->tag | (uint64_t)slot->index << 24 | (word & RRI_GENERATIONS);
+}
+
+/* An item that nobody else knows gets a new handle, and the old one is stale. False when its generations are used up. */
+static inline bool rri_table_renew(void *item)
+{
+    rri_slot *slot = item;
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    if ((word & RRI_GENERATIONS) == RRI_GENERATIONS) return false;
+    atomic_store_explicit(&slot->word, word + 1, memory_order_release);
+    return true;
+}
 
 /* Visit every live item. Nobody may add or remove meanwhile but visit itself, the item it is given. */
 void rri_table_each(rri_table *table, void (*visit)(void *item, void *arg), void *arg);

@@ -131,7 +131,7 @@ static void answer(rri_transfers *t, int peer, rri_record_kind kind, uint64_t ha
         return;
     }
     *r = (rri_record){ .bytes = sizeof *r, .kind = (uint8_t)kind, .call = handle, .method = tag };
-    rri_lane_end(t->flow, peer, RRI_ANSWERS, true);
+    rri_lane_end(t->flow, peer, RRI_ANSWERS, RRI_AT_ONCE);
 }
 
 static size_t split(const rri_segment *segments, unsigned count, void **data, size_t *bytes)

@@ -101,22 +101,32 @@ static int check_scalars(const rri_types *types, const rref_value *values, rri_p
     return 0;
 }
 
+static size_t bytes_to_copy(const rri_types *types, const size_t counts[], const rri_packing *packing)
+{
+    const unsigned copied = packing->in_bulk & ~(unsigned)packing->borrowed;
+    size_t bytes = 0;
+    for (unsigned i = 0; copied >> i; i++)
+        if (copied >> i & 1) bytes += round_up(data_bytes(&types->type[i], counts[i]), LANDING_ALIGN);
+    return bytes;
+}
+
 static int check_all(const rri_types *types, const rref_value *values, size_t eager, rri_packing *packing)
 {
     size_t counts[RRI_TYPES_MAX] = { 0 };
     uint64_t bits[2];
-    bool borrows = false;
+    unsigned borrowed = 0;
 
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
         rri_fit f = type->variable ? rri_variable_fit(type, &values[i], &counts[i])
                                    : rri_scalar_fit(type, &values[i], bits);
         if (f != RRI_FITS) return rri_refuse(types, values, i, f, "argument");
-        borrows |= values[i].kind == RREF_VALUE_BORROW;
+        borrowed |= (unsigned)(values[i].kind == RREF_VALUE_BORROW) << i;
     }
     lay_out(types, counts, 0, packing);
     if (packing->bytes > eager) lay_out(types, counts, choose_bulk(types, counts, eager), packing);
-    packing->borrows = borrows;
+    packing->borrowed = (uint16_t)borrowed;
+    packing->copies = bytes_to_copy(types, counts, packing);
     return 0;
 }
 
@@ -271,15 +281,16 @@ rref_value rri_payload_value(const rri_types *types, unsigned i, const void *pay
     return v;
 }
 
-void rri_segments_copy(const rri_segment *segments, unsigned count, void *landing, rri_segment *copies)
+void rri_segments_copy(const rri_packing *packing, rri_segment *segments, void *copies)
 {
-    char *to = landing;
+    char *to = copies;
 
-    for (unsigned i = 0; i < count; i++) {
-        size_t bytes = segments[i].bytes;
-        memcpy(to, segments[i].data, bytes);
-        copies[i] = (rri_segment){ to, bytes };
-        to += round_up(bytes, LANDING_ALIGN);
+    for (unsigned i = 0, k = 0; k < packing->segments; i++) {
+        if (!(packing->in_bulk >> i & 1)) continue;
+        rri_segment *s = &segments[k++];
+        if (packing->borrowed >> i & 1) continue;
+        s->data = memcpy(to, s->data, s->bytes);
+        to += round_up(s->bytes, LANDING_ALIGN);
     }
 }
 

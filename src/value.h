@@ -29,7 +29,8 @@ typedef struct rri_packing {
     size_t bulk;            /* bytes of the landing area; 0: nothing travels in bulk */
     unsigned segments;      /* pieces of bulk data */
     uint16_t in_bulk;       /* bit i: argument i travels in bulk */
-    bool borrows;           /* some array was RREF_VALUE_BORROW */
+    uint16_t borrowed;      /* bit i: argument i is RREF_VALUE_BORROW */
+    size_t copies;          /* bytes of what travels in bulk and is not borrowed */
 } rri_packing;
 
 /* References are known to a higher floor; it hands in how they are put on the wire and taken off it.
@@ -68,9 +69,8 @@ rref_value rri_payload_value(const rri_types *types, unsigned i, const void *pay
 /* Drop every reference of a payload that was not taken. */
 void rri_payload_drop(const rri_types *types, const void *payload, const rri_ref_codec *codec);
 
-/* Copy segments into the landing area at `landing` (packing->bulk bytes), for calls that do not borrow: fills
- * `copies` with the segments' new places. */
-void rri_segments_copy(const rri_segment *segments, unsigned count, void *landing, rri_segment *copies);
+/* Copy the segments that are not borrowed to `copies` (packing->copies bytes), and have them lie there. */
+void rri_segments_copy(const rri_packing *packing, rri_segment *segments, void *copies);
 
 /* Check a payload that came from outside: slots and data within `bytes` (more may follow: records are padded), each
  * where as packing makes it, strings end in 0, bools 0 or 1, counts that do not overflow, plain structs have count

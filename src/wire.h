@@ -9,6 +9,7 @@
 #define RRI_WIRE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { RRI_MAGIC = 0x5272, RRI_WIRE_VERSION = 1 };
@@ -66,6 +67,12 @@ typedef struct rri_record {
     uint64_t object;
     uint64_t extra;             /* of requests: ns until the deadline, or 0 for none */
 } rri_record;
+
+/* Whether it can be a record, with so many bytes of its message left. */
+static inline bool rri_record_fits(const rri_record *r, size_t left)
+{
+    return left >= sizeof *r && r->bytes >= sizeof *r && r->bytes % 16 == 0 && r->bytes <= left;
+}
 
 static inline unsigned rri_record_colour(const rri_record *r) { return r->flags & RRI_FLAG_COLOUR ? 1 : 0; }
 

@@ -93,6 +93,11 @@ static void created(void *up, rri_future *future, uint64_t handle)
     rri_reference_created(&((whole *)up)->references, future, handle);
 }
 
+static bool instant(void *up, const rri_record *record, rref_call *call)
+{
+    return rri_object_instant(&((whole *)up)->objects, record, call);
+}
+
 static void unanswered(void *up, const rref_error *error)
 {
     (void)up;
@@ -131,8 +136,8 @@ static void open_rank(int i, int64_t log)
 {
     whole *r = &ranks[i];
     const rri_flow_config flow = { 1024, ROOM, CREDITS, 1 << 20, 1 << 20, true, NULL };
-    const rri_calls_up up = { .find = find, .look = look, .weight = weight, .control = control, .created = created,
-                              .unanswered = unanswered, .drop_ref = rri_reference_drop, .up = r };
+    const rri_calls_up up = { .find = find, .look = look, .instant = instant, .weight = weight, .control = control,
+                              .created = created, .unanswered = unanswered, .drop_ref = rri_reference_drop, .up = r };
     memset(r, 0, sizeof *r);
     must(!fake_rank_open(&r->fake, link_of[i], &flow, EAGER, &up), "rank");
     fake_keep(link_of[i]);

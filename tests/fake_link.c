@@ -148,7 +148,7 @@ bool rri_link_neighbour(const rri_link *link, int peer)
     return true;
 }
 
-void rri_link_send(rri_link *link, rri_buffer *buffer)
+bool rri_link_send(rri_link *link, rri_buffer *buffer)
 {
     rri_link *to = link->peer[buffer->peer];
     bool requests = ((const rri_message *)(const void *)buffer->data)->counted;
@@ -157,7 +157,7 @@ void rri_link_send(rri_link *link, rri_buffer *buffer)
     else
         fake_put(to, link->rank, buffer->data, buffer->bytes);
     link->sent++;
-    rri_buffer_drop(buffer);
+    return true;
 }
 
 bool rri_link_recycle(rri_link *link, rri_buffer *buffer)

@@ -107,6 +107,11 @@ static int look(void *up, const rri_record *record, rref_call *call)
     return rri_object_look(&((rank *)up)->objects, record, call);
 }
 
+static bool instant(void *up, const rri_record *record, rref_call *call)
+{
+    return rri_object_instant(&((rank *)up)->objects, record, call);
+}
+
 static void weight(void *up, const rri_record *record, rri_buffer *buffer)
 {
     rri_reference_weight(&((rank *)up)->references, record, buffer);
@@ -143,7 +148,7 @@ static void open_rank(int i)
 {
     rank *r = &ranks[i];
     const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true, NULL };
-    const rri_calls_up up = { find, look, weight, announced, control, created, unanswered, rri_reference_drop, stuck, r };
+    const rri_calls_up up = { find, look, instant, weight, announced, control, created, unanswered, rri_reference_drop, stuck, r };
     rri_calls *calls = &r->fake.calls;
     const rri_class *klass;
     memset(r, 0, sizeof *r);

@@ -675,6 +675,26 @@ static void order_and_exclusion(void)
 
 static bool same(const double *a, const double *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
 
+/* Of a call that borrows one argument, the others are copied. */
+static void borrowed_and_copied(void)
+{
+    enum { LONG = 20000 };
+    static char text[LONG], bytes[LONG], text_back[LONG], bytes_back[LONG];
+    size_t n = 0;
+    if (!begin()) return;
+    memset(text, 't', LONG - 1);
+    memset(bytes, 'b', LONG);
+    rref_future f = rref_async(there, "texts", text, rref_borrow_bytes(bytes, LONG), rref_out_str(text_back, LONG),
+                               rref_out_bytes(bytes_back, LONG, &n));
+    memset(text, 'x', LONG - 1);
+    OK(rref_wait(f, RREF_FOREVER));
+    CU_ASSERT_EQUAL(n, LONG);
+    CU_ASSERT_EQUAL(strspn(text_back, "t"), LONG - 1);
+    CU_ASSERT_EQUAL(memcmp(bytes, bytes_back, LONG), 0);
+    OK(rref_future_release(f));
+    end();
+}
+
 static void large_arrays(void)
 {
     if (!begin()) return;
@@ -823,7 +843,7 @@ static const check_case cases[] = {
     { "references", references },
     { "bad_arguments", bad_arguments },
     { "order_and_exclusion", order_and_exclusion },
-    { "large_arrays", large_arrays },
+    { "borrowed_and_copied", borrowed_and_copied }, { "large_arrays", large_arrays },
     { "nested_calls", nested_calls },
     { "flags", flags },
     { "bound_methods", bound_methods },

@@ -106,7 +106,7 @@ static void pack(packed *p, const char *types, const rref_value *values, size_t 
     CU_ASSERT_EQUAL(read.bulk, p->packing.bulk);
     CU_ASSERT_EQUAL(read.segments, p->packing.segments);
     CU_ASSERT_EQUAL(read.in_bulk, p->packing.in_bulk);
-    CU_ASSERT(!read.borrows);
+    CU_ASSERT(!read.borrowed);
     if (!p->packing.bulk) return;
     p->landing = aligned(64, p->packing.bulk);
     CU_ASSERT_EQUAL(rri_payload_segments(p->types, p->payload, p->landing, p->segments), p->packing.segments);
@@ -178,10 +178,10 @@ static void says_who_borrows(void)
     rri_packing packing;
     rref_value values[] = { rref_array(reals, 3), rref_of_f64(1) };
     CU_ASSERT_EQUAL(rri_values_check(&s.in, values, 2, 4096, &packing), 0);
-    CU_ASSERT(!packing.borrows);
+    CU_ASSERT(!packing.borrowed);
     values[0] = rref_borrow(reals, 3);
     CU_ASSERT_EQUAL(rri_values_check(&s.in, values, 2, 4096, &packing), 0);
-    CU_ASSERT(packing.borrows);
+    CU_ASSERT(packing.borrowed);
     rri_signature_free(&s);
 }
 
@@ -261,17 +261,27 @@ static void references_stay(void)
     release(&p);
 }
 
+/* What is borrowed stays where it is. */
 static void copies_segments(void)
 {
-    char landing[64 + 3];
-    char *start = landing;
-    rri_segment segments[] = { { (void *)(uintptr_t)reals, 24 }, { (void *)(uintptr_t)"abc", 3 } };
-    rri_segments_copy(segments, 2, start, segments);
-    CU_ASSERT_PTR_EQUAL(segments[0].data, landing);
-    CU_ASSERT_PTR_EQUAL(segments[1].data, landing + 64);
-    CU_ASSERT_EQUAL(segments[1].bytes, 3);
-    CU_ASSERT_EQUAL(memcmp(landing, reals, 24), 0);
-    CU_ASSERT_EQUAL(memcmp(landing + 64, "abc", 3), 0);
+    char copies[64 + 64];
+    static const char text[] = "abc";
+    const rref_value values[] = { rref_array(reals, 3), rref_of_i64(1), rref_borrow(reals, 4), rref_of_str(text) };
+    rri_signature s = parsed("f64[], i64, f64[], str");
+    _Alignas(16) char payload[256];
+    rri_packing p;
+    rri_segment segments[3];
+    CU_ASSERT_EQUAL(rri_values_check(&s.in, values, 4, 16, &p), 0);
+    CU_ASSERT_EQUAL_FATAL(p.segments, 3);
+    CU_ASSERT_EQUAL(p.copies, sizeof copies);
+    CU_ASSERT_EQUAL(rri_values_pack(&s.in, values, &p, payload, segments, NULL), 0);
+    rri_segments_copy(&p, segments, copies);
+    CU_ASSERT_PTR_EQUAL(segments[0].data, copies);
+    CU_ASSERT_PTR_EQUAL(segments[1].data, reals);
+    CU_ASSERT_PTR_EQUAL(segments[2].data, copies + 64);
+    CU_ASSERT_EQUAL(memcmp(copies, reals, 24), 0);
+    CU_ASSERT_EQUAL(memcmp(copies + 64, "abc", segments[2].bytes), 0);
+    rri_signature_free(&s);
 }
 
 /* Never touched: the address only travels. */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Futures of sync calls. One thread waits for such a future and nobody else has its handle, so each thread keeps one for its
+ * next call, with a new handle each time: a late answer to the call before meets a stale one.
+ */
+#ifndef RRI_LONE_H
+#define RRI_LONE_H
+
+#include "future.h"
+
+/* A pending future with one count; NULL through rri_fail. */
+rri_future *rri_lone_new(rri_futures *all, const rri_types *types, const char *site);
+/* The waiting thread is done with it. */
+void rri_lone_end(rri_future *future);
+
+/* Futures that are not merely kept. */
+unsigned rri_lone_others(const rri_futures *all);
+
+/* A context begins; and ends, with what threads have kept of it. */
+int rri_lone_know(rri_futures *all);
+void rri_lone_forget(rri_futures *all);
+
+#endif
