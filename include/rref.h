@@ -67,7 +67,7 @@ typedef enum rref_status {
     RREF_ERR_NO_METHOD = -6,        /**< the class has no method of that name */
     RREF_ERR_SIGNATURE = -7,        /**< the arguments or results do not fit the method's signature */
     RREF_ERR_RANGE = -8,            /**< a number does not fit the type the signature asks for */
-    RREF_ERR_SHAPE = -9,            /**< for handlers: an array of the wrong size */
+    RREF_ERR_SHAPE = -9,            /**< an array of the wrong size: for handlers; a result that does not fill a layout */
     RREF_ERR_CLASS_EXISTS = -10,    /**< the class is registered already, or another one has its name */
     RREF_ERR_CLASS_MISMATCH = -11,  /**< caller and owner mean different classes by one name */
     RREF_ERR_NO_OBJECT = -12,       /**< the object is gone, or was never made */
@@ -154,7 +154,10 @@ typedef enum rref_kind {
     RREF_VALUE_ARRAY,               /**< bits points to count elements, copied when the call is made */
     RREF_VALUE_BORROW,              /**< the same, used in place until the call has sent it */
     RREF_VALUE_OUT,                 /**< bits points to the variable for a scalar result */
-    RREF_VALUE_OUT_ARRAY            /**< bits points to room for count elements, extra to a size_t for the count */
+    RREF_VALUE_OUT_ARRAY,           /**< bits points to room for count elements, extra to a size_t for the count */
+    RREF_VALUE_STRIDED,             /**< count elements from bits on, where an MPI datatype (extra) puts them; copied */
+    RREF_VALUE_BORROW_STRIDED,      /**< the same, used in place until the call has sent it */
+    RREF_VALUE_OUT_STRIDED          /**< room for just count elements, where an MPI datatype (extra) puts them */
 } rref_kind;
 
 /** One argument or output of a call; a plain layout without unions, for other languages to build. */
@@ -628,6 +631,24 @@ int rref_post_v(rref target, const rref_value *values, size_t count, const char 
  *  Errors, Thread, Blocks, Progress, Owns: as rref_post_v.  Since: 0.1 */
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
 
+/** The function under rref_try_async: rref_async_v that does not wait for credit.
+ *  Errors: found in the future: as rref_async_v; WOULD_BLOCK where rref_async_v would wait: nothing was sent, try again.
+ *  Thread: any.  Blocks: no.  Progress: inline methods.  Owns: release the future with rref_future_release.  Since: 0.1 */
+rref_future rref_try_async_v(rref target, const rref_value *values, size_t count, const char *site);
+
+/** rref_try_async_v through a bound method.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_try_async_v.  Since: 0.1 */
+rref_future rref_try_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
+
+/** The function under rref_try_post: rref_post_v that does not wait for credit.
+ *  Errors: as rref_post_v; WOULD_BLOCK where rref_post_v would wait: nothing was sent, try again.
+ *  Thread: any.  Blocks: no.  Progress: inline methods.  Owns: nothing.  Since: 0.1 */
+int rref_try_post_v(rref target, const rref_value *values, size_t count, const char *site);
+
+/** rref_try_post_v through a bound method.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_try_post_v.  Since: 0.1 */
+int rref_try_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site);
+
 /* ---- groups: use the macros rref_group_create, _post, _async, _gather, _reduce further down --------------------------- */
 
 /** The function under rref_group_create: make one object on each rank. Collective; each rank gives its own arguments, all
@@ -1080,6 +1101,27 @@ static inline rref_value rref_out_bytes(void *p, size_t capacity, size_t *count)
 #define rref_out_structs(p, capacity, count) \
     rref_out_array_of_(RREF_STRUCT, sizeof *(p), (p), (capacity), (count))
 
+/** The elements that an MPI datatype picks from a buffer, as an array argument: a column, a face, a halo, without packing it.
+ *  The handler sees an array of the signature's element type, in the order in which MPI would send the elements. As
+ *  rref_array, it is copied by calls that do not wait.
+ *  @param buffer  where the first item is; as for MPI_Send.
+ *  @param count   items of the datatype.
+ *  @param type    a committed datatype that is made, however deeply, of one element type that signatures have. A borrowed
+ *  or output one must stay until the call is complete.
+ *  Errors: found by the call that it is given to: SIGNATURE when the datatype is null, mixes element types, or has one that
+ *  is not the signature's.
+ *  Thread: one that may call MPI.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+rref_value rref_strided(const void *buffer, size_t count, MPI_Datatype type);
+
+/** rref_strided, used in place (as rref_borrow).
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_strided.  Since: 0.1 */
+rref_value rref_borrow_strided(const void *buffer, size_t count, MPI_Datatype type);
+
+/** Room for an array result, spread as an MPI datatype says. The result must have as many elements as the room, else the call
+ *  fails with RREF_ERR_SHAPE.
+ *  Errors, Thread, Blocks, Progress, Owns: as rref_strided.  Since: 0.1 */
+rref_value rref_out_strided(void *buffer, size_t count, MPI_Datatype type);
+
 #ifdef __cplusplus
 }
 #endif
@@ -1092,10 +1134,12 @@ static inline rref_value rref_out_bytes(void *p, size_t capacity, size_t *count)
 /*
  * rref_create(ctx, rank, "class", args...)    rref_sync(target, "method", args and outputs...)
  * rref_async(target, "method", ...)           rref_post(target, "method", ...)      rref_remote(target, "method", ...)
+ * rref_try_async(target, "method", ...)       rref_try_post(target, "method", ...)
  *   target: a reference, or a bound method (then without the name). 0 to 12 arguments, each evaluated once: integers,
  *   bool, float, double, complex, strings, references, and the values made above and by
  * rref_array(p, n)      n elements, copied         rref_borrow(p, n)                n elements, used in place
  * rref_out(&x)          room for a scalar result   rref_out_array(p, room, &count)  room for an array result
+ * rref_strided(p, n, datatype), rref_borrow_strided, rref_out_strided: the same for elements that do not lie together
  *
  * rref_to_here(from, outputs...)     rref_to_here_async(from)      from: a reference, or a sync (async) proxy
  */
@@ -1211,6 +1255,8 @@ static inline rref_value rref_of_c64_(float _Complex x)
 #define RREF_PICK_sync(t) _Generic((t), rref: rref_sync_v, rref_method_ref: rref_sync_m)
 #define RREF_PICK_async(t) _Generic((t), rref: rref_async_v, rref_method_ref: rref_async_m)
 #define RREF_PICK_post(t) _Generic((t), rref: rref_post_v, rref_method_ref: rref_post_m)
+#define RREF_PICK_try_async(t) _Generic((t), rref: rref_try_async_v, rref_method_ref: rref_try_async_m)
+#define RREF_PICK_try_post(t) _Generic((t), rref: rref_try_post_v, rref_method_ref: rref_try_post_m)
 #define RREF_PICK_remote(t) _Generic((t), rref: rref_remote_v, rref_method_ref: rref_remote_m)
 #define RREF_PICK_to_here(t) _Generic((t), rref: rref_to_here_v, rref_sync_proxy: rref_to_here_p)
 #define RREF_PICK_invoke(t) _Generic((t), rref_sync_proxy: rref_invoke_sync_v, rref_async_proxy: rref_invoke_async_v, \
@@ -1219,6 +1265,8 @@ static inline rref_value rref_of_c64_(float _Complex x)
 #define rref_invoke(...) RREF_CALL_(invoke, __VA_ARGS__)
 #define rref_async(...) RREF_CALL_(async, __VA_ARGS__)
 #define rref_post(...) RREF_CALL_(post, __VA_ARGS__)
+#define rref_try_async(...) RREF_CALL_(try_async, __VA_ARGS__)
+#define rref_try_post(...) RREF_CALL_(try_post, __VA_ARGS__)
 #define RREF_PICK_group_async(t) rref_group_async_v
 #define RREF_PICK_group_post(t) rref_group_post_v
 #define RREF_PICK_group_gather(t) rref_group_gather_v
@@ -1318,6 +1366,19 @@ inline rref_future async_(rref_method_ref t, const rref_value *v, size_t n, cons
 }
 inline int post_(rref t, const rref_value *v, size_t n, const char *site) { return rref_post_v(t, v, n, site); }
 inline int post_(rref_method_ref t, const rref_value *v, size_t n, const char *site) { return rref_post_m(t, v, n, site); }
+inline rref_future try_async_(rref t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_try_async_v(t, v, n, site);
+}
+inline rref_future try_async_(rref_method_ref t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_try_async_m(t, v, n, site);
+}
+inline int try_post_(rref t, const rref_value *v, size_t n, const char *site) { return rref_try_post_v(t, v, n, site); }
+inline int try_post_(rref_method_ref t, const rref_value *v, size_t n, const char *site)
+{
+    return rref_try_post_m(t, v, n, site);
+}
 inline ::rref remote_(::rref t, const rref_value *v, size_t n, const char *site) { return rref_remote_v(t, v, n, site); }
 inline ::rref remote_(rref_method_ref t, const rref_value *v, size_t n, const char *site)
 {
@@ -1368,6 +1429,16 @@ template <class T, class... A> inline int post(const char *site, T target, const
 {
     RREF_LIST_(args);
     return post_(target, list, sizeof...(args), site);
+}
+template <class T, class... A> inline rref_future try_async(const char *site, T target, const A &...args)
+{
+    RREF_LIST_(args);
+    return try_async_(target, list, sizeof...(args), site);
+}
+template <class T, class... A> inline int try_post(const char *site, T target, const A &...args)
+{
+    RREF_LIST_(args);
+    return try_post_(target, list, sizeof...(args), site);
 }
 template <class T, class... A> inline ::rref remote(const char *site, T target, const A &...args)
 {
@@ -1441,6 +1512,8 @@ template <class... A> inline int give(rref_call *call, const A &...args)
 #define rref_invoke(...) rref_cxx::invoke(RREF_SITE_, __VA_ARGS__)
 #define rref_async(...) rref_cxx::async(RREF_SITE_, __VA_ARGS__)
 #define rref_post(...) rref_cxx::post(RREF_SITE_, __VA_ARGS__)
+#define rref_try_async(...) rref_cxx::try_async(RREF_SITE_, __VA_ARGS__)
+#define rref_try_post(...) rref_cxx::try_post(RREF_SITE_, __VA_ARGS__)
 #define rref_remote(...) rref_cxx::remote(RREF_SITE_, __VA_ARGS__)
 #define rref_to_here(...) rref_cxx::to_here(RREF_SITE_, __VA_ARGS__)
 #define rref_to_here_async(from) rref_cxx::to_here_async(RREF_SITE_, (from))

@@ -99,6 +99,52 @@ static void receive_bulk(arriving *a, const rri_bulk_note *note, const rri_packi
     settle(a, RREF_ERR_NO_MEMORY);
 }
 
+/* The owner is done with the call: what it was given ahead for it is free again. */
+static void answered(rri_calls *calls, rri_future *f, int peer)
+{
+    if (f->pushed_tag) rri_transfer_answered(calls->transfers, peer, f->pushed_tag, f->pushed);
+    f->pushed_tag = 0;
+}
+
+/* The receive that was posted for the result is not needed; late: its data comes all the same. */
+static void end_room(rri_calls *calls, rri_future *f, int peer, const rri_bulk_note *late)
+{
+    if (!f->room_tag) return;
+    rri_transfer_over(calls->transfers, peer, f->room_tag, late);
+    f->room_tag = 0;
+}
+
+/* The result comes where a receive was posted for it. */
+static void receive_posted(arriving *a, const rri_bulk_note *note)
+{
+    rri_future *f = a->future;
+    bool comes = f->room_tag && f->room_tag == note->transfer;
+    bool fits = comes && a->good && rri_outputs_fit(f->types, a->payload, f->outputs);
+    arriving *heap = fits ? rri_malloc(sizeof *heap) : NULL;
+    if (heap) {
+        *heap = *a;
+        f->room_tag = 0;
+        rri_buffer_keep(a->buffer);
+        rri_busy(a->calls->futures.colours, a->colour);
+        rri_posted_await(atomic_exchange(&f->posted, NULL), (size_t)note->bytes, result_landed, heap);
+        return;
+    }
+    rri_call_unpost(f);
+    end_room(a->calls, f, a->peer, comes ? note : NULL);
+    settle(a, fits ? RREF_ERR_NO_MEMORY : RREF_ERR_PROTOCOL);
+}
+
+/* A late result: nobody wants it. */
+static void refuse_result(arriving *a, const rri_bulk_note *note)
+{
+    rri_future *f = a->future;
+    bool comes = note && f->room_tag && f->room_tag == note->transfer;
+    end_room(a->calls, f, a->peer, comes ? note : NULL);
+    if (note && !rri_bulk_pushed(note)) rri_transfer_refuse(a->calls->transfers, a->peer, note->transfer);
+    if (a->good) rri_payload_drop(f->types, a->payload, &f->all->trade.codec);
+    rri_future_drop(f);
+}
+
 /* An answer to nothing that was asked, or one too short to be read. */
 static void unexpected(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
 {
@@ -136,14 +182,21 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     bool readable = !(r->flags & RRI_FLAG_DESCRIBED) || read_description(f, r, &head);
     arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer,
                    rri_record_colour(r), false, false };
-    const rri_bulk_note *note = (const void *)(r + 1);
+    const rri_bulk_note *note = bulk ? (const void *)(r + 1) : NULL;
+    answered(calls, f, a.peer);
     a.good = readable && rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
     if (r->object) calls->up.created(calls->up.up, f, r->object);
-    if (!rri_future_claim(f)) {             /* late: nobody wants it */
-        if (bulk) rri_transfer_refuse(calls->transfers, a.peer, note->transfer);
-        if (a.good) rri_payload_drop(f->types, a.payload, &calls->futures.trade.codec);
-        rri_future_drop(f);
-    } else if (!a.good) {
+    if (!rri_future_claim(f)) {
+        refuse_result(&a, note);
+        return;
+    }
+    if (note && rri_bulk_pushed(note)) {
+        receive_posted(&a, note);
+        return;
+    }
+    rri_call_unpost(f);
+    end_room(calls, f, a.peer, NULL);
+    if (!a.good) {
         settle(&a, RREF_ERR_PROTOCOL);
     } else if (bulk) {
         receive_bulk(&a, note, &p);
@@ -188,8 +241,12 @@ void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffe
         unexpected(calls, r, buffer);
         return;
     }
+    answered(calls, f, buffer->peer);
     if (f->sending) rri_transfer_withdraw(calls->transfers, f->sending);
-    if (rri_future_claim(f)) rri_future_error(f, &error);
+    bool wanted = rri_future_claim(f);
+    if (wanted) rri_call_unpost(f);
+    end_room(calls, f, buffer->peer, NULL);
+    if (wanted) rri_future_error(f, &error);
     rri_future_drop(f);
 }
 
@@ -214,7 +271,10 @@ static void lose(rri_calls *calls, rri_future *f, int peer)
     rref_error error;
     bool kept = !rri_event_done(&f->sent);
     rri_peer_blame(calls->peers, peer, &error, kept ? RRI_ARRAYS_KEPT : "; the call may have run");
-    if (rri_future_claim(f)) rri_future_error(f, &error);
+    if (rri_future_claim(f)) {
+        if (rri_call_unpost(f) == RRI_KEPT) rri_peer_blame(calls->peers, peer, &error, RRI_OUTPUTS_KEPT);
+        rri_future_error(f, &error);
+    }
     rri_future_drop(f);
 }
 

@@ -30,7 +30,7 @@ static uint64_t number_of_site(rri_calls *calls, const char *site)
 static size_t count_inputs(const rref_value *values, size_t count)
 {
     size_t n = 0;
-    while (n < count && values[n].kind != RREF_VALUE_OUT && values[n].kind != RREF_VALUE_OUT_ARRAY) n++;
+    while (n < count && !rri_value_output(&values[n])) n++;
     return n;
 }
 
@@ -70,9 +70,13 @@ static outgoing *hold_data(size_t copies, rri_future *in_place)
 }
 
 RRI_TRIES(rri_lane)
-static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t body, bool bulk)
+static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t notes, size_t body)
 {
-    size_t bytes = rri_round16(sizeof(rri_record) + (bulk ? sizeof(rri_bulk_note) : 0) + body);
+    size_t bytes = rri_round16(sizeof(rri_record) + notes + body);
+    if (target->tries && rri_lane_full(calls->flow, target->peer)) {
+        rri_fail(RREF_ERR_WOULD_BLOCK, "calls to rank %d wait for credit", target->peer);
+        return NULL;
+    }
     rri_progress_room(calls->progress, target->peer);
     return rri_lane_begin(calls->flow, target->peer, RRI_REQUESTS, bytes);
 }
@@ -105,21 +109,39 @@ static int offer_data(rri_calls *calls, const rri_target *target, const rri_pack
     return *offer ? RREF_OK : RREF_ERR_NO_MEMORY;
 }
 
+/* One array goes right behind the request if the owner has room for it: then nobody waits for a grant. Not before the owner has
+ * answered the creation: until then a request may have to wait for it there, and its data with it. */
+RRI_NEEDS(rri_lane)
+static bool can_push(rri_calls *calls, const rri_target *target, const rri_packing *p, const rri_segment *segment,
+                     rri_future *future)
+{
+    if (!calls->posts || p->segments != 1 || target->address & RRI_NAMED || target->peer == calls->rank) return false;
+    if (!rri_lane_open(calls->flow, target->peer)) return false;
+    future->pushed_tag = rri_transfer_draw(calls->transfers, target->peer, segment->bytes);
+    if (future->pushed_tag) future->pushed = segment->bytes;
+    return future->pushed_tag;
+}
+
 /* Memory comes first: behind the packing nothing fails. */
+RRI_NEEDS(rri_lane)
 static int pack_request(rri_calls *calls, rri_record *r, const rri_target *target, const rref_value *values,
                         const rri_packing *p, void *payload, rri_mode mode, rri_future *future)
 {
     void *copy = NULL;
     uint64_t offer;
     rri_segment *segments = NULL;
-    bool waits = mode == RRI_SYNC;
-    int rc = offer_data(calls, target, p, waits ? 0 : p->copies, waits || p->borrowed ? future : NULL, &copy, &segments, &offer);
+    bool waits = mode == RRI_SYNC, in_place = waits && !p->spread;
+    rri_future *told = waits || p->borrowed ? future : NULL;
+    int rc = offer_data(calls, target, p, in_place ? 0 : p->copies, told, &copy, &segments, &offer);
     if (rc == RREF_OK) rc = rri_values_pack(target->in, values, p, payload, segments, &calls->futures.trade.codec);
     if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
     if (rc || !offer) return rc;
     if (copy) rri_segments_copy(p, segments, copy);
     if (future) future->sending = offer;
-    rri_transfer_announce(calls->transfers, offer, p->bulk, r);
+    if ((mode == RRI_SYNC || mode == RRI_ASYNC) && r->kind == RRI_CALL && can_push(calls, target, p, segments, future))
+        rri_transfer_attach(calls->transfers, offer, future->pushed_tag, segments->bytes, r);
+    else
+        rri_transfer_announce(calls->transfers, offer, p->bulk, r);
     return RREF_OK;
 }
 
@@ -192,6 +214,46 @@ static void number_result(rri_calls *calls, rri_record *r, int peer, void *body,
     *(rri_remote_note *)body = (rri_remote_note){ future->number, 0 };
 }
 
+rri_moved rri_call_unpost(rri_future *future)
+{
+    rri_posted *posted = atomic_load(&future->posted) ? atomic_exchange(&future->posted, NULL) : NULL;
+    return posted ? rri_posted_withdraw(posted) : RRI_CUT;
+}
+
+/* Nobody will answer a call that has not been sent. */
+static void forget_room(rri_calls *calls, int peer, rri_future *future)
+{
+    rri_call_unpost(future);
+    if (future->room_tag) rri_transfer_over(calls->transfers, peer, future->room_tag, NULL);
+    future->room_tag = 0;
+}
+
+static void unsend(rri_calls *calls, const rri_target *target, rri_future *future)
+{
+    if (!future) return;
+    forget_room(calls, target->peer, future);
+    rri_future_drop(future);
+}
+
+/* A large result is received where the caller wants it, and its receive posted before the call is sent. Who completes the future
+ * meanwhile, because its time is over, may have missed it. */
+static size_t post_result(rri_calls *calls, const rri_target *target, const rref_value *outputs, size_t count,
+                          rri_future *future, rri_room_note *note)
+{
+    rri_segment room;
+    unsigned which;
+    if (!calls->posts || target->peer == calls->rank || !count) return 0;
+    if (!rri_outputs_room(target->out, outputs, count, calls->eager, &which, &room) || room.bytes > RRI_LAYOUT_MAX) return 0;
+    rri_posted *posted = rri_transfer_post(calls->transfers, target->peer, &room);
+    if (!posted) return 0;
+    *note = (rri_room_note){ rri_posted_tag(posted), (uint8_t)which, room.layout != 0, 0, room.bytes };
+    future->room_tag = note->tag;
+    atomic_store(&future->posted, posted);
+    if (!(atomic_load(&future->event.word) & (RRI_EVENT_BUSY | RRI_EVENT_DONE))) return sizeof *note;
+    forget_room(calls, target->peer, future);
+    return 0;
+}
+
 /* ---- numbers for numbers, which most calls are */
 
 /* Whether that is what is given and wanted. Whatever is wrong is found, and told, on the long way. */
@@ -213,7 +275,7 @@ static int send_plain(rri_calls *calls, const rri_target *target, const rref_val
 {
     const rri_types *in = target->in;
     int rc = arm(future, mode, values + in->count, count - in->count, deadline);
-    rri_record *r = rc ? NULL : begin_request(calls, target, in->slots, false);
+    rri_record *r = rc ? NULL : begin_request(calls, target, 0, in->slots);
     if (!rc && !r && future) rri_future_drop(future);
     if (!r) return rri_error_last()->code;
     mark_future(calls, future, target);
@@ -236,35 +298,43 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     bool nobody_waits = !future || !rri_exec_nested();
     if (nobody_waits && mode != RRI_REMOTE && (future || count == target->in->count) && is_plain(target, values, count))
         return send_plain(calls, target, values, count, mode, site, future, deadline);
+    rri_room_note room;
     int rc = rri_call_check(calls, target, values, count, mode, &inputs, &p);
     if (rc == RREF_OK) rc = arm(future, mode, values + inputs, count - inputs, deadline);
     if (rc) return rc;
+    size_t posted = future ? post_result(calls, target, values + inputs, count - inputs, future, &room) : 0;
+    size_t notes = (p.segments ? sizeof(rri_bulk_note) : 0) + posted;
     rri_ancestor ancestors[1 + RRI_ANCESTORS];
     size_t note = mode == RRI_REMOTE ? sizeof(rri_remote_note) : 0;
     size_t nested = future ? name_ancestors(ancestors) : 0;     /* for a one-way call nobody waits */
-    rri_record *r = begin_request(calls, target, note + nested + p.bytes, p.segments);
+    rri_record *r = begin_request(calls, target, notes, note + nested + p.bytes);
     if (!r) {
-        if (future) rri_future_drop(future);
-        return rri_error_last()->code;
+        rc = rri_error_last()->code;
+        unsend(calls, target, future);
+        return rc;
     }
     uint32_t bytes = r->bytes;
     mark_future(calls, future, target);
     *r = (rri_record){ .bytes = bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
-                       .flags = (uint8_t)((future ? 0 : RRI_FLAG_ONEWAY) | (nested ? RRI_FLAG_NESTED : 0)),
+                       .flags = (uint8_t)((future ? 0 : RRI_FLAG_ONEWAY) | (nested ? RRI_FLAG_NESTED : 0)
+                                          | (posted ? RRI_FLAG_ROOM : 0)),
                        .extra = time_left(deadline),
                        .call = future ? rri_future_handle(future) : number_of_site(calls, site) };
-    char *body = (char *)(r + 1) + (p.segments ? sizeof(rri_bulk_note) : 0);
+    char *body = (char *)(r + 1) + notes;
+    memcpy(body - posted, &room, posted);
     memcpy(body + note, ancestors, nested);
     rc = pack_request(calls, r, target, values, &p, body + note + nested, mode, future);
     if (rc) {
         rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, bytes);
-        if (future) rri_future_drop(future);
+        unsend(calls, target, future);
         return rc;
     }
     if (mode == RRI_REMOTE) number_result(calls, r, target->peer, body, future);
     if (future) atomic_store_explicit(&future->owed, target->peer + 1, memory_order_release);
-    rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC ? RRI_AT_ONCE : RRI_COMPANY);
-    if (p.segments && future && rri_event_done(&future->event))     /* its time was over before there was an offer */
+    uint64_t push = future && future->pushed_tag ? future->sending : 0;
+    rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC || push ? RRI_AT_ONCE : RRI_COMPANY);
+    if (push) rri_transfer_push(calls->transfers, push);
+    else if (p.segments && future && rri_event_done(&future->event))     /* its time was over before there was an offer */
         rri_transfer_withdraw(calls->transfers, future->sending);
     if (mode != RRI_SYNC) rri_progress_nudge(calls->progress);
     return RREF_OK;
@@ -277,7 +347,7 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     rri_packing p;
     int rc = rri_call_check(calls, target, values, count, RRI_ONEWAY, &inputs, &p);
     if (rc) return rc;
-    rri_record *r = begin_request(calls, target, head + p.bytes, p.segments);
+    rri_record *r = begin_request(calls, target, p.segments ? sizeof(rri_bulk_note) : 0, head + p.bytes);
     if (!r) return rri_error_last()->code;
     uint32_t bytes = r->bytes;
     mark_future(calls, future, target);
@@ -315,6 +385,7 @@ bool rri_call_give_up(rri_calls *calls, rri_future *future, const rref_error *er
 {
     if (!rri_future_claim(future)) return false;
     if (future->sending) rri_transfer_withdraw(calls->transfers, future->sending);
+    rri_call_unpost(future);
     rri_future_error(future, error);
     return true;
 }
@@ -324,6 +395,7 @@ void rri_call_expire(rri_calls *calls, rri_future *future)
     rref_error error;
     if (!rri_future_claim(future)) return;
     bool unsent = future->sending && rri_transfer_withdraw(calls->transfers, future->sending);
+    rri_call_unpost(future);
     bool held = future->types == &rri_types_to_come;
     rri_error_fill(&error, RREF_ERR_TIMEOUT, "%s", held ? "the object's class was not known in time; the call was not sent"
                                              : unsent ? "no answer in time; its data was not sent"
@@ -348,6 +420,9 @@ int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline)
         rri_call_expire(calls, future);
         rc = rri_progress_wait(calls->progress, &future->event, RRI_NEVER);
     }
-    if (rc && rri_future_claim(future)) rri_future_error_last(future);
+    if (rc && rri_future_claim(future)) {
+        rri_call_unpost(future);
+        rri_future_error_last(future);
+    }
     return rc;
 }

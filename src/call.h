@@ -37,6 +37,7 @@ typedef struct rri_target {
     uint16_t method;
     const rri_types *in, *out;
     const char *class_name, *method_name;   /* for messages */
+    bool tries;                             /* fail where an application thread would wait for credit */
 } rri_target;
 
 enum { RRI_OWNED_MAX = RRI_TYPES_MAX, RRI_SITES = 4096 };
@@ -80,6 +81,7 @@ struct rref_call {
     const void *payload;
     size_t bytes;
     const rri_bulk_note *offered;       /* in the message */
+    rri_room_note room;                 /* a receive that its caller has posted for a result; bytes 0: none */
     rri_signature *given;               /* of a creation's arguments as they came, if the creator has not the class */
     void *refitted;                     /* those arguments as the constructor wants them; malloc'ed */
     void *landing;                      /* bulk arguments */
@@ -143,6 +145,7 @@ struct rri_calls {
     rri_calls_up up;
     rref_context *context;
     size_t eager, landing_limit;
+    bool posts;                         /* i: any thread may call MPI, so receives are posted, and data pushed, ahead */
     int rank;
     rri_lock lock;
     rref_call *free;                    /* calls kept for reuse */
@@ -188,6 +191,8 @@ int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
 int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline);
 /* A future's timer has fired: give the call up. */
 void rri_call_due(rri_timer *timer);
+/* The caller's side: take back the receive that was posted for the result, if it still is. KEPT: MPI keeps the outputs. */
+rri_moved rri_call_unpost(rri_future *future);
 /* Complete a call with an error and take back what was not granted; false if it is over already. */
 bool rri_call_give_up(rri_calls *calls, rri_future *future, const rref_error *error);
 /* The deadline of a call has passed: give it up with TIMEOUT. */

@@ -16,7 +16,10 @@ static size_t padded(size_t bytes) { return (bytes + ALIGN - 1) & ~(size_t)(ALIG
 static const void *address(uint64_t bits) { return (const void *)(uintptr_t)bits; }
 
 static bool is_text(const rref_value *v) { return v->kind == RREF_VALUE_SCALAR && v->element == RREF_STR && v->bits; }
-static bool is_array(const rref_value *v) { return v->kind == RREF_VALUE_ARRAY && v->bits && v->count; }
+static bool is_array(const rref_value *v)
+{
+    return (v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED) && v->bits && v->count;
+}
 
 /* Bytes behind a value, beside the name of a struct. */
 static size_t data_bytes(const rref_value *v)
@@ -39,11 +42,20 @@ static char *copy(char *to, uint64_t *bits, size_t bytes)
     return to + padded(bytes);
 }
 
+/* The elements of a layout lie together in the copy. */
+static char *copy_data(char *to, rref_value *v, size_t bytes)
+{
+    if (!bytes || v->kind != RREF_VALUE_STRIDED) return copy(to, &v->bits, bytes);
+    rri_value_flatten(v, to);
+    *v = rref_array_of_(RREF_VALUE_ARRAY, (rref_type)v->element, v->size, to, (size_t)v->count);
+    return to + padded(bytes);
+}
+
 /* The references of a value: none, itself, or an array of them. */
 static const rref *references(const rref_value *v, rref *one, size_t *count)
 {
     *one = (rref){ v->bits };
-    bool scalar = v->kind == RREF_VALUE_SCALAR, array = is_array(v) || v->kind == RREF_VALUE_BORROW;
+    bool scalar = v->kind == RREF_VALUE_SCALAR, array = is_array(v) || rri_value_borrows(v);
     *count = v->element != RREF_REF ? 0 : scalar ? 1 : array && v->bits ? (size_t)v->count : 0;
     return scalar ? one : address(v->bits);
 }
@@ -92,8 +104,8 @@ int rri_capture_make(const rref_value *values, size_t count, rri_capture *captur
         rref_value *v = &capture->values[capture->count];
         *v = values[capture->count];
         size_t data = data_bytes(v), name = name_bytes(v);
-        at = copy(copy(at, &v->bits, data), &v->extra, name);
-        capture->borrows |= v->kind == RREF_VALUE_BORROW;
+        at = copy(copy_data(at, v, data), &v->extra, name);
+        capture->borrows |= rri_value_borrows(v);
         rc = retain_all(v);
     }
     if (rc) rri_capture_free(capture);

@@ -22,7 +22,7 @@ static int rank_at(const rri_group *g, const range *r, int at) { return (r->orig
 static size_t count_inputs(const rref_value *values, size_t count)
 {
     size_t n = 0;
-    while (n < count && values[n].kind != RREF_VALUE_OUT && values[n].kind != RREF_VALUE_OUT_ARRAY) n++;
+    while (n < count && !rri_value_output(&values[n])) n++;
     return n;
 }
 
@@ -294,6 +294,7 @@ int rref_group_reduce_v(rref_group group, rri_op op, const rref_value *values, s
     rc = rri_host_reducible(op, type->element);
     if (rc) return rc;
     const rref_value *to = &values[1 + inputs];
+    if (rri_value_strided(to)) return rri_fail(RREF_ERR_SIGNATURE, "results are reduced into an array that lies together");
     results r = { .output = *to, .each = to->kind == RREF_VALUE_OUT ? 1 : (size_t)to->count, .size = to->size };
     if (!type->array && r.each != 1) return rri_fail(RREF_ERR_SIGNATURE, "an output of one element is wanted");
     r.at = rri_calloc((size_t)ranks_of(g) * r.each + 1, r.size);

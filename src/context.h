@@ -39,6 +39,7 @@ struct rref_context {
     char (*hosts)[RREF_HOST_MAX];       /* i: of each rank */
     bool *mute;                         /* i: by rank: its progress depends on its application */
     unsigned losses_told;               /* of the thread that fences and ends */
+    uint64_t *room;                     /* i: bytes that each rank takes without being asked; see transfer.h */
     rri_lock lock;
     uint64_t reported[RRI_REPORTED];        /* failures printed already */
     unsigned reports;

@@ -14,9 +14,10 @@ enum { TYPE_TEXT = 320 };
 
 static int type_of(const rref_value *v, char text[TYPE_TEXT])
 {
-    bool array = v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_BORROW;
+    bool array = rri_value_array(v);
     rri_type type = { .element = (uint8_t)v->element, .array = array && v->element != RREF_BYTES, .size = v->size };
     if (!array && v->kind != RREF_VALUE_SCALAR) return rri_fail(RREF_ERR_SIGNATURE, "a constructor has no results");
+    if (v->element == RREF_NONE) return rri_fail(RREF_ERR_SIGNATURE, "an MPI datatype that is not of one element type");
     if (v->element == RREF_STRUCT) {
         type.name = (const char *)(uintptr_t)v->extra;
         if (!type.name || strlen(type.name) > 255) return rri_fail(RREF_ERR_ARGUMENT, "a struct without a name, or a long one");

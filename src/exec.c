@@ -339,6 +339,12 @@ static void run_due(rri_job *job)
     else submit(c);
 }
 
+static void run_soon(rref_call *c)
+{
+    c->job.run = run_due;
+    if (!rri_progress_due(c->calls->progress, &c->job)) submit(c);
+}
+
 void rri_exec_ready(rref_call *c)
 {
     rri_actor *a = c->actor;
@@ -347,16 +353,13 @@ void rri_exec_ready(rref_call *c)
     bool aside = c->aside;
     rri_give(&a->lock, &rri_queue);
     if (aside) submit(c);
-    for (rref_call *now; (now = startable(a));) {
-        now->job.run = run_due;
-        if (!rri_progress_due(now->calls->progress, &now->job)) submit(now);
-    }
+    for (rref_call *now; (now = startable(a));) run_soon(now);
 }
 
 void rri_exec_left(rref_call *c)
 {
     rref_call *more = part(c);
-    if (more) submit(more);
+    if (more) run_soon(more);
 }
 
 /* It does not come to its end, so nothing frees it; but nobody waits for it, and its object goes on. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "value.h"
 
 enum { LIST_TEXT = 400, TYPE_TEXT = 96 };
 
@@ -226,7 +227,8 @@ static rri_fit string_fit(const rref_value *value, size_t *count)
 rri_fit rri_variable_fit(const rri_type *type, const rref_value *value, size_t *count)
 {
     if (type->element == RREF_STR) return string_fit(value, count);
-    if (value->kind != RREF_VALUE_ARRAY && value->kind != RREF_VALUE_BORROW) return RRI_OTHER_TYPE;
+    if (!rri_value_array(value)) return RRI_OTHER_TYPE;
+    if (value->element == RREF_NONE && rri_value_strided(value)) return RRI_NO_ELEMENT;
     if (!same_element(type->element, value->element)) return RRI_OTHER_TYPE;
     if (type->element == RREF_STRUCT && !same_struct(type, value)) return RRI_OTHER_TYPE;
     if (rri_plain_struct(type) && value->count != 1) return RRI_OTHER_TYPE;
@@ -241,7 +243,9 @@ rri_fit rri_output_fit(const rri_type *type, const rref_value *output)
 {
     bool single = !type->variable || rri_plain_struct(type);
 
-    if (output->kind != (single ? RREF_VALUE_OUT : RREF_VALUE_OUT_ARRAY)) return RRI_OTHER_TYPE;
+    if (output->kind == RREF_VALUE_OUT_STRIDED && output->element == RREF_NONE) return RRI_NO_ELEMENT;
+    if (output->kind == RREF_VALUE_OUT_STRIDED ? single : output->kind != (single ? RREF_VALUE_OUT : RREF_VALUE_OUT_ARRAY))
+        return RRI_OTHER_TYPE;
     if (!same_element(type->element, output->element)) return RRI_OTHER_TYPE;
     if (rri_plain_struct(type) && !same_struct(type, output)) return RRI_OTHER_TYPE;
     if (output->size != type->size) return type->element == RREF_STRUCT ? RRI_OTHER_TYPE : RRI_BAD_SIZE;
@@ -260,19 +264,19 @@ static void append(char *line, size_t size, const char *text)
 /* The type of a value as the signature would write it, an output with "out" before it. */
 static void format_value(const rref_value *value, char *text, size_t size)
 {
-    bool output = value->kind == RREF_VALUE_OUT || value->kind == RREF_VALUE_OUT_ARRAY;
+    bool output = rri_value_output(value), strided = rri_value_strided(value);
     bool sized = value->element == RREF_STR || value->element == RREF_BYTES;
     rri_type type = { .element = value->element <= RREF_STRUCT ? (uint8_t)value->element : RREF_NONE };
 
     type.size = value->size;
-    type.array = !sized && (value->kind == RREF_VALUE_OUT_ARRAY || value->kind == RREF_VALUE_ARRAY ||
-                            value->kind == RREF_VALUE_BORROW);
+    type.array = !sized && (value->kind == RREF_VALUE_OUT_ARRAY || strided || rri_value_array(value));
     if (value->element == RREF_STRUCT && value->kind != RREF_VALUE_OUT_ARRAY) {
         type.array = value->count != 1;
         type.name = (const char *)(uintptr_t)value->extra;
     }
     text[0] = 0;
     if (output) append(text, size, "out ");
+    if (strided) append(text, size, "strided ");
     rri_type_format(&type, text + strlen(text), size - strlen(text));
 }
 
@@ -348,6 +352,10 @@ int rri_refuse(const rri_types *types, const rref_value *values, size_t i, rri_f
     case RRI_BAD_SIZE:
         return rri_fail(RREF_ERR_ARGUMENT, "%s %zu: an element has %" PRIu32 " bytes, not %" PRIu32, noun, i,
                         type->size, value->size);
+    case RRI_NO_ELEMENT:
+        rri_type_format(type, text, sizeof text);
+        return rri_fail(RREF_ERR_SIGNATURE, "%s %zu (%s): the MPI datatype is not made of one element type that signatures have",
+                        noun, i, text);
     case RRI_NO_ADDRESS:
         rri_type_format(type, text, sizeof text);
         return rri_fail(RREF_ERR_ARGUMENT, "%s %zu (%s) is NULL", noun, i, text);

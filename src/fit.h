@@ -17,6 +17,7 @@ typedef enum rri_fit {
     RRI_INEXACT,                /* an integer between two floats */
     RRI_NO_ADDRESS,
     RRI_BAD_SIZE,               /* elements of another size than the type has */
+    RRI_NO_ELEMENT,             /* a layout that is not of one element type */
     RRI_TOO_MANY                /* elements: more than RRI_BYTES_MAX */
 } rri_fit;
 

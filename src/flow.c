@@ -394,6 +394,8 @@ bool rri_lane_depart(rri_flow *flow, int peer)
     return left;
 }
 
+bool rri_lane_open(rri_flow *flow, int peer) { return flow->lanes[peer].credit > 0 && !flow->lanes[peer].first; }
+
 unsigned rri_lane_colour(rri_flow *flow, int peer) { return flow->lanes[peer].colour; }
 
 uint64_t rri_lane_number(rri_flow *flow, int peer) { return ++flow->lanes[peer].numbers; }

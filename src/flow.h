@@ -56,6 +56,9 @@ void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up);
  * no memory for it. */
 bool rri_lane_depart(rri_flow *flow, int peer) RRI_WITHOUT(rri_lane);
 
+/* Whether the record in hand can leave at once: nothing queues for credit. The lane is held. */
+bool rri_lane_open(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
+
 /* What the record in hand is coloured with; the lane is held. */
 unsigned rri_lane_colour(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
 

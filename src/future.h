@@ -9,6 +9,7 @@
 
 #include "progress.h"
 #include "table.h"
+#include "transfer.h"
 #include "value.h"
 
 typedef struct rri_futures rri_futures;
@@ -61,6 +62,10 @@ struct rri_future {
     uint64_t tag;                   /* the maker's own */
     uint64_t number;                /* of a remote-mode call: drawn for the object that its result becomes */
     _Atomic uint64_t sending;               /* transfer that borrows the caller's arrays, or 0 */
+    _Atomic(rri_posted *) posted;   /* a: a receive for its result; whoever takes it out of here withdraws it, or awaits it */
+    uint16_t room_tag;              /* i: its tag, until the answer comes; or 0 */
+    uint16_t pushed_tag;            /* i: of arguments that were sent at once; or 0 */
+    size_t pushed;                  /* i: their bytes */
     rri_event sent;                 /* set when the arrays are the caller's again */
     rri_lock lock;
     rri_reaction *first RRI_OWNED(rri_future_lock), *last RRI_OWNED(rri_future_lock);  /* f: to come */

@@ -229,7 +229,8 @@ void rri_handler_done(rref_call *call)
 
 static bool by_address(const rref_value *v)
 {
-    return v->kind == RREF_VALUE_ARRAY || (v->kind == RREF_VALUE_SCALAR && v->element == RREF_STR);
+    bool array = v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED;
+    return array || (v->kind == RREF_VALUE_SCALAR && v->element == RREF_STR);
 }
 
 /* References are results until the handler has returned, which may release its own before. A bad one is found when the
@@ -255,7 +256,12 @@ static int copy_result(rref_call *call, unsigned at)
     make_untidy(call);
     call->copies[at] = rri_malloc(n ? n : 1);
     if (!call->copies[at]) return misuse(call, RREF_ERR_NO_MEMORY, "no memory for a result of %zu bytes", n);
-    memcpy(call->copies[at], from, n);
+    if (v->element == RREF_STR) memcpy(call->copies[at], from, n);
+    else rri_value_flatten(v, call->copies[at]);
+    if (v->kind == RREF_VALUE_STRIDED) {
+        v->kind = RREF_VALUE_ARRAY;
+        v->extra = 0;
+    }
     v->bits = (uint64_t)(uintptr_t)call->copies[at];
     return RREF_OK;
 }

@@ -25,7 +25,7 @@ typedef struct hello {
     uint32_t eager_kib, credits;
     int64_t weight;
     uint64_t chaos;
-    uint64_t root_class;
+    uint64_t root_class, room;
     int32_t mute;               /* its progress depends on the application */
     char name[RRI_WORKER_NAME];
     char host[RREF_HOST_MAX];
@@ -222,6 +222,15 @@ static void sit_down(rref_context *ctx, const hello *all, int size)
     rri_placer_init(&ctx->placer, seats, ranks, me);
 }
 
+/* What is pushed here is received at once only where a thread of the library's sees to it. All ranks together may take a quarter
+ * of what lands ahead of its calls. */
+static uint64_t room_for_each(const rref_context *ctx)
+{
+    const uint64_t most = UINT64_C(4) << 20, ranks = (uint64_t)rri_link_size(ctx->link);
+    const uint64_t each = (uint64_t)ctx->settings.landing_limit / 4 / ranks;
+    return has_threads(ctx) ? each < most ? each : most : 0;
+}
+
 static int meet(rref_context *ctx, const rref_options *options)
 {
     int size = rri_link_size(ctx->link), rank = rri_link_rank(ctx->link);
@@ -231,7 +240,8 @@ static int meet(rref_context *ctx, const rref_options *options)
     ctx->root_classes = rri_calloc((size_t)size, sizeof *ctx->root_classes);
     ctx->hosts = rri_calloc((size_t)size, sizeof *ctx->hosts);
     ctx->mute = rri_calloc((size_t)size, sizeof *ctx->mute);
-    if (!all || !ctx->names || !ctx->root_classes || !ctx->hosts || !ctx->mute)
+    ctx->room = rri_calloc((size_t)size, sizeof *ctx->room);
+    if (!all || !ctx->names || !ctx->root_classes || !ctx->hosts || !ctx->mute || !ctx->room)
         named = rri_fail(RREF_ERR_NO_MEMORY, "no memory for %d ranks", size);
     mine.outcome = named;
     if (!named) {
@@ -240,6 +250,7 @@ static int meet(rref_context *ctx, const rref_options *options)
         mine.weight = ctx->settings.weight;
         mine.chaos = rri_chaos_signature();
         mine.root_class = rri_class_named(&ctx->classes, "rank")->id;
+        mine.room = room_for_each(ctx);
         mine.seat = (rri_seat){ rri_place_mask(), rri_place_now(), has_threads(ctx) };
         mine.mute = ctx->level < MPI_THREAD_MULTIPLE || ctx->settings.progress == RRI_PROGRESS_APPLICATION;
         gethostname(mine.host, sizeof mine.host - 1);
@@ -260,6 +271,7 @@ static int meet(rref_context *ctx, const rref_options *options)
         memcpy(ctx->hosts[i], all[i].host, RREF_HOST_MAX);
         ctx->root_classes[i] = all[i].root_class;
         ctx->mute[i] = all[i].mute;
+        ctx->room[i] = all[i].room;
     }
     if (rc == RREF_OK) sit_down(ctx, all, size);
     free(all);
@@ -308,7 +320,7 @@ static int open_peers(rref_context *ctx)
 static int open_floors(rref_context *ctx)
 {
     const rri_settings *s = &ctx->settings;
-    bool application = s->progress == RRI_PROGRESS_APPLICATION, direct = ctx->level == MPI_THREAD_MULTIPLE && !application;
+    bool application = s->progress == RRI_PROGRESS_APPLICATION, direct = has_threads(ctx);
     size_t eager = (size_t)s->eager, batch = eager < 4032 ? 4032 : eager > 16384 ? 16384 : eager > 4096 ? eager : 4032;
     if (rri_chaos_has(RRI_CHAOS_BUFFER)) batch = eager;     /* few records share a message */
     size_t room = (eager > 4096 ? eager : 4096) + 8192;      /* references ride in the message, whatever its limit for data */
@@ -324,7 +336,7 @@ static int open_floors(rref_context *ctx)
     rri_timers_init(&ctx->timers);
     int rc = rri_flow_open(ctx->link, &flow, &ctx->flow);
     if (rc == RREF_OK) rc = rri_link_start(ctx->link, rri_flow_pool(ctx->flow), (unsigned)s->ring);
-    if (rc == RREF_OK) rc = rri_transfers_open(ctx->link, ctx->flow, ctx->number, &calls->transfers);
+    if (rc == RREF_OK) rc = rri_transfers_open(ctx->link, ctx->flow, ctx->number, ctx->room, &calls->transfers);
     if (rc == RREF_OK) rc = open_peers(ctx);
     if (rc == RREF_OK)
         rc = rri_progress_open(ctx->link, ctx->flow, &ctx->timers, &progress, rri_call_dispatch, calls, &ctx->progress);
@@ -343,6 +355,7 @@ static int open_calls(rref_context *ctx)
     calls->context = ctx;
     calls->eager = (size_t)ctx->settings.eager;
     calls->landing_limit = (size_t)ctx->settings.landing_limit;
+    calls->posts = has_threads(ctx);
     calls->rank = rri_link_rank(ctx->link);
     rri_futures *f = &calls->futures;
     f->progress = ctx->progress;
@@ -437,6 +450,7 @@ void rri_context_close(rref_context *ctx, bool abandon)
     free(ctx->root_classes);
     free(ctx->hosts);
     free(ctx->mute);
+    free(ctx->room);
     give_number(ctx->number);
     if (ctx->logs) rri_log_close();
     free(ctx);

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "error.h"
 #include "memory.h"
+#include "strided.h"
 #include "wire.h"
 
 #include <stdlib.h>
@@ -384,18 +385,26 @@ void rri_link_part(rri_link *link, int64_t ns)
     while (rri_now() < deadline && (rri_link_busy(link) || owed_to_neighbours(link))) take_and_drop(link);
 }
 
-static int pieces_of(const size_t bytes[], unsigned segments)
+static size_t pieces_of(const rri_segment *segments, unsigned count)
 {
     size_t n = 0;
-    for (unsigned i = 0; i < segments; i++) n += (bytes[i] + PIECE - 1) / PIECE;
-    return (int)n;
+    for (unsigned i = 0; i < count; i++) n += segments[i].layout ? 1 : (segments[i].bytes + PIECE - 1) / PIECE;
+    return n;
 }
 
-static int start_piece(rri_link *link, bool send, char *at, size_t bytes, int peer, int tag, MPI_Request *request)
+static int start_bytes(rri_link *link, bool send, char *at, size_t bytes, int peer, int tag, MPI_Request *request)
 {
     int n = bytes > PIECE ? PIECE : (int)bytes;
     return send ? MPI_Isend(at, n, MPI_BYTE, peer, tag, link->bulk, request)
                 : MPI_Irecv(at, n, MPI_BYTE, peer, tag, link->bulk, request);
+}
+
+static int start_items(rri_link *link, bool send, const rri_segment *s, int peer, int tag, MPI_Request *request)
+{
+    const MPI_Datatype type = rri_strided_type(s);
+    const int n = (int)rri_strided_items(s);
+    return send ? MPI_Isend(s->data, n, type, peer, tag, link->bulk, request)
+                : MPI_Irecv(s->data, n, type, peer, tag, link->bulk, request);
 }
 
 void rri_link_move(rri_link *link, rri_moving *m)
@@ -408,40 +417,102 @@ void rri_link_move(rri_link *link, rri_moving *m)
     rri_give(&link->lock, &lists);
 }
 
-static int start_moving(rri_link *link, rri_moving *m, bool send, int peer, int tag, void *const data[],
-                        const size_t bytes[], unsigned segments)
+static int start_segment(rri_link *link, rri_moving *m, bool send, const rri_segment *s, int peer, int tag)
 {
-    int pieces = pieces_of(bytes, segments);
-    m->requests = pieces <= RRI_FEW_PIECES ? m->few : rri_malloc((size_t)pieces * sizeof *m->requests);
+    int rc = MPI_SUCCESS;
+    for (size_t at = 0; at < s->bytes && rc == MPI_SUCCESS; at += s->layout ? s->bytes : PIECE) {
+        MPI_Request *next = &m->requests[m->count];
+        rc = s->layout ? start_items(link, send, s, peer, tag, next)
+                       : start_bytes(link, send, (char *)s->data + at, s->bytes - at, peer, tag, next);
+        m->count += rc == MPI_SUCCESS;
+    }
+    return rc;
+}
+
+/* Make the requests. What MPI has refused is not among them; the others are there. */
+static int start_requests(rri_link *link, rri_moving *m, bool send, int peer, int tag, const rri_segment *segments,
+                          unsigned count)
+{
+    size_t pieces = pieces_of(segments, count);
+    int rc = MPI_SUCCESS;
     m->count = 0;
     m->start = NULL;
+    m->requests = pieces <= RRI_FEW_PIECES ? m->few : rri_malloc(pieces * sizeof *m->requests);
     if (!m->requests) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to move data");
-    for (unsigned i = 0; i < segments; i++)
-        for (size_t at = 0; at < bytes[i]; at += PIECE) {
-            int rc = start_piece(link, send, (char *)data[i] + at, bytes[i] - at, peer, tag, &m->requests[m->count]);
-            if (rc != MPI_SUCCESS) return mpi_failed(rc, send ? "MPI_Isend of data" : "MPI_Irecv of data");
-            m->count++;
-        }
-    rri_link_move(link, m);
-    return RREF_OK;
+    for (unsigned i = 0; i < count && rc == MPI_SUCCESS; i++) rc = start_segment(link, m, send, &segments[i], peer, tag);
+    return rc == MPI_SUCCESS ? RREF_OK : mpi_failed(rc, send ? "MPI_Isend of data" : "MPI_Irecv of data");
 }
 
-int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],
-                       unsigned segments)
+static void free_requests(rri_moving *m)
 {
-    return start_moving(link, moving, true, peer, tag, data, bytes, segments);
+    if (m->requests != m->few) free(m->requests);
+    m->requests = NULL;
+    m->count = 0;
 }
 
-int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[],
-                          const size_t bytes[], unsigned segments)
+/* Whether a receive that is taken back has got nothing; data that has begun to come comes, unless its sender is lost. */
+static rri_moved end_receive(rri_link *link, MPI_Request *request, int peer)
 {
-    return start_moving(link, moving, false, peer, tag, data, bytes, segments);
+    MPI_Status status;
+    int done = 0, cancelled = 0;
+    if (*request == MPI_REQUEST_NULL) return RRI_MOVED;
+    MPI_Cancel(request);
+    for (int rc = MPI_SUCCESS; rc == MPI_SUCCESS && !done;) {
+        rc = MPI_Test(request, &done, &status);
+        if (!done && atomic_load(&link->forsaken[peer])) return RRI_KEPT;
+    }
+    MPI_Test_cancelled(&status, &cancelled);
+    return cancelled ? RRI_CUT : RRI_MOVED;
+}
+
+static rri_moved end_receives(rri_link *link, rri_moving *m, int peer)
+{
+    rri_moved worst = RRI_CUT;
+    for (int i = 0; i < m->count; i++) {
+        rri_moved how = end_receive(link, &m->requests[i], peer);
+        if (how == RRI_KEPT || worst == RRI_CUT) worst = how;
+    }
+    return worst;
+}
+
+int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
+{
+    int rc = start_requests(link, moving, true, peer, tag, segments, count);
+    if (moving->count) rri_link_move(link, moving);
+    else free_requests(moving);
+    return rc;
+}
+
+int rri_link_data_post(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
+{
+    int rc = start_requests(link, moving, false, peer, tag, segments, count);
+    if (rc) rri_link_data_unpost(link, moving, peer);
+    return rc;
+}
+
+rri_moved rri_link_data_unpost(rri_link *link, rri_moving *moving, int peer)
+{
+    rri_moved how = end_receives(link, moving, peer);
+    if (how != RRI_KEPT) free_requests(moving);
+    return how;
+}
+
+int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
+{
+    int rc = rri_link_data_post(link, moving, peer, tag, segments, count);
+    if (rc == RREF_OK) rri_link_move(link, moving);
+    return rc;
+}
+
+void rri_link_data_drop(rri_link *link, int peer, int tag, size_t bytes, void *memory, size_t room)
+{
+    for (size_t at = 0; at < bytes; at += PIECE)
+        MPI_Recv(memory, (int)(bytes < room ? bytes : room), MPI_BYTE, peer, tag, link->bulk, MPI_STATUS_IGNORE);
 }
 
 static void end_moving(rri_link *link, rri_moving *m)
 {
-    if (m->requests != m->few) free(m->requests);
-    m->requests = NULL;
+    free_requests(m);
     atomic_fetch_sub(&link->busy, 1);
     atomic_fetch_sub(&link->movers, 1);
     m->done(m);

@@ -8,12 +8,20 @@
 
 #include "doorbell.h"
 #include "pool.h"
+#include "value.h"
 
 #include <mpi.h>
 
 typedef struct rri_link rri_link;
 
 enum { RRI_FEW_PIECES = 12 };      /* one for each argument of a call, unless some are very large */
+
+/* How the part of one side has ended. */
+typedef enum rri_moved {
+    RRI_MOVED,              /* the data has left, or never will; it has come */
+    RRI_CUT,                /* it does not come, or not in full */
+    RRI_KEPT                /* the other side is lost, and MPI keeps the memory: it must not be freed or used again */
+} rri_moved;
 
 /* Bulk data on its way; owned by the caller until done() was called, once, by whoever drives. */
 typedef struct rri_moving {
@@ -73,11 +81,16 @@ void rri_link_part(rri_link *link, int64_t ns) RRI_NEEDS(rri_driver);
  * STALLED when that is not over after ns: somebody has given up in the last moment; PEER_LOST: a rank of this node has ended. */
 int rri_link_drain(rri_link *link, int64_t ns) RRI_NEEDS(rri_driver);
 
-/* Start moving `bytes` at data to or from a peer, in pieces MPI can count. Returns 0 or RREF_ERR_NO_MEMORY / RREF_ERR_MPI. */
-int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],
-                       unsigned segments);
-int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[],
-                          const size_t bytes[], unsigned segments);
+/* Start moving segments to or from a peer, in pieces MPI can count. Returns 0 or RREF_ERR_NO_MEMORY / RREF_ERR_MPI; then nothing
+ * moves, unless a send has moving->count: so many pieces were started before MPI refused one, and done() will be called. */
+int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count);
+int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count);
+/* Post receives for data that may come later: then rri_link_move says that it does; or take them back, which waits for data that
+ * has begun to move: CUT when none has, KEPT when the peer is lost and it never ends. Any thread. */
+int rri_link_data_post(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count);
+rri_moved rri_link_data_unpost(rri_link *link, rri_moving *moving, int peer);
+/* Wait for data that is certain to come, and forget it: MPI says that it does not fit the room, and that is well. Driver only. */
+void rri_link_data_drop(rri_link *link, int peer, int tag, size_t bytes, void *memory, size_t room);
 /* Hand over data in motion, whatever moves it. Any thread. */
 void rri_link_move(rri_link *link, rri_moving *moving);
 /* Take receives back that will never be matched; calls done(). Driver only. */

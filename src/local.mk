@@ -46,6 +46,8 @@ RRI_SOURCES = \
 	src/progress.h \
 	src/host.c \
 	src/host.h \
+	src/strided.c \
+	src/strided.h \
 	src/link.c \
 	src/link.h \
 	src/window.c \

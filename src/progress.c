@@ -16,7 +16,8 @@
 #include <string.h>
 
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
-       NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000 };
+       NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000,
+       MOVING_NS = 200000 };
 
 struct rri_progress {
     rri_link *link;                 /* i */
@@ -346,6 +347,13 @@ static bool grant(rri_progress *p)
     return false;
 }
 
+/* How long to poll after the last news. The next call often comes as soon as data has left, and to be asleep then costs more than
+ * the wait for it. */
+static int64_t patience(const rri_progress *p)
+{
+    return p->config.spin > 0 && p->config.spin < MOVING_NS && rri_link_moving(p->link) ? MOVING_NS : p->config.spin;
+}
+
 /* Drive until the role is lost, granted or parked (library threads). */
 RRI_NEEDS(rri_driver)
 static void drive(rri_progress *p)
@@ -371,7 +379,7 @@ static void drive(rri_progress *p)
         }
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
-        } else if (!news && !p->config.restless && (glance || now - quiet >= p->config.spin)) {
+        } else if (!news && !p->config.restless && (glance || now - quiet >= patience(p))) {
             if (park(p)) return;       /* without the role, which is one way to end this */
             quiet = now;
         }

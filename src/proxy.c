@@ -60,7 +60,7 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
     if (method >= k->count) return rri_fail(RREF_ERR_NO_METHOD, "the method was not found when it was bound");
     const rri_method *m = &k->method[method];
     *target = (rri_target){ r->owner, atomic_load_explicit(&r->address, memory_order_acquire), (uint16_t)method,
-                            &m->signature.in, &m->signature.out, k->name, m->name };
+                            &m->signature.in, &m->signature.out, k->name, m->name, false };
     return RREF_OK;
 }
 
@@ -133,15 +133,25 @@ static int sync(rri_reference *r, uint64_t method, int before, const rref_value 
     return rc ? rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc) : sync_until(r, method, values, count, site, deadline);
 }
 
+/* How a call is made, beside its method and values. */
+typedef struct manner {
+    const char *site;
+    unsigned skip;          /* values before the arguments: the name */
+    bool tries;             /* fail rather than wait for credit */
+    int64_t deadline;
+} manner;
+
 /* Send a call whose class is known; future NULL: one-way. On an error nothing was sent, and it is blamed. Or RRI_LEADS. */
-static int send(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site, rri_future *f,
-                int64_t deadline)
+static int send(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const manner *how, rri_future *f)
 {
     rri_target target = { 0 };
     int rc = rri_proxy_aim(r, method, &target);
+    target.tries = how->tries;
     if (!rc && f) atomic_store_explicit(&f->types, target.out, memory_order_release);
-    if (!rc) rc = rri_call_send(r->all->calls, &target, values, count, f ? RRI_ASYNC : RRI_ONEWAY, site, f, deadline);
-    return rc && rc != RRI_LEADS ? rri_proxy_blame(r->all, &target, site, rc) : rc;
+    if (!rc)
+        rc = rri_call_send(r->all->calls, &target, values + how->skip, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY,
+                           how->site, f, how->deadline);
+    return rc && rc != RRI_LEADS ? rri_proxy_blame(r->all, &target, how->site, rc) : rc;
 }
 
 /* ---- calls held until the class of their object is known */
@@ -151,10 +161,8 @@ typedef struct held_call {
     rref target;                        /* a count of its own */
     uint64_t method;
     rri_capture arguments;
-    unsigned skip;                      /* values before the arguments: the name */
-    const char *site;
+    manner how;                         /* the driver sends it, which waits for nothing */
     rri_future *future;                 /* a count of its own; NULL: one-way */
-    int64_t deadline;
 } held_call;
 
 /* Nobody waits for a one-way call: its failure is told like one that came back. */
@@ -168,8 +176,7 @@ static void fail_held(rri_calls *calls, held_call *h)
     calls->up.unanswered(calls->up.up, rri_error_last());
 }
 
-static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
-                  rri_future *f, int64_t deadline);
+static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const manner *how, rri_future *f);
 
 /* Borrowed arrays are free again if no transfer has taken them over, and the call is not held anew. */
 static void settle_held(held_call *h, rri_references *all, int rc)
@@ -190,7 +197,7 @@ static bool is_over(const held_call *h) { return h->future && rri_event_done(&h-
 
 static int blame_held(rri_reference *r, const held_call *h)
 {
-    return rri_proxy_blame(r->all, &(rri_target){ 0 }, h->site, rri_error_last()->code);
+    return rri_proxy_blame(r->all, &(rri_target){ 0 }, h->how.site, rri_error_last()->code);
 }
 
 static void end_held(rri_held *held, const rri_class *klass)
@@ -201,8 +208,7 @@ static void end_held(rri_held *held, const rri_class *klass)
     if (klass) rri_reference_know(r, klass);
     if (!is_over(h))
         rc = !klass ? blame_held(r, h)
-                    : send(r, h->method, h->arguments.values + h->skip, h->arguments.count - h->skip, h->site, h->future,
-                           h->deadline);
+                    : send(r, h->method, h->arguments.values, h->arguments.count, &h->how, h->future);
     settle_held(h, r->all, rc);
 }
 
@@ -214,27 +220,27 @@ static void end_led(rri_held *held, const rri_class *klass)
     int rc = RREF_OK;
     if (!is_over(h))
         rc = !klass ? blame_held(r, h)
-                    : submit(rri_lead_aim(r), h->method, h->arguments.values, h->arguments.count, h->skip, h->site, h->future,
-                             h->deadline);
+                    : submit(rri_lead_aim(r), h->method, h->arguments.values, h->arguments.count, &h->how, h->future);
     settle_held(h, r->all, rc);
 }
 
 /* values are those of the call as it was made, its name included. The future has its deadline from now on. */
-static int hold(rri_reference *r, bool leads, uint64_t method, const rref_value *values, size_t count, unsigned skip,
-                const char *site, rri_future *f, int64_t deadline)
+static int hold(rri_reference *r, bool leads, uint64_t method, const rref_value *values, size_t count, const manner *how,
+                rri_future *f)
 {
     held_call *h = rri_malloc(sizeof *h);
     int rc = h ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a call");
     if (h)
-        *h = (held_call){ { NULL, 0, leads ? end_led : end_held }, { 0 }, method, { NULL, 0, false }, skip, site, f, deadline };
+        *h = (held_call){ { NULL, 0, leads ? end_led : end_held }, { 0 }, method, { NULL, 0, false },
+                          { how->site, how->skip, false, how->deadline }, f };
     if (!rc) rc = rri_capture_make(values, count, &h->arguments);
-    if (!rc && f && !f->timed) rc = rri_future_deadline(f, deadline, rri_call_due);
+    if (!rc && f && !f->timed) rc = rri_future_deadline(f, how->deadline, rri_call_due);
     if (rc) {
         if (h) rri_capture_free(&h->arguments);
         free(h);
-        return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+        return rri_proxy_blame(r->all, &(rri_target){ 0 }, how->site, rc);
     }
-    if (skip) h->method = BY_NAME | h->arguments.values[0].bits;
+    if (how->skip) h->method = BY_NAME | h->arguments.values[0].bits;
     if (f) rri_future_keep(f);
     if (f && h->arguments.borrows && rri_event_done(&f->sent)) atomic_store(&f->sent.word, 0);
     h->target = rri_reference_keep(r);
@@ -244,29 +250,26 @@ static int hold(rri_reference *r, bool leads, uint64_t method, const rref_value 
 }
 
 /* Async and one-way calls: send, or hold. */
-static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
-                  rri_future *f, int64_t deadline)
+static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const manner *how, rri_future *f)
 {
     int rc = rri_reference_is_sound(r) ? RREF_OK : rri_reference_error(r);
-    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    if (!rri_is_resolved(r) && !rri_resolved(r)) return hold(r, false, method, values, count, skip, site, f, deadline);
-    rc = send(r, method, skip ? values + skip : values, count - skip, site, f, deadline);
+    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, how->site, rc);
+    if (!rri_is_resolved(r) && !rri_resolved(r)) return hold(r, false, method, values, count, how, f);
+    rc = send(r, method, values, count, how, f);
     if (rc != RRI_LEADS) return rc;
     rri_reference *to = rri_lead(r);
-    return to ? submit(to, method, values, count, skip, site, f, deadline)
-              : hold(r, true, method, values, count, skip, site, f, deadline);
+    return to ? submit(to, method, values, count, how, f) : hold(r, true, method, values, count, how, f);
 }
 
-static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, unsigned skip,
-                         const char *site, double timeout)
+static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, manner how,
+                         double timeout)
 {
     rri_calls *calls = r->all->calls;
-    int64_t deadline;
-    int rc = before ? before : rri_call_deadline(calls, timeout, &deadline);
-    rri_future *f = rri_future_new(&calls->futures, &rri_types_to_come, site);
+    int rc = before ? before : rri_call_deadline(calls, timeout, &how.deadline);
+    rri_future *f = rri_future_new(&calls->futures, &rri_types_to_come, how.site);
     if (!f) return (rref_future){ 0 };
-    if (rc) rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    else rc = submit(r, method, values, count, skip, site, f, deadline);
+    if (rc) rri_proxy_blame(r->all, &(rri_target){ 0 }, how.site, rc);
+    else rc = submit(r, method, values, count, &how, f);
     if (rc && rri_future_claim(f)) rri_future_error_last(f);
     return (rref_future){ rri_future_handle(f) };
 }
@@ -282,13 +285,38 @@ static int sync_by_name(rref target, const rref_value *values, size_t count, con
     return rc ? sync(r, method, rc, NULL, 0, site, timeout) : sync(r, method, rc, values + 1, count - 1, site, timeout);
 }
 
-static rref_future async_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
+static rref_future async_by_name(rref target, const rref_value *values, size_t count, const char *site, bool tries,
+                                 double timeout)
 {
     uint64_t method = 0;
     rri_reference *r = rri_reference_of(target);
     if (!r) return (rref_future){ 0 };
     int rc = rri_proxy_method(values, count, &method);
-    return async(r, method, rc, values, count, 1, site, timeout);
+    return async(r, method, rc, values, count, (manner){ site, 1, tries, RRI_NEVER }, timeout);
+}
+
+static rref_future async_bound(rref_method_ref method, const rref_value *values, size_t count, const char *site, bool tries)
+{
+    rri_reference *r = rri_reference_of(method.target);
+    if (!r) return (rref_future){ 0 };
+    return async(r, method.method, RREF_OK, values, count, (manner){ site, 0, tries, RRI_NEVER }, RREF_DEFAULT_TIMEOUT);
+}
+
+static int post_by_name(rref target, const rref_value *values, size_t count, const char *site, bool tries)
+{
+    uint64_t method = 0;
+    rri_reference *r = rri_reference_of(target);
+    if (!r) return rri_error_last()->code;
+    int rc = rri_proxy_method(values, count, &method);
+    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    return submit(r, method, values, count, &(manner){ site, 1, tries, RRI_NEVER }, NULL);
+}
+
+static int post_bound(rref_method_ref method, const rref_value *values, size_t count, const char *site, bool tries)
+{
+    rri_reference *r = rri_reference_of(method.target);
+    if (!r) return rri_error_last()->code;
+    return submit(r, method.method, values, count, &(manner){ site, 0, tries, RRI_NEVER }, NULL);
 }
 
 int rref_sync_v(rref target, const rref_value *values, size_t count, const char *site)
@@ -298,7 +326,7 @@ int rref_sync_v(rref target, const rref_value *values, size_t count, const char 
 
 rref_future rref_async_v(rref target, const rref_value *values, size_t count, const char *site)
 {
-    return async_by_name(target, values, count, site, RREF_DEFAULT_TIMEOUT);
+    return async_by_name(target, values, count, site, false, RREF_DEFAULT_TIMEOUT);
 }
 
 int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
@@ -309,8 +337,17 @@ int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, 
 
 rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
-    rri_reference *r = rri_reference_of(method.target);
-    return r ? async(r, method.method, RREF_OK, values, count, 0, site, RREF_DEFAULT_TIMEOUT) : (rref_future){ 0 };
+    return async_bound(method, values, count, site, false);
+}
+
+rref_future rref_try_async_v(rref target, const rref_value *values, size_t count, const char *site)
+{
+    return async_by_name(target, values, count, site, true, RREF_DEFAULT_TIMEOUT);
+}
+
+rref_future rref_try_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
+{
+    return async_bound(method, values, count, site, true);
 }
 
 rref_sync_proxy rref_rpc_sync(rref target, double timeout) { return (rref_sync_proxy){ target, timeout }; }
@@ -323,21 +360,25 @@ int rref_invoke_sync_v(rref_sync_proxy proxy, const rref_value *values, size_t c
 
 rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values, size_t count, const char *site)
 {
-    return async_by_name(proxy.target, values, count, site, proxy.timeout);
+    return async_by_name(proxy.target, values, count, site, false, proxy.timeout);
 }
 
 int rref_post_v(rref target, const rref_value *values, size_t count, const char *site)
 {
-    uint64_t method = 0;
-    rri_reference *r = rri_reference_of(target);
-    if (!r) return rri_error_last()->code;
-    int rc = rri_proxy_method(values, count, &method);
-    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    return submit(r, method, values, count, 1, site, NULL, RRI_NEVER);
+    return post_by_name(target, values, count, site, false);
 }
 
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
-    rri_reference *r = rri_reference_of(method.target);
-    return r ? submit(r, method.method, values, count, 0, site, NULL, RRI_NEVER) : rri_error_last()->code;
+    return post_bound(method, values, count, site, false);
+}
+
+int rref_try_post_v(rref target, const rref_value *values, size_t count, const char *site)
+{
+    return post_by_name(target, values, count, site, true);
+}
+
+int rref_try_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
+{
+    return post_bound(method, values, count, site, true);
 }

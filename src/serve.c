@@ -166,6 +166,15 @@ static int offer_results(rref_call *c, const rri_packing *p, rri_segment **segme
     return *offer ? RREF_OK : RREF_ERR_NO_MEMORY;
 }
 
+/* Whether the results in bulk go where their caller has posted a receive: its tag, or 0. */
+static uint16_t room_for(const rref_call *c, const rri_packing *p, const rri_segment *segments)
+{
+    const rri_room_note *room = &c->room;
+    if (!c->calls->posts || !room->tag || p->segments != 1 || !(p->in_bulk >> room->output & 1)) return 0;
+    bool fits = room->exact ? segments->bytes == room->bytes : segments->bytes <= room->bytes;
+    return fits && room->tag < RRI_PUSHED_TAGS ? room->tag : 0;
+}
+
 static int answer_value(rref_call *c)
 {
     rri_calls *calls = c->calls;
@@ -186,10 +195,13 @@ static int answer_value(rref_call *c)
     describe(c, (char *)(r + 1) + note);
     if (rc == RREF_OK)
         rc = rri_values_pack(c->out, c->results, &p, (char *)(r + 1) + note + text, segments, &calls->futures.trade.codec);
+    uint16_t tag = rc == RREF_OK && offer ? room_for(c, &p, segments) : 0;
     if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
+    else if (tag) rri_transfer_attach(calls->transfers, offer, tag, segments->bytes, r);
     else if (offer) rri_transfer_announce(calls->transfers, offer, p.bulk, r);
     if (rc) rri_lane_undo(calls->flow, c->peer, RRI_ANSWERS, bytes);
     else rri_lane_end(calls->flow, c->peer, RRI_ANSWERS, rri_progress_haste(calls->progress, c->peer));
+    if (tag) rri_transfer_push(calls->transfers, offer);
     return rc;
 }
 
@@ -270,9 +282,8 @@ static bool must_wait(const rri_calls *calls, size_t bytes)
     return landed && landed + bytes > calls->landing_limit;
 }
 
-static int accept_arguments(rref_call *c, size_t bytes)
+static int take_landing(rref_call *c, size_t bytes)
 {
-    rri_segment segments[RRI_TYPES_MAX];
     c->landing_bytes = bytes;
     c->landing = rri_landing_take(&c->calls->landings, &c->landing_bytes);
     if (!c->landing) {
@@ -280,9 +291,32 @@ static int accept_arguments(rref_call *c, size_t bytes)
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", bytes);
     }
     atomic_fetch_add(&c->calls->landed, c->landing_bytes);
+    return RREF_OK;
+}
+
+static int accept_arguments(rref_call *c, size_t bytes)
+{
+    rri_segment segments[RRI_TYPES_MAX];
+    int rc = take_landing(c, bytes);
+    if (rc) return rc;
     unsigned n = rri_payload_segments(c->in, c->payload, c->landing, segments);
-    int rc = rri_transfer_accept(c->calls->transfers, c->peer, c->offered->transfer, segments, n, arguments_landed, c);
+    rc = rri_transfer_accept(c->calls->transfers, c->peer, c->offered->transfer, segments, n, arguments_landed, c);
     rri_progress_nudge(c->calls->progress);     /* whoever drives may sleep, and data does not ring */
+    return rc;
+}
+
+/* Arguments that come without being asked for. */
+static int take_pushed(rref_call *c, const rri_bulk_note *note, size_t bytes)
+{
+    rri_segment segments[RRI_TYPES_MAX];
+    if (!rri_transfer_may_push(c->calls->transfers, note) || bytes / 2 > note->bytes)
+        return rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
+    int rc = take_landing(c, bytes);
+    if (rc) return rc;
+    if (rri_payload_segments(c->in, c->payload, c->landing, segments) != 1)
+        return rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
+    rc = rri_transfer_take(c->calls->transfers, c->peer, note, segments, arguments_landed, c);
+    c->ready = rc;
     return rc;
 }
 
@@ -291,6 +325,10 @@ static int read_arguments(rref_call *c, const rri_record *r, rri_packing *p)
 {
     bool bulk = r->flags & RRI_FLAG_BULK;
     size_t head = sizeof *r + (bulk ? sizeof(rri_bulk_note) : 0);
+    if (r->flags & RRI_FLAG_ROOM) {
+        if (r->bytes >= head + sizeof c->room) memcpy(&c->room, (const char *)r + head, sizeof c->room);
+        head += sizeof c->room;
+    }
     if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");
     if (r->kind == RRI_CREATE) head += rri_round16(sizeof(uint64_t) + r->method);
     if (r->flags & RRI_FLAG_REMOTE) head += sizeof(rri_remote_note);
@@ -314,6 +352,7 @@ static int take_arguments(rref_call *c, const rri_record *r)
     int rc = read_arguments(c, r, &p);
     if (rc || !(r->flags & RRI_FLAG_BULK)) return rc;
     c->offered = (const void *)(r + 1);
+    if (rri_bulk_pushed(c->offered)) return take_pushed(c, c->offered, p.bulk);
     c->ready = false;
     c->ungranted = must_wait(c->calls, p.bulk);
     return c->ungranted ? RREF_OK : accept_arguments(c, p.bulk);

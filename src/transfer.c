@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns offers and landings. A tag is used again only after its data came, or its receive was taken back. */
+/*
+ * Owns offers, landings, and the tags of data. A tag is used again only after its data came, or is certain not to come.
+ *
+ * Tags below PUSHED are drawn by who receives: for the grant of an offer, and for a posted receive, whose tag stays taken until
+ * the peer has answered. The others are drawn by who sends, for data that follows its record at once: such a tag is taken until
+ * the data has left and the peer has answered.
+ */
 #include "transfer.h"
 #include "error.h"
 #include "log.h"
 #include "memory.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAGS = 32768 };      /* MPI promises tags up to 32767 */
+enum { TAGS = 32768, PUSHED = RRI_PUSHED_TAGS };    /* MPI promises tags up to 32767 */
 
 RRI_ROLE(deals);                        /* the lock of all */
 
@@ -18,43 +25,60 @@ typedef struct offer {
     int peer;
     bool announced RRI_OWNED(deals), granted RRI_OWNED(deals), moves RRI_OWNED(deals);  /* under the lock */
     unsigned count;
+    uint16_t tag;                       /* that was drawn for it, or 0 */
     rri_segment segments[RRI_TYPES_MAX];
     rri_moving moving;
     void (*done)(void *arg, rri_moved how);
     void *arg;
 } offer;
 
-typedef struct landing {
+typedef struct rri_posted landing;
+struct rri_posted {
     rri_moving moving;
+    landing *next;                      /* of those with drawn tags */
     rri_transfers *all;
     int peer;
     uint16_t tag;
-    bool started;                       /* under the lock */
+    bool started;                       /* under the lock: has receives on the way */
     bool withdrawn;
+    void *sunk;                         /* memory of data that nobody wants */
     void (*done)(void *arg, rri_moved how);
     void *arg;
-} landing;
+};
+
+/* They stand for a posted receive that was taken back, before its data came or after: its tag is not free yet. */
+static landing retired, arrived;
 
 struct rri_transfers {
     rri_link *link;
     rri_flow *flow;
+    const uint64_t *room;               /* i: bytes that may be pushed to each rank, or NULL: none */
+    size_t *pushed RRI_OWNED_THERE(deals);      /* bytes that are, by rank */
     rri_table offers;
     rri_lock lock;
     landing **by_tag RRI_OWNED_THERE(deals);    /* i: the list; its entries are under the lock */
-    uint16_t tag RRI_OWNED(deals);      /* last one given out */
+    landing *incoming RRI_OWNED(deals);         /* pushed data on its way here */
+    uint8_t *drawn RRI_OWNED_THERE(deals);      /* who still needs a drawn tag: 1: the data, 2: the answer */
+    uint16_t tag RRI_OWNED(deals), drawn_last RRI_OWNED(deals);     /* last ones given out */
+    void *reserve;                      /* for data that nobody wants, when there is no memory */
     _Atomic uint64_t out, in;           /* bytes */
 };
 
-int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, rri_transfers **out)
+int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, const uint64_t *room, rri_transfers **out)
 {
     rri_transfers *t = rri_calloc(1, sizeof *t);
-    if (t) t->by_tag = rri_calloc(TAGS, sizeof(landing *));
-    if (!t || !t->by_tag) {
-        free(t);
+    if (!t) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for transfers");
+    t->by_tag = rri_calloc(PUSHED, sizeof(landing *));
+    t->drawn = rri_calloc(TAGS - PUSHED, 1);
+    t->pushed = rri_calloc((size_t)rri_link_size(link), sizeof *t->pushed);
+    t->reserve = rri_malloc(room ? room[rri_link_rank(link)] + 1 : 1);
+    if (!t->by_tag || !t->drawn || !t->pushed || !t->reserve) {
+        rri_transfers_close(t);
         return rri_fail(RREF_ERR_NO_MEMORY, "no memory for transfers");
     }
     t->link = link;
     t->flow = flow;
+    t->room = room;
     rri_table_init(&t->offers, RRI_KIND_TRANSFER, context, sizeof(offer));
     *out = t;
     return RREF_OK;
@@ -65,6 +89,9 @@ void rri_transfers_close(rri_transfers *t)
     if (!t) return;
     rri_table_free(&t->offers);
     free(t->by_tag);
+    free(t->drawn);
+    free(t->pushed);
+    free(t->reserve);
     free(t);
 }
 
@@ -98,10 +125,62 @@ void rri_transfer_announce(rri_transfers *t, uint64_t handle, size_t bytes, rri_
     *(rri_bulk_note *)(void *)(record + 1) = (rri_bulk_note){ handle, bytes };
 }
 
+/* ---- drawn tags */
+
+uint16_t rri_transfer_draw(rri_transfers *t, int peer, size_t bytes)
+{
+    uint16_t tag = 0;
+    if (!t->room || bytes > t->room[peer]) return 0;
+    rri_take(&t->lock, &deals);
+    bool fits = t->pushed[peer] + bytes <= t->room[peer];
+    for (unsigned tries = 0; fits && tries < TAGS - PUSHED && !tag; tries++) {
+        t->drawn_last = (uint16_t)((t->drawn_last + 1) % (TAGS - PUSHED));
+        if (!t->drawn[t->drawn_last]) tag = (uint16_t)(PUSHED + t->drawn_last);
+    }
+    if (tag) {
+        t->drawn[tag - PUSHED] = 3;
+        t->pushed[peer] += bytes;
+    }
+    rri_give(&t->lock, &deals);
+    return tag;
+}
+
+static void undraw(rri_transfers *t, uint16_t tag, uint8_t user)
+{
+    if (tag < PUSHED) return;
+    rri_take(&t->lock, &deals);
+    t->drawn[tag - PUSHED] = (uint8_t)(t->drawn[tag - PUSHED] & ~user);
+    rri_give(&t->lock, &deals);
+}
+
+void rri_transfer_answered(rri_transfers *t, int peer, uint16_t tag, size_t bytes)
+{
+    rri_take(&t->lock, &deals);
+    t->pushed[peer] -= bytes;
+    rri_give(&t->lock, &deals);
+    undraw(t, tag, 2);
+}
+
+void rri_transfer_attach(rri_transfers *t, uint64_t handle, uint16_t tag, size_t bytes, rri_record *record)
+{
+    rri_take(&t->lock, &deals);
+    offer *o = rri_table_find(&t->offers, handle);
+    if (o) {
+        o->granted = true;
+        o->tag = tag;
+    }
+    rri_give(&t->lock, &deals);
+    record->flags |= RRI_FLAG_BULK;
+    *(rri_bulk_note *)(void *)(record + 1) = (rri_bulk_note){ tag, bytes };
+}
+
+/* ---- offers */
+
 static void end_offer(offer *o, rri_moved how)
 {
     void (*done)(void *, rri_moved) = o->done;
     void *arg = o->arg;
+    undraw(o->all, o->tag, 1);
     rri_table_remove(&o->all->offers, o);
     done(arg, how);
 }
@@ -134,14 +213,10 @@ static void answer(rri_transfers *t, int peer, rri_record_kind kind, uint64_t ha
     rri_lane_end(t->flow, peer, RRI_ANSWERS, RRI_AT_ONCE);
 }
 
-static size_t split(const rri_segment *segments, unsigned count, void **data, size_t *bytes)
+static size_t sum_of(const rri_segment *segments, unsigned count)
 {
     size_t sum = 0;
-    for (unsigned i = 0; i < count; i++) {
-        data[i] = segments[i].data;
-        bytes[i] = segments[i].bytes;
-        sum += bytes[i];
-    }
+    for (unsigned i = 0; i < count; i++) sum += segments[i].bytes;
     return sum;
 }
 
@@ -150,31 +225,40 @@ static void sent(rri_moving *moving)
     end_offer((offer *)(void *)((char *)moving - offsetof(offer, moving)), RRI_MOVED);
 }
 
-void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
+/* What MPI refuses to send is taken back; the offer ends when all has ended that it did not. */
+static void send_offer(offer *o, uint16_t tag)
 {
-    void *data[RRI_TYPES_MAX];
-    size_t bytes[RRI_TYPES_MAX];
-    offer *o = claim(t, record->call, peer);
-    if (!o) {
-        if (record->method) answer(t, peer, RRI_WITHDRAWN, 0, record->method);
-        return;
-    }
-    if (!record->method) {              /* refused */
-        end_offer(o, RRI_MOVED);
-        return;
-    }
-    atomic_fetch_add(&t->out, split(o->segments, o->count, data, bytes));
+    rri_transfers *t = o->all;
+    int peer = o->peer;
+    atomic_fetch_add(&t->out, sum_of(o->segments, o->count));
     o->moving.done = sent;
     rri_take(&t->lock, &deals);
     o->moves = true;
     rri_give(&t->lock, &deals);
-    int rc = rri_link_data_send(t->link, &o->moving, peer, record->method, data, bytes, o->count);
-    if (rc) rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
-    if (rc == RREF_ERR_NO_MEMORY) {     /* none of it has been sent */
-        answer(t, peer, RRI_WITHDRAWN, 0, record->method);
-        end_offer(o, RRI_MOVED);
-    }
+    int rc = rri_link_data_send(t->link, &o->moving, peer, tag, o->segments, o->count);
+    if (rc == RREF_OK) return;
+    rri_log(RRI_LOG_ERROR, "bulk data to rank %d: %s", peer, rri_error_last()->text);
+    answer(t, peer, RRI_WITHDRAWN, 0, tag);
+    if (!o->moving.count) end_offer(o, RRI_MOVED);
 }
+
+void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
+{
+    offer *o = claim(t, record->call, peer);
+    if (o && record->method) send_offer(o, record->method);
+    else if (o) end_offer(o, RRI_MOVED);           /* refused */
+    else if (record->method) answer(t, peer, RRI_WITHDRAWN, 0, record->method);
+}
+
+void rri_transfer_push(rri_transfers *t, uint64_t handle)
+{
+    rri_take(&t->lock, &deals);
+    offer *o = rri_table_find(&t->offers, handle);
+    rri_give(&t->lock, &deals);
+    if (o) send_offer(o, o->tag);
+}
+
+/* ---- landings */
 
 static void set_tag(rri_transfers *t, uint16_t tag, landing *l)
 {
@@ -183,12 +267,40 @@ static void set_tag(rri_transfers *t, uint16_t tag, landing *l)
     rri_give(&t->lock, &deals);
 }
 
+static void add_incoming(landing *l)
+{
+    rri_transfers *t = l->all;
+    rri_take(&t->lock, &deals);
+    l->next = t->incoming;
+    t->incoming = l;
+    rri_give(&t->lock, &deals);
+}
+
+static void remove_incoming(landing *l)
+{
+    rri_transfers *t = l->all;
+    rri_take(&t->lock, &deals);
+    landing **at = &t->incoming;
+    while (*at && *at != l) at = &(*at)->next;
+    if (*at) *at = l->next;
+    rri_give(&t->lock, &deals);
+}
+
 static void landed(rri_moving *moving)
 {
     landing *l = (landing *)(void *)moving;
-    set_tag(l->all, l->tag, NULL);
-    l->done(l->arg, l->withdrawn ? RRI_CUT : RRI_MOVED);
+    if (l->tag < PUSHED) set_tag(l->all, l->tag, NULL);
+    else remove_incoming(l);
+    if (l->done) l->done(l->arg, l->withdrawn ? RRI_CUT : RRI_MOVED);
+    free(l->sunk);
     free(l);
+}
+
+static void set_started(landing *l)
+{
+    rri_take(&l->all->lock, &deals);
+    l->started = true;
+    rri_give(&l->all->lock, &deals);
 }
 
 /* A tag that no data uses; 0 if there is none. Data is accepted by any thread. */
@@ -196,8 +308,8 @@ static uint16_t take_tag(rri_transfers *t, landing *l)
 {
     uint16_t tag = 0;
     rri_take(&t->lock, &deals);
-    for (unsigned tries = 1; tries < TAGS && !tag; tries++) {
-        t->tag = (uint16_t)(t->tag % (TAGS - 1) + 1);
+    for (unsigned tries = 1; tries < PUSHED && !tag; tries++) {
+        t->tag = (uint16_t)(t->tag % (PUSHED - 1) + 1);
         if (!t->by_tag[t->tag]) tag = t->tag;
     }
     if (tag) t->by_tag[tag] = l;
@@ -205,33 +317,144 @@ static uint16_t take_tag(rri_transfers *t, landing *l)
     return tag;
 }
 
+static landing *make_landing(rri_transfers *t, int peer, void (*done)(void *arg, rri_moved how), void *arg)
+{
+    landing *l = rri_malloc(sizeof *l);
+    if (l) *l = (landing){ .moving.done = landed, .all = t, .peer = peer, .done = done, .arg = arg };
+    else rri_fail(RREF_ERR_NO_MEMORY, "no memory to receive bulk data from rank %d", peer);
+    return l;
+}
+
+static landing *make_tagged(rri_transfers *t, int peer, void (*done)(void *arg, rri_moved how), void *arg)
+{
+    landing *l = make_landing(t, peer, done, arg);
+    if (!l || (l->tag = take_tag(t, l))) return l;
+    rri_fail(RREF_ERR_NO_MEMORY, "no tag to receive bulk data from rank %d", peer);
+    free(l);
+    return NULL;
+}
+
 int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_segment *segments, unsigned count,
                         void (*done)(void *arg, rri_moved how), void *arg)
 {
-    void *data[RRI_TYPES_MAX];
-    size_t bytes[RRI_TYPES_MAX];
     if (rri_lane_is_shut(t->flow, peer)) return rri_fail(RREF_ERR_PEER_LOST, "rank %d is lost, and its data", peer);
-    landing *l = rri_malloc(sizeof *l);
-    uint16_t tag = l ? take_tag(t, l) : 0;
-    if (!tag) {
-        free(l);
-        return rri_fail(RREF_ERR_NO_MEMORY, "no memory (or tag) to receive bulk data from rank %d", peer);
-    }
-    *l = (landing){ .moving.done = landed, .all = t, .peer = peer, .tag = tag, .done = done, .arg = arg };
-    size_t sum = split(segments, count, data, bytes);
-    int rc = rri_link_data_receive(t->link, &l->moving, peer, tag, data, bytes, count);
+    landing *l = make_tagged(t, peer, done, arg);
+    if (!l) return RREF_ERR_NO_MEMORY;
+    uint16_t tag = l->tag;
+    int rc = rri_link_data_receive(t->link, &l->moving, peer, tag, segments, count);
     if (rc) {
         set_tag(t, tag, NULL);
         free(l);
         return rc;
     }
-    rri_take(&t->lock, &deals);
-    l->started = true;
-    rri_give(&t->lock, &deals);
-    atomic_fetch_add(&t->in, sum);
+    set_started(l);
+    atomic_fetch_add(&t->in, sum_of(segments, count));
     answer(t, peer, RRI_GRANT, handle, tag);
     return RREF_OK;
 }
+
+/* ---- data that was pushed */
+
+static int receive_pushed(landing *l, uint16_t tag, const rri_segment *segment)
+{
+    rri_transfers *t = l->all;
+    l->tag = tag;
+    if (tag < PUSHED) set_tag(t, tag, l);
+    else add_incoming(l);
+    int rc = rri_link_data_receive(t->link, &l->moving, l->peer, tag, segment, 1);
+    if (rc == RREF_OK) {
+        set_started(l);
+        atomic_fetch_add(&t->in, segment->bytes);
+        return RREF_OK;
+    }
+    if (tag < PUSHED) set_tag(t, tag, NULL);
+    else remove_incoming(l);
+    free(l);
+    return rc;
+}
+
+int rri_transfer_take(rri_transfers *t, int peer, const rri_bulk_note *note, const rri_segment *segment,
+                      void (*done)(void *arg, rri_moved how), void *arg)
+{
+    if (!rri_transfer_may_push(t, note) || note->bytes != segment->bytes)
+        return rri_fail(RREF_ERR_PROTOCOL, "rank %d sends data that it may not send", peer);
+    landing *l = make_landing(t, peer, done, arg);
+    return l ? receive_pushed(l, (uint16_t)note->transfer, segment) : RREF_ERR_NO_MEMORY;
+}
+
+bool rri_transfer_may_push(const rri_transfers *t, const rri_bulk_note *note)
+{
+    uint64_t most = t->room ? t->room[rri_link_rank(t->link)] : 0;
+    return note->transfer >= PUSHED && note->transfer < TAGS && note->bytes && note->bytes <= most;
+}
+
+/* The data comes whether it is wanted or not, so it is received. */
+static void sink(rri_transfers *t, int peer, uint16_t tag, size_t bytes)
+{
+    landing *l = make_landing(t, peer, NULL, NULL);
+    if (l) l->sunk = rri_malloc(bytes);
+    if (l && l->sunk) {
+        void *memory = l->sunk;
+        if (receive_pushed(l, tag, &(rri_segment){ memory, bytes, 0 })) free(memory);
+        return;
+    }
+    free(l);
+    rri_link_data_drop(t->link, peer, tag, bytes, t->reserve, t->room ? (size_t)t->room[rri_link_rank(t->link)] + 1 : 1);
+    if (tag < PUSHED) set_tag(t, tag, NULL);
+}
+
+/* ---- receives that are posted first */
+
+rri_posted *rri_transfer_post(rri_transfers *t, int peer, const rri_segment *segment)
+{
+    landing *l = make_tagged(t, peer, NULL, NULL);
+    if (!l) return NULL;
+    if (rri_link_data_post(t->link, &l->moving, peer, l->tag, segment, 1) == RREF_OK) return l;
+    set_tag(t, l->tag, NULL);
+    free(l);
+    return NULL;
+}
+
+uint16_t rri_posted_tag(const rri_posted *posted) { return posted->tag; }
+
+void rri_posted_await(rri_posted *l, size_t bytes, void (*done)(void *arg, rri_moved how), void *arg)
+{
+    l->done = done;
+    l->arg = arg;
+    atomic_fetch_add(&l->all->in, bytes);
+    set_started(l);
+    rri_link_move(l->all->link, &l->moving);
+}
+
+rri_moved rri_posted_withdraw(rri_posted *l)
+{
+    rri_moved how = rri_link_data_unpost(l->all->link, &l->moving, l->peer);
+    set_tag(l->all, l->tag, how == RRI_CUT ? &retired : &arrived);
+    if (how == RRI_KEPT) rri_never_free(l);
+    else free(l);
+    return how;
+}
+
+/* Another thread may be about to take the receive back. */
+static landing *await_withdrawal(rri_transfers *t, uint16_t tag)
+{
+    for (;;) {
+        rri_take(&t->lock, &deals);
+        landing *l = t->by_tag[tag];
+        rri_give(&t->lock, &deals);
+        if (l == &retired || l == &arrived) return l;
+        sched_yield();
+    }
+}
+
+void rri_transfer_over(rri_transfers *t, int peer, uint16_t tag, const rri_bulk_note *late)
+{
+    landing *l = await_withdrawal(t, tag);
+    if (late && l == &retired) sink(t, peer, tag, (size_t)late->bytes);
+    else set_tag(t, tag, NULL);
+}
+
+/* ---- refusals */
 
 void rri_transfer_refuse(rri_transfers *t, int peer, uint64_t handle)
 {
@@ -241,16 +464,24 @@ void rri_transfer_refuse(rri_transfers *t, int peer, uint64_t handle)
 void rri_transfer_refuse_note(rri_transfers *t, int peer, const rri_record *record)
 {
     const rri_bulk_note *note = (const void *)(record + 1);
-    if (record->flags & RRI_FLAG_BULK && record->bytes >= sizeof *record + sizeof *note)
-        rri_transfer_refuse(t, peer, note->transfer);
+    if (!(record->flags & RRI_FLAG_BULK) || record->bytes < sizeof *record + sizeof *note) return;
+    if (rri_transfer_may_push(t, note)) sink(t, peer, (uint16_t)note->transfer, (size_t)note->bytes);
+    else if (note->transfer >= TAGS) rri_transfer_refuse(t, peer, note->transfer);
+}
+
+static landing *landing_of(rri_transfers *t, int peer, uint16_t tag)
+{
+    rri_take(&t->lock, &deals);
+    landing *l = tag < PUSHED ? t->by_tag[tag] : t->incoming;
+    while (l && tag >= PUSHED && (l->peer != peer || l->tag != tag)) l = l->next;
+    rri_give(&t->lock, &deals);
+    return l && l != &retired && l != &arrived && l->peer == peer ? l : NULL;
 }
 
 void rri_transfer_withdrawn(rri_transfers *t, int peer, const rri_record *record)
 {
-    rri_take(&t->lock, &deals);
-    landing *l = record->method < TAGS ? t->by_tag[record->method] : NULL;
-    rri_give(&t->lock, &deals);
-    if (!l || l->peer != peer) return;
+    landing *l = record->method < TAGS ? landing_of(t, peer, record->method) : NULL;
+    if (!l) return;
     l->withdrawn = true;
     rri_link_data_cancel(t->link, &l->moving);
 }
@@ -295,10 +526,28 @@ RRI_NEEDS(rri_driver)
 static void forsake_landing(rri_transfers *t, landing *l)
 {
     bool free_again = rri_link_data_forsake(t->link, &l->moving, true);
-    if (free_again) set_tag(t, l->tag, NULL);       /* else the tag is MPI's, too */
-    l->done(l->arg, free_again ? RRI_CUT : RRI_KEPT);
-    if (free_again) free(l);
-    else l->started = false;
+    void *sunk = l->sunk;
+    if (l->tag >= PUSHED) remove_incoming(l);
+    else if (free_again) set_tag(t, l->tag, NULL);  /* else the tag is MPI's, too */
+    if (l->done) l->done(l->arg, free_again ? RRI_CUT : RRI_KEPT);
+    l->started = false;
+    if (!free_again) rri_never_free(sunk);
+    if (!free_again) return;
+    free(sunk);
+    free(l);
+}
+
+RRI_NEEDS(rri_driver)
+static void forsake_incoming(rri_transfers *t, int peer)
+{
+    for (;;) {
+        rri_take(&t->lock, &deals);
+        landing *l = t->incoming;
+        while (l && (l->peer != peer || !l->started)) l = l->next;
+        rri_give(&t->lock, &deals);
+        if (!l) return;
+        forsake_landing(t, l);
+    }
 }
 
 void rri_transfers_forsake(rri_transfers *t, int peer)
@@ -309,7 +558,8 @@ void rri_transfers_forsake(rri_transfers *t, int peer)
             rri_link_data_forsake(t->link, &s.found[i]->moving, false);
             end_offer(s.found[i], RRI_KEPT);
         }
-    for (unsigned tag = 1; tag < TAGS; tag++) {
+    forsake_incoming(t, peer);
+    for (unsigned tag = 1; tag < PUSHED; tag++) {
         rri_take(&t->lock, &deals);
         landing *l = t->by_tag[tag];
         bool its = l && l->peer == peer && l->started;

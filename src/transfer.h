@@ -11,18 +11,16 @@
 #include "value.h"
 
 typedef struct rri_transfers rri_transfers;
+typedef struct rri_posted rri_posted;
 
-int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, rri_transfers **transfers);
+enum { RRI_PUSHED_TAGS = 16384 };
+
+/* room: bytes that each rank takes at any time without being asked, the own one's for itself as a receiver; stays the
+ * caller's. NULL: none. */
+int rri_transfers_open(rri_link *link, rri_flow *flow, unsigned context, const uint64_t *room, rri_transfers **transfers);
 void rri_transfers_close(rri_transfers *transfers);
 
-/* How the part of one side has ended. */
-typedef enum rri_moved {
-    RRI_MOVED,              /* the data has left, or never will; it has come */
-    RRI_CUT,                /* it does not come, or not in full */
-    RRI_KEPT                /* the other side is lost, and MPI keeps the memory: it must not be freed or used again */
-} rri_moved;
-
-/* Offer segments to a peer; the caller fills them in, then announces them. done(arg) is called once, with MOVED or KEPT.
+/* Offer segments to a peer; the caller fills them in, then announces them. done(arg, how) is called once, with MOVED or KEPT.
  * Returns the handle, 0 without memory (through rri_fail). */
 uint64_t rri_transfer_offer(rri_transfers *transfers, int peer, rri_segment **segments, unsigned count,
                             void (*done)(void *arg, rri_moved how), void *arg);
@@ -30,6 +28,31 @@ uint64_t rri_transfer_offer(rri_transfers *transfers, int peer, rri_segment **se
 void rri_transfer_announce(rri_transfers *transfers, uint64_t offer, size_t bytes, rri_record *record);
 /* Take an offer back; false when it is granted already (or gone). Calls done when true. */
 bool rri_transfer_withdraw(rri_transfers *transfers, uint64_t offer);
+
+/* Push: of one segment, under a standing grant, right behind the record that tells of it. Draw a tag, if the peer has room
+ * for so many more bytes: 0 if not. Attach an offer of that segment to the record in place of announcing it, and when the
+ * record is on its way, send. The peer's answer gives the room back. Also for a tag that the peer has posted a receive for. */
+uint16_t rri_transfer_draw(rri_transfers *transfers, int peer, size_t bytes);
+void rri_transfer_attach(rri_transfers *transfers, uint64_t offer, uint16_t tag, size_t bytes, rri_record *record);
+void rri_transfer_push(rri_transfers *transfers, uint64_t offer);
+void rri_transfer_answered(rri_transfers *transfers, int peer, uint16_t tag, size_t bytes);
+
+/* Receive what was pushed. Driver only. */
+static inline bool rri_bulk_pushed(const rri_bulk_note *note) { return note->transfer < 2 * RRI_PUSHED_TAGS; }
+bool rri_transfer_may_push(const rri_transfers *transfers, const rri_bulk_note *note);
+int rri_transfer_take(rri_transfers *transfers, int peer, const rri_bulk_note *note, const rri_segment *segment,
+                      void (*done)(void *arg, rri_moved how), void *arg);
+
+/* A receive that is posted before it is asked for, at its tag. Its data is on its way (driver only): done(arg, how) is called.
+ * Or take it back, any thread: waits for data that moves already. NULL without memory; segments of a gigabyte at most. */
+rri_posted *rri_transfer_post(rri_transfers *transfers, int peer, const rri_segment *segment);
+uint16_t rri_posted_tag(const rri_posted *posted);
+void rri_posted_await(rri_posted *posted, size_t bytes, void (*done)(void *arg, rri_moved how), void *arg);
+/* CUT: none has come; MOVED: it has; KEPT: the peer is lost, and MPI keeps the memory. */
+rri_moved rri_posted_withdraw(rri_posted *posted);
+/* The peer has answered: the tag of a receive that was, or is being, taken back is free; or, late, after its data, which is
+ * dropped. Driver only. */
+void rri_transfer_over(rri_transfers *transfers, int peer, uint16_t tag, const rri_bulk_note *late);
 
 /* Receive an offer into segments; done(arg, how) is called once by whoever drives. */
 int rri_transfer_accept(rri_transfers *transfers, int peer, uint64_t offer, const rri_segment *segments, unsigned count,

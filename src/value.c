@@ -9,6 +9,7 @@
  */
 #include "value.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,36 @@ typedef struct extent {
     uint64_t count;
     uint64_t where;
 } extent;
+
+static _Atomic(const rri_layouts *) layouts;
+
+void rri_values_layouts(const rri_layouts *moves)
+{
+    atomic_store_explicit(&layouts, moves, memory_order_release);
+}
+
+static void gather(const rri_segment *from, void *to)
+{
+    if (!from->layout) memcpy(to, from->data, from->bytes);
+    else atomic_load_explicit(&layouts, memory_order_acquire)->gather(from, to);
+}
+
+static void scatter(const void *from, const rri_segment *to)
+{
+    if (!to->layout) memcpy(to->data, from, to->bytes);
+    else atomic_load_explicit(&layouts, memory_order_acquire)->scatter(from, to);
+}
+
+static rri_segment segment_of(const rref_value *value, size_t bytes)
+{
+    return (rri_segment){ (void *)(uintptr_t)value->bits, bytes, rri_value_strided(value) ? value->extra : 0 };
+}
+
+void rri_value_flatten(const rref_value *array, void *to)
+{
+    const rri_segment from = segment_of(array, (size_t)array->count * array->size);
+    if (from.bytes > 0) gather(&from, to);
+}
 
 /* ---- layout -------------------------------------------------------------------------------------------------- */
 
@@ -115,18 +146,22 @@ static int check_all(const rri_types *types, const rref_value *values, size_t ea
     size_t counts[RRI_TYPES_MAX] = { 0 };
     uint64_t bits[2];
     unsigned borrowed = 0;
+    bool spread = false;
 
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
         rri_fit f = type->variable ? rri_variable_fit(type, &values[i], &counts[i])
                                    : rri_scalar_fit(type, &values[i], bits);
         if (f != RRI_FITS) return rri_refuse(types, values, i, f, "argument");
-        borrowed |= (unsigned)(values[i].kind == RREF_VALUE_BORROW) << i;
+        bool large = rri_value_strided(&values[i]) && counts[i] > RRI_LAYOUT_MAX / type->wire;
+        borrowed |= (unsigned)(rri_value_borrows(&values[i]) && !large) << i;
+        spread |= large;
     }
     lay_out(types, counts, 0, packing);
     if (packing->bytes > eager) lay_out(types, counts, choose_bulk(types, counts, eager), packing);
     packing->borrowed = (uint16_t)borrowed;
     packing->copies = bytes_to_copy(types, counts, packing);
+    packing->spread = spread;
     return 0;
 }
 
@@ -198,16 +233,17 @@ static int pack_variable(const rri_types *types, unsigned i, const rref_value *v
     bool string = type->element == RREF_STR;
     extent slot = { .count = string ? strlen(address(value)) : value->count };
     size_t bytes = data_bytes(type, slot.count), filled = at->bytes;
+    const rri_segment from = segment_of(value, bytes);
 
     slot.where = place(at, type, i, bytes, in_bulk);
     memcpy(payload + type->slot, &slot, sizeof slot);
     if (in_bulk) {
-        segments[at->segments - 1] = (rri_segment){ (void *)(uintptr_t)value->bits, bytes };
+        segments[at->segments - 1] = from;
         return 0;
     }
     memset(payload + filled, 0, (size_t)slot.where - filled);
     if (type->element == RREF_REF) return pack_refs(value, payload + slot.where, codec);
-    if (bytes > 0) memcpy(payload + slot.where, address(value), bytes);
+    if (bytes > 0) gather(&from, payload + slot.where);
     return 0;
 }
 
@@ -289,7 +325,8 @@ void rri_segments_copy(const rri_packing *packing, rri_segment *segments, void *
         if (!(packing->in_bulk >> i & 1)) continue;
         rri_segment *s = &segments[k++];
         if (packing->borrowed >> i & 1) continue;
-        s->data = memcpy(to, s->data, s->bytes);
+        gather(s, to);
+        *s = (rri_segment){ to, s->bytes, 0 };
         to += round_up(s->bytes, LANDING_ALIGN);
     }
 }
@@ -395,7 +432,7 @@ unsigned rri_payload_segments(const rri_types *types, const void *payload, void 
         const rri_type *type = &types->type[i];
         if (!is_bulk(type, payload)) continue;
         extent slot = read_extent(type, payload);
-        segments[n++] = (rri_segment){ (char *)landing + (slot.where & ~RRI_BULK), data_bytes(type, slot.count) };
+        segments[n++] = (rri_segment){ (char *)landing + (slot.where & ~RRI_BULK), data_bytes(type, slot.count), 0 };
     }
     return n;
 }
@@ -445,10 +482,25 @@ static uint64_t room_needed(const rri_type *type, const void *payload)
     return read_extent(type, payload).count + (type->element == RREF_STR);
 }
 
+/* A layout is filled, neither more nor less, since nothing could say how far it was. */
+static bool has_room(const rref_value *output, uint64_t need)
+{
+    return output->kind == RREF_VALUE_OUT_STRIDED ? need == output->count : need <= output->count;
+}
+
+/* What a layout spreads over memory could not be looked at there. */
+static bool lands_together(const rri_type *type, const rref_value *output)
+{
+    bool large = output->count > RRI_LAYOUT_MAX / type->wire;
+    return output->kind == RREF_VALUE_OUT_STRIDED && (large || type->element == RREF_BOOL);
+}
+
 bool rri_outputs_fit(const rri_types *types, const void *payload, const rref_value *outputs)
 {
-    for (unsigned i = 0; i < types->count; i++)
-        if (room_needed(&types->type[i], payload) > outputs[i].count) return false;
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        if (lands_together(type, &outputs[i]) || !has_room(&outputs[i], room_needed(type, payload))) return false;
+    }
     return true;
 }
 
@@ -461,10 +513,27 @@ unsigned rri_outputs_segments(const rri_types *types, const void *payload, const
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
         if (!is_bulk(type, payload)) continue;
-        segments[n++] = (rri_segment){ (void *)(uintptr_t)outputs[i].bits,
-                                       data_bytes(type, read_extent(type, payload).count) };
+        segments[n++] = segment_of(&outputs[i], data_bytes(type, read_extent(type, payload).count));
     }
     return n;
+}
+
+bool rri_outputs_room(const rri_types *types, const rref_value *outputs, size_t count, size_t eager, unsigned *which,
+                      rri_segment *room)
+{
+    unsigned variables = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!types->type[i].variable || rri_plain_struct(&types->type[i])) continue;
+        variables++;
+        *which = i;
+    }
+    if (variables != 1) return false;
+    const rri_type *type = &types->type[*which];
+    const rref_value *output = &outputs[*which];
+    if (type->element == RREF_REF || output->count > RRI_BYTES_MAX / type->wire || lands_together(type, output)) return false;
+    *room = segment_of(output, (size_t)output->count * type->wire);
+    return room->bytes > eager;
 }
 
 static int check_room(const rri_types *types, const void *payload, const rref_value *outputs)
@@ -473,8 +542,11 @@ static int check_room(const rri_types *types, const void *payload, const rref_va
 
     for (unsigned i = 0; i < types->count; i++) {
         uint64_t need = room_needed(&types->type[i], payload);
-        if (need <= outputs[i].count) continue;
+        if (has_room(&outputs[i], need)) continue;
         rri_type_format(&types->type[i], text, sizeof text);
+        if (outputs[i].kind == RREF_VALUE_OUT_STRIDED)
+            return rri_fail(RREF_ERR_SHAPE, "output %u (%s) has a layout of %" PRIu64 " elements, the result %" PRIu64, i, text,
+                            outputs[i].count, need);
         return rri_fail(RREF_ERR_TRUNCATED, "output %u (%s) has room for %" PRIu64 ", %" PRIu64 " needed", i, text,
                         outputs[i].count, need);
     }
@@ -531,7 +603,9 @@ static void write_output(const rri_type *type, const void *from, size_t count, c
     size_t *counter = (size_t *)(uintptr_t)output->extra;
     size_t bytes = type->variable ? data_bytes(type, count) : type->size;
 
-    if (type->element != RREF_REF && from && bytes > 0) memcpy((void *)(uintptr_t)output->bits, from, bytes);
+    const rri_segment to = segment_of(output, bytes);
+
+    if (type->element != RREF_REF && from && bytes > 0) scatter(from, &to);
     if (output->kind == RREF_VALUE_OUT_ARRAY && counter) *counter = count;
 }
 

@@ -21,7 +21,37 @@
 typedef struct rri_segment {
     void *data;
     size_t bytes;           /* > 0 */
+    uint64_t layout;        /* 0: they lie together; else an MPI datatype, as many of it from data on as hold that much */
 } rri_segment;
+
+/* Data that does not lie together is moved by who knows MPI; said by who makes such values. */
+typedef struct rri_layouts {
+    void (*gather)(const rri_segment *from, void *to);
+    void (*scatter)(const void *from, const rri_segment *to);
+} rri_layouts;
+void rri_values_layouts(const rri_layouts *layouts);
+
+/* More than this in a layout is moved by way of memory that lies together: MPI counts a message's bytes in an int. */
+#define RRI_LAYOUT_MAX ((size_t)1 << 30)
+
+static inline bool rri_value_strided(const rref_value *v)
+{
+    return v->kind == RREF_VALUE_STRIDED || v->kind == RREF_VALUE_BORROW_STRIDED || v->kind == RREF_VALUE_OUT_STRIDED;
+}
+static inline bool rri_value_output(const rref_value *v)
+{
+    return v->kind == RREF_VALUE_OUT || v->kind == RREF_VALUE_OUT_ARRAY || v->kind == RREF_VALUE_OUT_STRIDED;
+}
+static inline bool rri_value_borrows(const rref_value *v)
+{
+    return v->kind == RREF_VALUE_BORROW || v->kind == RREF_VALUE_BORROW_STRIDED;
+}
+static inline bool rri_value_array(const rref_value *v)
+{
+    return v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED || rri_value_borrows(v);
+}
+/* Copy the elements of an array, of whatever layout, together. */
+void rri_value_flatten(const rref_value *array, void *to);
 
 /* What packing a list of values takes; filled by rri_values_check. */
 typedef struct rri_packing {
@@ -29,8 +59,9 @@ typedef struct rri_packing {
     size_t bulk;            /* bytes of the landing area; 0: nothing travels in bulk */
     unsigned segments;      /* pieces of bulk data */
     uint16_t in_bulk;       /* bit i: argument i travels in bulk */
-    uint16_t borrowed;      /* bit i: argument i is RREF_VALUE_BORROW */
+    uint16_t borrowed;      /* bit i: argument i is to be used in place */
     size_t copies;          /* bytes of what travels in bulk and is not borrowed */
+    bool spread;            /* some layout is too large to be sent in place */
 } rri_packing;
 
 /* References are known to a higher floor; it hands in how they are put on the wire and taken off it.
@@ -90,13 +121,18 @@ int rri_segments_check(const rri_types *types, const void *payload, const rri_se
 const void *rri_payload_data(const rri_types *types, unsigned i, const void *payload, const void *landing, size_t *count);
 
 /* Check outputs against a list: none, or one per type, exact types (scalars RREF_VALUE_OUT, variables
- * RREF_VALUE_OUT_ARRAY, one struct RREF_VALUE_OUT; struct arrays by size; refs into rref). Char variables
- * (RREF_BYTES element) take i8 and u8; outputs of element u8, i8 or RREF_BYTES take bytes. Errors: SIGNATURE,
- * ARGUMENT (NULL). */
+ * RREF_VALUE_OUT_ARRAY or, of numbers, RREF_VALUE_OUT_STRIDED, one struct RREF_VALUE_OUT; struct arrays by size; refs into
+ * rref). Char variables (RREF_BYTES element) take i8 and u8; outputs of element u8, i8 or RREF_BYTES take bytes. Errors:
+ * SIGNATURE, ARGUMENT (NULL). */
 int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count);
 
 /* Whether checked outputs have the room for a checked payload's values. If so no landing area is needed. */
 bool rri_outputs_fit(const rri_types *types, const void *payload, const rref_value *outputs);
+
+/* Whether one output, and only one, could get a result in bulk, of more than `eager` bytes: which, and all of its room. A result
+ * that lands there before the others are looked at must not be able to be refused: so the others are of fixed size. */
+bool rri_outputs_room(const rri_types *types, const rref_value *outputs, size_t count, size_t eager, unsigned *which,
+                      rri_segment *room);
 
 /* Where bulk results land when the caller has given outputs: like rri_payload_segments, and with landing NULL
  * straight in the outputs' arrays, which must fit: outputs are written all or none. Returns how many. */
@@ -104,10 +140,10 @@ unsigned rri_outputs_segments(const rri_types *types, const void *payload, const
                               rri_segment *segments);
 
 /* Write a checked payload's values into checked outputs, nothing at all when something does not fit (TRUNCATED:
- * names the output, the room and the need). landing NULL: bulk data landed in the outputs already; its count is
- * written. take turns a wire reference into a handle; called in order, only after everything is known to fit; what
- * it returns is an error code, and then the handles taken before it are dropped (drop may be NULL) and their places
- * are 0. taker may be NULL when types->refs is false. */
+ * names the output, the room and the need; SHAPE: a layout has another number of elements than the result). landing NULL:
+ * bulk data landed in the outputs already; its count is written. take turns a wire reference into a handle; called in order,
+ * only after everything is known to fit; what it returns is an error code, and then the handles taken before it are dropped
+ * (drop may be NULL) and their places are 0. taker may be NULL when types->refs is false. */
 typedef struct rri_ref_taker {
     int (*take)(void *up, const void *wire, rref *reference);
     void *up;

@@ -49,6 +49,7 @@ enum {
     RRI_FLAG_NESTED = 8,        /* of a call: rri_ancestors stand in front of the payload */
     RRI_FLAG_COLOUR = 16,       /* of the work it belongs to: 1, else 0; set by the flow */
     RRI_FLAG_REMOTE = 32,       /* of a call: its result stays; rri_remote_note stands before the payload */
+    RRI_FLAG_ROOM = 128,        /* of a call: a receive is posted for its result; rri_room_note stands behind the bulk note */
     RRI_FLAG_DESCRIBED = 64     /* of a result: the list of its types, with its 0, stands before the payload, padded to 16 */
 };
 
@@ -86,9 +87,17 @@ static inline unsigned rri_record_tally(const rri_record *r)
 }
 
 typedef struct rri_bulk_note {
-    uint64_t transfer;          /* handle on the sender */
-    uint64_t bytes;             /* of the landing area */
+    uint64_t transfer;          /* handle of the offer on the sender; or the tag at which the data, one piece, comes at once */
+    uint64_t bytes;             /* of the landing area; or of the piece */
 } rri_bulk_note;
+
+typedef struct rri_room_note {
+    uint16_t tag;               /* of the receive */
+    uint8_t output;             /* which of the results it is for */
+    uint8_t exact;              /* only for one of just these bytes */
+    uint32_t reserved;
+    uint64_t bytes;
+} rri_room_note;
 
 typedef struct rri_remote_note {
     uint64_t number;            /* the caller's, of the object that the result becomes */

@@ -14,8 +14,7 @@ typedef struct move {
     rri_moving *moving;
     int peer, tag;
     unsigned pieces;
-    void *data[PIECES];
-    size_t bytes[PIECES];
+    rri_segment piece[PIECES];
     bool over;
 } move;
 
@@ -178,28 +177,44 @@ rri_buffer *rri_link_receive(rri_link *link)
     return b;
 }
 
-static int start(move **list, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],
-                 unsigned segments)
+static int start(move **list, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
 {
     move *m = calloc(1, sizeof *m);
-    if (!m || segments > PIECES) abort();
-    *m = (move){ .next = *list, .moving = moving, .peer = peer, .tag = tag, .pieces = segments };
-    memcpy(m->data, data, segments * sizeof *data);
-    memcpy(m->bytes, bytes, segments * sizeof *bytes);
+    if (!m || count > PIECES) abort();
+    *m = (move){ .next = *list, .moving = moving, .peer = peer, .tag = tag, .pieces = count };
+    memcpy(m->piece, segments, count * sizeof *segments);
     *list = m;
+    moving->count = (int)count;
     return RREF_OK;
 }
 
-int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[], const size_t bytes[],
-                       unsigned segments)
+int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
 {
-    return start(&link->sends, moving, peer, tag, data, bytes, segments);
+    return start(&link->sends, moving, peer, tag, segments, count);
 }
 
-int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, void *const data[],
-                          const size_t bytes[], unsigned segments)
+int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
 {
-    return start(&link->receives, moving, peer, tag, data, bytes, segments);
+    return start(&link->receives, moving, peer, tag, segments, count);
+}
+
+/* Nothing is posted ahead over this link: it has one thread, which drives. */
+int rri_link_data_post(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
+{
+    (void)link, (void)moving, (void)peer, (void)tag, (void)segments, (void)count;
+    return RREF_ERR_NO_MEMORY;
+}
+
+rri_moved rri_link_data_unpost(rri_link *link, rri_moving *moving, int peer)
+{
+    (void)link, (void)moving, (void)peer;
+    abort();
+}
+
+void rri_link_data_drop(rri_link *link, int peer, int tag, size_t bytes, void *memory, size_t room)
+{
+    (void)link, (void)peer, (void)tag, (void)bytes, (void)memory, (void)room;
+    abort();
 }
 
 static void finish(move **at)
@@ -231,14 +246,16 @@ void fake_give_up(rri_link *link[], int size)
 /* What does not fit together never meets. */
 static bool fit(const move *a, const move *b)
 {
-    return a->pieces == b->pieces && !memcmp(a->bytes, b->bytes, a->pieces * sizeof *a->bytes);
+    bool same = a->pieces == b->pieces;
+    for (unsigned i = 0; same && i < a->pieces; i++) same = a->piece[i].bytes == b->piece[i].bytes;
+    return same;
 }
 
 static void meet(rri_link *link, move *receive)
 {
     for (move *s = link->peer[receive->peer]->sends; s; s = s->next) {
         if (s->over || s->peer != link->rank || s->tag != receive->tag || !fit(s, receive)) continue;
-        for (unsigned i = 0; i < s->pieces; i++) memcpy(receive->data[i], s->data[i], s->bytes[i]);
+        for (unsigned i = 0; i < s->pieces; i++) memcpy(receive->piece[i].data, s->piece[i].data, s->piece[i].bytes);
         s->over = receive->over = true;
         return;
     }

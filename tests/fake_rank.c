@@ -33,7 +33,7 @@ int fake_rank_open(fake_rank *r, rri_link *link, const rri_flow_config *flow, si
     rri_timers_init(&r->timers);
     int rc = rri_flow_open(link, flow, &r->flow);
     if (rc == RREF_OK) rc = rri_link_start(link, rri_flow_pool(r->flow), 1);
-    if (rc == RREF_OK) rc = rri_transfers_open(link, r->flow, (unsigned)rri_link_rank(link) + 1, &r->calls.transfers);
+    if (rc == RREF_OK) rc = rri_transfers_open(link, r->flow, (unsigned)rri_link_rank(link) + 1, NULL, &r->calls.transfers);
     if (rc == RREF_OK)
         rc = rri_progress_open(link, r->flow, &r->timers, &driven, rri_call_dispatch, &r->calls, &r->progress);
     return rc ? rc : open_calls(r, link, eager, up);

@@ -43,6 +43,7 @@ MPI_TESTS = \
 	tests/mpi/calls \
 	tests/mpi/contexts \
 	tests/mpi/copies \
+	tests/mpi/data \
 	tests/mpi/deferred \
 	tests/mpi/fences \
 	tests/mpi/flood \

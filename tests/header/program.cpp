@@ -85,6 +85,8 @@ int numbers(rref r, rref_context *context)
     status |= rref_sync(r, "m8", writable, text, "literal", true, 'x', 1u, 2ul, 3ll);
     status |= rref_sync(r, "m12", 1, 2.0, "3", r, true, 6.0f, 7u, 'c', rref_c128(1.0, 2.0), text, 11ll, five);
     status |= rref_post(r, "m0");
+    status |= rref_try_post(r, "m1", 1);
+    rref_future_release(rref_try_async(r, "m1", 1));
     status |= rref_post(r, "m12", 1, 2.0, "3", r, true, 6.0f, 7u, 'c', rref_c64(1.0f, 2.0f), text, 11ll, five);
     status |= rref_future_release(rref_async(r, "m0"));
     status |= rref_future_release(rref_async(r, "m12", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));

@@ -154,7 +154,7 @@ static rref_value u64s(const uint64_t *x, size_t n)
 
 static rri_target target(int peer, uint16_t method, uint64_t address)
 {
-    return (rri_target){ peer, address, method, &signature[method].in, &signature[method].out, "thing", "method" };
+    return (rri_target){ peer, address, method, &signature[method].in, &signature[method].out, "thing", "method", false };
 }
 
 /* An asynchronous call of rank 0. */
