@@ -19,7 +19,7 @@ static double pingpong(bench *b, const void *arg, sample *singles)
 {
     const size_t n = *(const size_t *)arg;
     uint64_t data = 1, result = 0;
-    const raw_bytes word = { (char *)&data, (char *)&result, sizeof data, sizeof result, false };
+    const raw_bytes word = { .data = (char *)&data, .result = (char *)&result, .there = sizeof data, .back = sizeof result };
     const double us = 1e6 * raw_exchange(b, &word, n, NULL);
     if (singles) raw_exchange(b, &word, n / 4 + 1, singles);
     return us;

@@ -81,6 +81,7 @@ static const rref_method echo_methods[] = {
     RREF_METHOD("default_bytes", "bytes -> bytes", echo_bytes, 0),
     RREF_METHOD("worker_bytes", "bytes -> bytes", echo_bytes, RREF_WORKER),
     RREF_METHOD("take", "bytes", echo_take, 0),
+    RREF_METHOD("take_f64", "f64[]", echo_take, 0),
     RREF_METHOD("give", "-> bytes", echo_give, 0),
     RREF_METHOD("add", "u64", echo_add, RREF_INLINE),
     RREF_METHOD("count", "-> u64", echo_count, RREF_INLINE),

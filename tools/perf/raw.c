@@ -50,7 +50,8 @@ static void helper_stop(helper *h)
 
 static void ask(const bench *b, const raw_bytes *bytes)
 {
-    MPI_Send(bytes->data, (int)bytes->there, MPI_BYTE, 1, TAG, b->comm);
+    if (bytes->strided) MPI_Send(bytes->data, 1, bytes->type, 1, TAG, b->comm);
+    else MPI_Send(bytes->data, (int)bytes->there, MPI_BYTE, 1, TAG, b->comm);
     MPI_Recv(bytes->result, (int)bytes->back, MPI_BYTE, 1, TAG, b->comm, MPI_STATUS_IGNORE);
 }
 

@@ -13,6 +13,8 @@
 typedef struct raw_bytes {
     char *data, *result;
     size_t there, back;
+    bool strided;               /* what goes there is one item of this type, that lies in data; it arrives as bytes */
+    MPI_Datatype type;
     bool handed_over;           /* rank 1 answers from another thread, as a worker would: two hand-overs by futex */
 } raw_bytes;
 
