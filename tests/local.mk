@@ -265,6 +265,7 @@ EXTRA_DIST += \
 	tests/hosts/agent \
 	tests/hosts/hosts \
 	tests/hosts/on.sh \
+	tests/hosts/perf \
 	tests/install.sh \
 	tests/lint/floors \
 	tests/lint/lint.sh \

@@ -6,7 +6,7 @@ cd "$srcdir" || exit 1
 files=$(find include src tests examples tools doc m4/rref.m4 .ci configure.ac Makefile.am quickstart -type f \
     ! -path 'tests/data/*' \( -name '*.[ch]' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.f90' -o -name '*.sh' \
     -o -name '*.mk' -o -name '*.map' -o -name '*.m4' -o -name '*.awk' -o -name '*.supp' -o -name '*.[1-9]' \
-    -o -name '*.sbatch' -o -name floors -o -name hosts -o -name agent -o -name cluster -o -name run \
+    -o -name '*.sbatch' -o -name floors -o -name hosts -o -name agent -o -name cluster -o -name perf -o -name run \
     -o -name configure.ac -o -name Makefile.am -o -name quickstart \) | sort)
 code=$(printf '%s\n' "$files" | grep -E '\.(c|h|hpp|cpp|f90)$')
 
