@@ -17,6 +17,7 @@ enum { OWED = 256 };
 static int rank, ranks;
 static rref_context *ctx;
 static rref there;                      /* the root object of the next rank */
+static const char *progress;            /* of the contexts: NULL, or "application" */
 
 /* ---- what the ranks do: answers owed are kept in one place per rank */
 
@@ -216,7 +217,9 @@ static void note(const rref_error *e, void *arg)
 static bool begin(void)
 {
     ctx = NULL;
-    OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .functions = functions, .on_error = note }, &ctx));
+    const rref_options options = { .functions = functions, .on_error = note, .progress = progress };
+    atomic_store(&failures, 0);
+    OK(rref_init(MPI_COMM_WORLD, &options, &ctx));
     if (!ctx) return false;
     rank = rref_rank(ctx);
     ranks = rref_size(ctx);
@@ -389,6 +392,19 @@ static void given_up(void)
     owed_count = 0;
 }
 
+static void application_driven(void)
+{
+    progress = "application";
+    answered_together();
+    every_mode();
+    from_a_thread();
+    relayed();
+    failing();
+    references();
+    given_up();
+    progress = NULL;
+}
+
 static const check_case cases[] = {
     { "answered_together", answered_together },
     { "every_mode", every_mode },
@@ -397,6 +413,7 @@ static const check_case cases[] = {
     { "failing", failing },
     { "references", references },
     { "given_up", given_up },
+    { "application_driven", application_driven },
     CHECK_END
 };
 

@@ -17,6 +17,7 @@ enum { HOW_SYNC, HOW_ASYNC, HOW_POST };
 static rref_context *ctx;
 static atomic_int leaves, announced;
 static int next, after;                 /* the ranks behind this one */
+static const char *progress;            /* of the contexts: NULL, or "application" */
 
 static int create(rref_call *c, void **self)
 {
@@ -191,9 +192,10 @@ static const rref_method functions[] = {
 
 static bool begin(void)
 {
+    const rref_options options = { .classes = classes, .functions = functions, .progress = progress };
     atomic_store(&leaves, 0);
     atomic_store(&announced, 0);
-    OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions }, &ctx));
+    OK(rref_init(MPI_COMM_WORLD, &options, &ctx));
     if (!ctx) return false;
     next = (rref_rank(ctx) + 1) % rref_size(ctx);
     after = (next + 1) % rref_size(ctx);
@@ -416,6 +418,18 @@ static void errors_pass_through(void)
     end();
 }
 
+static void application_driven(void)
+{
+    progress = "application";
+    errors_pass_through();
+    calls_back();
+    on_one_rank();
+    reentrant();
+    one_way();
+    siblings();
+    progress = NULL;
+}
+
 static const check_case cases[] = {
     { "errors_pass_through", errors_pass_through },
     { "calls_back", calls_back },
@@ -426,6 +440,7 @@ static const check_case cases[] = {
     { "siblings", siblings },
     { "cycles", cycles },
     { "no_cycles", no_cycles },
+    { "application_driven", application_driven },
     CHECK_END
 };
 

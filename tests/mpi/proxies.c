@@ -13,6 +13,7 @@
 
 static rref_context *ctx;
 static rref there;                      /* the root object of the next rank */
+static const char *progress;            /* of the contexts: NULL, or "application" */
 static atomic_int ran;
 
 static int add(rref_call *c, void *self)
@@ -83,7 +84,8 @@ static const rref_class *const classes[] = { &number_class, NULL };
 static bool begin(void)
 {
     ctx = NULL;
-    OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .functions = functions, .classes = classes }, &ctx));
+    const rref_options options = { .functions = functions, .classes = classes, .progress = progress };
+    OK(rref_init(MPI_COMM_WORLD, &options, &ctx));
     if (ctx) there = after(ctx);
     return ctx;
 }
@@ -193,9 +195,21 @@ static void time_is_inherited(void)
     OK(rref_finalize(&ctx));
 }
 
+static void application_driven(void)
+{
+    progress = "application";
+    both_kinds();
+    every_state();
+    bad_times();
+    time_is_over();
+    time_is_inherited();
+    progress = NULL;
+}
+
 static const check_case cases[] = {
     { "both_kinds", both_kinds }, { "every_state", every_state }, { "bad_times", bad_times },
-    { "time_is_over", time_is_over }, { "time_is_inherited", time_is_inherited }, CHECK_END
+    { "time_is_over", time_is_over }, { "time_is_inherited", time_is_inherited },
+    { "application_driven", application_driven }, CHECK_END
 };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "proxies", cases); }
