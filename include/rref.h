@@ -257,11 +257,12 @@ typedef struct rref_options {
  *  With MPI_THREAD_MULTIPLE a library thread drives the messages. Below it the library starts no thread: calls queue,
  *  and messages move and handlers run inside rref_progress, waits and finalize (MPI_THREAD_SINGLE and
  *  MPI_THREAD_FUNNELED: in the thread that called MPI_Init; other threads' waits sleep until it comes by;
- *  MPI_THREAD_SERIALIZED: any thread, one at a time).
+ *  MPI_THREAD_SERIALIZED: any thread, one at a time: who waits while another thread is in the library gets THREAD).
  *  @param comm     intra-communicator; its lifetime is the caller's.
  *  @param options  NULL for defaults; read before it returns.
  *  @param context  receives the context.
- *  Errors: STATE before MPI_Init_thread or after MPI_Finalize; OPTION; CLASS_EXISTS; SIGNATURE (a class table that does
+ *  Errors: STATE before MPI_Init_thread or after MPI_Finalize; THREAD (below MPI_THREAD_SERIALIZED, by another thread than
+ *  MPI_Init); OPTION; CLASS_EXISTS; SIGNATURE (a class table that does
  *  not parse); PROTOCOL (ranks of different builds or limits; names the rank); MPI; SYSTEM; NO_MEMORY. All ranks fail
  *  alike.
  *  Thread: the one that may call MPI.  Blocks: until all ranks are there.  Progress: none.
@@ -276,7 +277,8 @@ int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **conte
 /** End a context. Collective. Serves the other ranks until all have entered and every call is answered, then destroys
  *  the remaining objects, reports references still held (on stderr), and frees everything.
  *  @param context  the context; set to NULL.
- *  Errors: STATE (NULL or a second time; from a handler or callback); ONEWAY (one-way calls failed; the context is ended
+ *  Errors: STATE (NULL or a second time; from a handler or callback); THREAD (see rref_init);
+ *  ONEWAY (one-way calls failed; the context is ended
  *  all the same); PEER_LOST (ranks were lost since the last fence; the context is ended among the others all the same, and its
  *  communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed: says
  *  what it waited for; communicators are left to MPI_Finalize).
@@ -291,7 +293,8 @@ int rref_finalize(rref_context **context);
  *  Errors: ONEWAY (one-way calls of this rank have failed since the last fence: says which first; the fence is over all the
  *  same); PEER_LOST (ranks were lost since the last fence, names one; the fence is over among the others all the same); TIMEOUT,
  *  STALLED (says what it waited for, also on stderr; the fence is still under way: calling again, or
- *  rref_finalize, goes on with it); STATE (from a handler or callback; another thread of this rank is in a fence).
+ *  rref_finalize, goes on with it); STATE (from a handler or callback; another thread of this rank is in a
+ *  fence); THREAD (see rref_init).
  *  Thread: one at a time.  Blocks: until all ranks have entered and nothing is left.  Progress: as rref_finalize.
  *  Owns: nothing.  Since: 0.1 */
 int rref_fence(rref_context *context, double timeout);

@@ -439,6 +439,8 @@ int rri_fence_may(rri_fence *f)
 {
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
         return rri_fail(RREF_ERR_STATE, "a collective from a handler or callback");
+    int rc = rri_progress_may_drive(f->calls->progress);
+    if (rc) return rc;
     return atomic_load(&f->inside) ? rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence") : RREF_OK;
 }
 

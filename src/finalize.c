@@ -154,6 +154,7 @@ int rref_finalize(rref_context **context)
     rref_context *ctx = *context;
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
         return rri_fail(RREF_ERR_STATE, "rref_finalize from a handler or callback");
+    if (rri_progress_may_drive(ctx->progress)) return RREF_ERR_THREAD;
     strike(ctx);
     int rc = end(ctx);
     *context = NULL;

@@ -12,7 +12,7 @@
 
 int rri_host_usable(MPI_Comm comm, int *level)
 {
-    int is_on = 0, is_over = 0, is_inter = 0;
+    int is_on = 0, is_over = 0, is_inter = 0, is_main = 1;
     MPI_Initialized(&is_on);
     MPI_Finalized(&is_over);
     if (!is_on) return rri_fail(RREF_ERR_STATE, "rref_init before MPI_Init_thread");
@@ -21,7 +21,8 @@ int rri_host_usable(MPI_Comm comm, int *level)
     MPI_Comm_test_inter(comm, &is_inter);
     if (is_inter) return rri_fail(RREF_ERR_ARGUMENT, "an inter-communicator; an intra-communicator is wanted");
     MPI_Query_thread(level);
-    return RREF_OK;
+    if (*level < MPI_THREAD_SERIALIZED) MPI_Is_thread_main(&is_main);
+    return is_main ? RREF_OK : rri_fail(RREF_ERR_THREAD, "only the thread that called MPI_Init may call rref_init");
 }
 
 static void (*at_finalize)(void);

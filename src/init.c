@@ -327,7 +327,8 @@ static int open_floors(rref_context *ctx)
     rri_flow_config flow = { batch, room, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct,
                              &ctx->timers };
     rri_progress_config progress = {
-        .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,
+        .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED,
+        .serialized = ctx->level == MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,
         .restless = s->progress == RRI_PROGRESS_SPIN,
         .crew = { (unsigned)s->workers, (unsigned)s->max_blocked, (size_t)s->stack * 1024, application },
         .bell_reaches_all = rri_link_local_size(ctx->link) == rri_link_size(ctx->link)

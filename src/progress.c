@@ -626,9 +626,23 @@ static int too_deep(const rri_progress *p)
                     p->config.crew.max_blocked);
 }
 
+static bool is_elsewhere(const rri_progress *p)
+{
+    return p->config.serialized && self.driving != p && atomic_load(&p->role) != FREE;
+}
+
+int rri_progress_may_drive(const rri_progress *p)
+{
+    if (p->config.funneled && !pthread_equal(p->init_thread, pthread_self()))
+        return rri_fail(RREF_ERR_THREAD, "only the thread that called MPI_Init may do this");
+    return is_elsewhere(p) ? rri_fail(RREF_ERR_THREAD, "another thread is in the library: MPI_THREAD_SERIALIZED is one at a time")
+                           : RREF_OK;
+}
+
 /* Without threads of the library, handlers run on the stack of the one that waits. */
 int rri_progress_may_wait(rri_progress *p)
 {
+    if (is_elsewhere(p)) return rri_progress_may_drive(p);
     if (self.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
     bool may = p->config.application ? self.depth <= (int)p->config.crew.max_blocked
                                      : rri_self.crew != &p->crew || rri_crew_may_block(&p->crew);

@@ -45,6 +45,7 @@ typedef rri_verdict (*rri_dispatch)(void *up, const rri_record *record, rri_buff
 typedef struct rri_progress_config {
     bool application;       /* no library thread: application threads drive, in waits and rri_progress_poll */
     bool funneled;          /* ... and only the one that called MPI_Init */
+    bool serialized;        /* ... one at a time, and more at once is a mistake */
     bool restless;          /* the library's thread never sleeps */
     int64_t spin;           /* ns */
     rri_crew_config crew;
@@ -62,6 +63,9 @@ void rri_progress_stop(rri_progress *progress, bool abandon);
 void rri_progress_close(rri_progress *progress);
 /* Where the library's threads run: rri_crew_place. */
 int rri_progress_place(rri_progress *progress, const rri_units *drivers, const rri_units *workers);
+
+/* May this thread call MPI for the library? THREAD, through rri_fail: another one has to, or is at it. */
+int rri_progress_may_drive(const rri_progress *progress);
 
 /* May this thread run handlers now? (library threads; the driver of an application-driven context) */
 bool rri_progress_may_run(const rri_progress *progress);

@@ -49,6 +49,7 @@ MPI_TESTS = \
 	tests/mpi/flood \
 	tests/mpi/frame \
 	tests/mpi/futures \
+	tests/mpi/levels \
 	tests/mpi/nesting \
 	tests/mpi/groups \
 	tests/mpi/hostile \
