@@ -80,11 +80,13 @@ static void rouse(rri_crew *crew)
 }
 
 RRI_NEEDS(rri_crew_lock)
-static void call_thread(rri_crew *crew)
+/* False: one more would be wanted, and cannot be had. */
+static bool call_thread(rri_crew *crew)
 {
-    if (crew->config.absent) return;
+    if (crew->config.absent) return true;
     if (crew->idle > 0) rouse(crew);
-    else if (crew->threads - crew->blocked - crew->stalled < crew->config.workers + 2) spawn(crew);
+    else if (crew->threads - crew->blocked - crew->stalled < crew->config.workers + 2) return spawn(crew) == RREF_OK;
+    return true;
 }
 
 RRI_NEEDS(rri_crew_lock)
@@ -130,11 +132,12 @@ void rri_crew_call(rri_crew *crew)
     rri_give(&crew->lock, &rri_crew_lock);
 }
 
-void rri_crew_call_for_jobs(rri_crew *crew)
+bool rri_crew_call_for_jobs(rri_crew *crew)
 {
     rri_take(&crew->lock, &rri_crew_lock);
-    if (may_start(crew)) call_thread(crew);
+    bool alone = may_start(crew) && !call_thread(crew) && crew->threads - crew->blocked <= 1;
     rri_give(&crew->lock, &rri_crew_lock);
+    return !alone;
 }
 
 void rri_crew_idle(rri_crew *crew)
@@ -283,7 +286,7 @@ bool rri_crew_submit(rri_crew *crew, rri_job *job)
     crew->jobs_last = job;
     atomic_fetch_add_explicit(&crew->waiting, 1, memory_order_relaxed);
     bool starts = may_start(crew);
-    if (starts) call_thread(crew);
+    if (starts) starts = call_thread(crew);
     rri_give(&crew->lock, &rri_crew_lock);
     return starts;
 }

@@ -91,8 +91,8 @@ bool rri_crew_work(rri_crew *crew);
 void rri_crew_idle(rri_crew *crew);
 /* See to it that one more thread is free to drive, watch or work. */
 void rri_crew_call(rri_crew *crew);
-/* The same, if jobs could start. */
-void rri_crew_call_for_jobs(rri_crew *crew);
+/* The same, if jobs could start; false: no thread can be had, and all others are blocked, so the jobs are the caller's. */
+bool rri_crew_call_for_jobs(rri_crew *crew);
 
 /* The calling thread waits in the library; false when too many do already, or no thread can be had that goes on meanwhile. It
  * computes again after rri_crew_unblock. */

@@ -75,7 +75,9 @@ int rri_doorbell_make(rri_doorbell **bell, char name[RRI_DOORBELL_NAME], int cou
     snprintf(name, RRI_DOORBELL_NAME, "/rref-%ld-%u", (long)getpid(), atomic_fetch_add(&number, 1));
     int fd = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
     if (fd < 0) return rri_fail(RREF_ERR_SYSTEM, "cannot create shared memory %s: %s", name, strerror(errno));
-    int rc = posix_fallocate(fd, 0, (off_t)segment_bytes(count));
+    int rc;
+    do rc = posix_fallocate(fd, 0, (off_t)segment_bytes(count));
+    while (rc == EINTR);
     rc = rc ? rri_fail(RREF_ERR_SYSTEM, "no room for shared memory %s: %s", name, strerror(rc)) : map(bell, fd, count, 0);
     if (rc) {
         close(fd);

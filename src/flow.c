@@ -84,12 +84,12 @@ static void repay(void *up, rri_buffer *buffer)
 {
     rri_flow *flow = up;
     lane *l = &flow->lanes[buffer->peer];
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     bool lent = l->lent > 0;
     l->withheld--;
     l->lent -= lent;
     flow->lent -= lent;
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
     if (!lent) owe(flow, buffer->peer);
 }
 
@@ -691,12 +691,12 @@ static bool memory_is_short(const rri_flow *flow)
  * when nothing arrives any more, a credit of each lane is lent, as often as there is RREF_PARK_LIMIT once more for messages. */
 static bool lend_one(rri_flow *flow, lane *l)
 {
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     bool room = l->lent < LENT_LEAST || flow->lent * flow->pool.room < flow->config.park_limit;
     bool lends = l->withheld > l->lent && room;
     l->lent += lends;
     flow->lent += lends;
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
     if (lends) owe(flow, l->peer);
     return lends;
 }
@@ -714,20 +714,20 @@ static void lend(rri_timer *timer)
     rri_flow *flow = (rri_flow *)(void *)((char *)timer - offsetof(rri_flow, lender));
     bool still = atomic_load_explicit(&flow->arrivals, memory_order_relaxed) == flow->arrived, left = false;
     for (int i = 0; i < flow->size && still; i++) lend_one(flow, &flow->lanes[i]);
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     for (int i = 0; i < flow->size && !left; i++) left = flow->lanes[i].withheld > flow->lanes[i].lent;
     flow->lends = false;
     if (left) lend_later(flow);
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
 }
 
 static void keep_back(rri_flow *flow, rri_buffer *buffer)
 {
     buffer->owes = true;
-    rri_lock_take(&flow->lock);
+    rri_take(&flow->lock, &lists);
     flow->lanes[buffer->peer].withheld++;
     if (!flow->lends && flow->config.timers) lend_later(flow);
-    rri_lock_give(&flow->lock);
+    rri_give(&flow->lock, &lists);
 }
 
 bool rri_flow_pays(rri_flow *flow, rri_buffer *buffer)

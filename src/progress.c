@@ -465,7 +465,11 @@ static void *crew_main(void *arg)
             if (!rri_crew_work(&p->crew)) rri_crew_idle(&p->crew);
             continue;
         }
-        rri_crew_call_for_jobs(&p->crew);      /* before the watcher sleeps: jobs that wait need another one */
+        if (!rri_crew_call_for_jobs(&p->crew)) {        /* before the watcher sleeps: jobs that wait need another one */
+            atomic_store(&p->crew.watching, 0);
+            rri_crew_work(&p->crew);
+            continue;
+        }
         watch(p);
         atomic_store(&p->crew.watching, 0);
         if (self.driving != p) continue;

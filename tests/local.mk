@@ -73,6 +73,8 @@ LARGE_TESTS = \
 
 # A program to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run it.
 FAULT_RANKS = tests/faults/ranks
+# The same; tests/friends.sh runs it.
+FRIEND_RANKS = tests/friends/ranks
 
 # Scripts that keep the rules of the house; they print their own result lines, by tests/lint/lint.sh.
 LINT_TESTS = \
@@ -101,6 +103,12 @@ EXAMPLE_TESTS = \
 	tests/rref-perf.sh \
 	tests/steering.sh \
 	tests/two.sh
+
+# Scripts for check-all alone: they need minutes.
+LONG_TESTS = \
+	tests/compat.sh \
+	tests/friends.sh \
+	tests/soak.sh
 
 # Scripts that run the tests on ranks across several hosts of their own making: make check-hosts.
 HOST_TESTS = \
@@ -138,8 +146,9 @@ else
 TESTS += $(LINT_TESTS)
 endif
 TESTS += $(EXAMPLE_TESTS)
-check_PROGRAMS += $(FAULT_RANKS)
+check_PROGRAMS += $(FAULT_RANKS) $(FRIEND_RANKS)
 tests_faults_ranks_LDADD = librref.la
+tests_friends_ranks_LDADD = librref.la
 
 libcheck_la_SOURCES = tests/check.c tests/check.h tests/check_mpi.c
 libcheck_la_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS)
@@ -208,6 +217,8 @@ print-examples:
 	@echo $(EXAMPLE_TESTS)
 print-large:
 	@echo $(RANKED_LARGE)
+print-long:
+	@echo $(LONG_TESTS)
 print-hosts:
 	@echo $(HOST_TESTS)
 print-slurm:
@@ -216,7 +227,7 @@ print-mpich:
 	@echo tests/mpi/frame-8 tests/hello.sh
 print-1 print-2 print-3 print-4 print-8:
 	@echo $(filter %-$(@:print-%=%),$(RANKED_TESTS))
-.PHONY: print-hosts print-slurm print-mpich print-large print-unit print-lint print-sanitizer print-examples
+.PHONY: print-long print-hosts print-slurm print-mpich print-large print-unit print-lint print-sanitizer print-examples
 .PHONY: print-1 print-2 print-3 print-4 print-8
 
 # Several hosts, over TCP and UCX.
@@ -256,6 +267,7 @@ EXTRA_DIST += \
 	$(LINT_TESTS) \
 	$(EXAMPLE_TESTS) \
 	$(HOST_TESTS) \
+	$(LONG_TESTS) \
 	$(CHAOS_TESTS) \
 	tests/chaos/under.sh \
 	$(SLURM_TESTS) \
@@ -276,7 +288,6 @@ EXTRA_DIST += \
 	tests/outside/cmake/CMakeLists.txt \
 	tests/outside/make/Makefile \
 	tests/run.sh \
-	tests/soak.sh \
 	tests/sanitizers/leak.supp \
 	tests/sanitizers/planted.sh \
 	tests/slurm/cluster

@@ -179,6 +179,8 @@ static void open_ranks(void)
 static void close_ranks(void)
 {
     for (int i = 0; i < RANKS; i++) atomic_store(&ranks[i].references.closing, true);
+    for (int i = 0; i < RANKS; i++) rri_objects_destroy_all(&ranks[i].objects);
+    fake_pump(fakes, RANKS);
     fake_close(link_of, RANKS);
     for (int i = 0; i < RANKS; i++) {
         rri_references_close(&ranks[i].references);
