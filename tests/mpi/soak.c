@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random operations on references by several threads of each rank: create, share in every way, call, time out, fail, drop. Each
- * object knows its value, and so does who holds a reference: a call of an object that has ended, or of another one, shows.
- * When all is dropped no object may be left, and each has ended once.
+ * Random operations on references by several threads of each rank: create, share in every way, call, time out, fail, drop,
+ * publish, look up, withdraw, call groups, which come and go. Each object knows its value, and so does who holds a reference: a
+ * call of an object that has ended, or of another one, shows. When all is dropped no object may be left, and each has ended once.
  *
  * RREF_TEST_SEED repeats a run as far as threads allow; RREF_TEST_FULL makes it long; RREF_TEST_OPERATIONS says how long.
  */
@@ -17,7 +17,7 @@
 #include <time.h>
 #include "check.h"
 
-enum { THREADS = 3, HELD = 12, SHELF = 16, SHORT = 40000, LONG = 1000000, FAILURE = RREF_ERR_USER - 9 };
+enum { THREADS = 3, HELD = 12, SHELF = 16, SPOTS = 8, GROUPS = 3, GROUP_CALLS = 5, SHORT = 40000, LONG = 1000000, FAILURE = RREF_ERR_USER - 9 };
 
 static rref_context *ctx;
 static int rank, size;
@@ -77,11 +77,22 @@ static int get(rref_call *c, void *self)
     return rref_return_i64(c, own->value);
 }
 
+/* Call another object, which must have this value. */
+static int compare(rref_call *c, void *self)
+{
+    int64_t value = 0;
+    (void)self;
+    int rc = rref_sync(rref_arg_ref(c, 0), "look", rref_out(&value));
+    expect(rc == RREF_OK && value == rref_arg_i64(c, 1), "a call by a member of a group", rc);
+    return rc;
+}
+
 static int refuse(rref_call *c, void **self) { return (void)self, rref_fail(c, FAILURE, "Expected error"); }
 
 static const rref_method methods[] = {
     RREF_METHOD("get", "-> i64", get, 0),
     RREF_METHOD("look", "-> i64", get, RREF_CONCURRENT),
+    RREF_METHOD("compare", "ref, i64", compare, RREF_CONCURRENT),
     RREF_METHODS_END
 };
 static const rref_class cell_class = RREF_CLASS("cell", "i64, ref[]", create, destroy, methods);
@@ -268,8 +279,121 @@ static void misuse(player *p, held *h)
 
 static void drop(player *p, held *h) { (void)p, let_go(h); }
 
+/* ---- names: all ranks contend for a few */
+
+static const char *spot(unsigned at, char name[16])
+{
+    snprintf(name, 16, "spot %u", at);
+    return name;
+}
+
+static void announce(player *p, held *h)
+{
+    char name[16];
+    int rc = rref_publish(h->r, spot(below(&p->state, SPOTS), name));
+    expect(rc == RREF_OK || rc == RREF_ERR_NAME_TAKEN, "rref_publish", rc);
+}
+
+static void look_up(player *p, held *h)
+{
+    char name[16];
+    held found = { { 0 }, 0 };
+    double patience = below(&p->state, 2) ? 0 : 1e-4;
+    int rc = rref_lookup(ctx, spot(below(&p->state, SPOTS), name), patience, &found.r);
+    expect(rc == RREF_OK || rc == (patience > 0 ? RREF_ERR_TIMEOUT : RREF_ERR_NO_NAME), "rref_lookup", rc);
+    if (rc) return;
+    rc = rref_sync(found.r, "look", rref_out(&found.value));
+    expect(rc == RREF_OK, "a call of what was published", rc);
+    replace(h, found.r, found.value);
+}
+
+static void take_down(player *p, held *h)
+{
+    char name[16];
+    (void)h;
+    int rc = rref_withdraw(ctx, spot(below(&p->state, SPOTS), name));
+    expect(rc == RREF_OK || rc == RREF_ERR_NO_NAME, "rref_withdraw", rc);
+}
+
+/* ---- groups: the main thread makes them, and takes them away when nobody here calls */
+
+static pthread_rwlock_t group_lock = PTHREAD_RWLOCK_INITIALIZER;
+static rref_group group;                /* under the lock */
+static atomic_int group_calls, playing;
+
+static int64_t sum_of_members(void) { return (int64_t)size * (size + 1) / 2; }
+
+static void call_member(player *p)
+{
+    int64_t value = 0;
+    int which = (int)below(&p->state, (unsigned)size);
+    int rc = rref_sync(rref_group_member(group, which), "look", rref_out(&value));
+    expect(rc == RREF_OK && value == which + 1, "a call of a member", rc);
+}
+
+static void ask_members(void)
+{
+    int64_t sum = 0;
+    int rc = rref_group_reduce(group, MPI_SUM, "look", rref_out(&sum));
+    expect(rc == RREF_OK && sum == sum_of_members(), "rref_group_reduce", rc);
+}
+
+/* A reference goes to all of them, and each calls its object. */
+static void have_all_call(player *p, held *h)
+{
+    bool wait = below(&p->state, 2);
+    rref_future f = { 0 };
+    if (wait) f = rref_group_async(group, "compare", h->r, h->value);
+    int rc = wait ? rref_wait(f, RREF_FOREVER) : rref_group_post(group, "compare", h->r, h->value);
+    expect(rc == RREF_OK, "a call of all members", rc);
+    if (wait) rref_future_release(f);
+}
+
+static void call_group(player *p, held *h)
+{
+    pthread_rwlock_rdlock(&group_lock);
+    unsigned what = below(&p->state, 4);
+    if (group.bits) {
+        if (what == 0) ask_members();
+        else if (what == 1) have_all_call(p, h);
+        else call_member(p);
+        atomic_fetch_add(&group_calls, 1);
+    }
+    pthread_rwlock_unlock(&group_lock);
+}
+
+static bool has_been_called(void *arg)
+{
+    return (void)arg, atomic_load(&group_calls) >= GROUP_CALLS || !atomic_load(&playing);
+}
+
+static void swap_group(rref_group *own)
+{
+    pthread_rwlock_wrlock(&group_lock);
+    rref_group other = group;
+    group = *own;
+    *own = other;
+    pthread_rwlock_unlock(&group_lock);
+}
+
+static void keep_groups(void)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        rref_group own = { 0 };
+        int rc = rref_group_create(ctx, &own, "cell", (int64_t)rank + 1, rref_array((rref *)NULL, 0));
+        expect(rc == RREF_OK, "rref_group_create", rc);
+        atomic_store(&group_calls, 0);
+        swap_group(&own);
+        CU_ASSERT_TRUE(check_until(has_been_called, NULL, 100));
+        swap_group(&own);
+        rc = rref_group_free(&own);
+        expect(rc == RREF_OK, "rref_group_free", rc);
+    }
+}
+
 static void (*const play[])(player *p, held *h) = {
-    make, call, call, exchange, leave, hand_round, be_impatient, ask_later, send_all, misuse, fail_to_make, drop
+    make, call, call, exchange, leave, hand_round, be_impatient, ask_later, send_all, misuse, fail_to_make, drop, announce,
+    look_up, take_down, call_group
 };
 
 static void *run(void *arg)
@@ -281,6 +405,7 @@ static void *run(void *arg)
         else make(p, h);
     }
     for (int i = 0; i < HELD; i++) let_go(&p->hand[i]);
+    atomic_fetch_sub(&playing, 1);
     return NULL;
 }
 
@@ -291,11 +416,13 @@ static bool all_gone(void *arg) { return (void)arg, atomic_load(&alive) == 0; }
 static void play_all(player *players)
 {
     int started = 0;
+    atomic_store(&playing, THREADS);
     for (; started < THREADS; started++) {
         players[started].state = seed ^ (uint64_t)(rank * THREADS + started + 1) << 32;
         if (pthread_create(&players[started].thread, NULL, run, &players[started])) break;
     }
     CU_ASSERT_EQUAL(started, THREADS);
+    keep_groups();
     for (int i = 0; i < started; i++) pthread_join(players[i].thread, NULL);
 }
 
@@ -303,6 +430,8 @@ static void play_all(player *players)
 static bool clear_shelf(void *arg)
 {
     int left = 0;
+    char name[16];
+    for (unsigned i = 0; i < SPOTS; i++) rref_withdraw(ctx, spot(i, name));
     for (unsigned i = 0; i < SHELF; i++) {
         held old = swap_on_shelf(i, (held){ { 0 }, 0 });
         let_go(&old);
