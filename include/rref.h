@@ -275,13 +275,15 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
 int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **context);
 
 /** End a context. Collective. Serves the other ranks until all have entered and every call is answered, then destroys
- *  the remaining objects, reports references still held (on stderr), and frees everything.
+ *  the remaining objects, reports references still held (on stderr), and frees everything. What the destructors of these
+ *  objects release is released already, and their calls give FINALIZED; so do waits of other threads for what never came,
+ *  and they have left when it returns.
  *  @param context  the context; set to NULL.
  *  Errors: STATE (NULL or a second time; from a handler or callback); THREAD (see rref_init);
  *  ONEWAY (one-way calls failed; the context is ended
  *  all the same); PEER_LOST (ranks were lost since the last fence; the context is ended among the others all the same, and its
- *  communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed: says
- *  what it waited for; communicators are left to MPI_Finalize).
+ *  communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed, also
+ *  with a destructor that did not return: says what it waited for; communicators are left to MPI_Finalize).
  *  Thread: the one that called rref_init.  Blocks: until all ranks agree.  Progress: with library threads none, else
  *  runs handlers.  Owns: frees the context and all its handles.  Since: 0.1 */
 int rref_finalize(rref_context **context);

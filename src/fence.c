@@ -407,7 +407,7 @@ static int tell(rri_fence *f, int code)
     return rri_fail(code, "%s did not come to its end: %s%s%s", name, why, count ? "; not answered: " : "", call);
 }
 
-static int64_t quiet_for(rri_fence *f)
+int64_t rri_fence_quiet(rri_fence *f)
 {
     rri_lock_take(&f->lock);
     int64_t quiet = look_for_life(f);
@@ -421,7 +421,7 @@ static int wait_for(rri_fence *f, int64_t limit)
     while (rri_progress_wait(f->calls->progress, &f->left, deadline < now + LOOK_NS ? deadline : now + LOOK_NS) != RREF_OK) {
         now = rri_now();
         if (now >= deadline) return tell(f, f->kind == RRI_END ? RREF_ERR_STALLED : RREF_ERR_TIMEOUT);
-        if (f->stall != RRI_NEVER && quiet_for(f) >= f->stall) return tell(f, RREF_ERR_STALLED);
+        if (f->stall != RRI_NEVER && rri_fence_quiet(f) >= f->stall) return tell(f, RREF_ERR_STALLED);
     }
     return RREF_OK;
 }

@@ -65,6 +65,8 @@ int rri_fence_may(rri_fence *fence);
 int rri_fence_end(rri_fence *fence, int64_t limit);
 /* Mark the ranks that a fence under way waits for. */
 void rri_fence_await(rri_fence *fence, bool *ranks);
+/* After the end, alone: how long ago this rank's last sign of life was. */
+int64_t rri_fence_quiet(rri_fence *fence);
 /* rri_calls_up.control */
 void rri_fence_control(rri_fence *fence, int peer, const rri_record *record);
 

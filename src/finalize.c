@@ -12,12 +12,34 @@ static rri_lock live_lock;
 static rref_context *live;              /* contexts not finalized, oldest first: the same order on all their ranks */
 static rref_context *abandoned;         /* did not end; what is stuck in them may still use them */
 
+/* The wait for destructors: an object that is gone is a sign of life, too. */
+typedef struct patience {
+    unsigned left;                      /* objects, when last looked */
+    int64_t last, deadline;
+} patience;
+
+static bool is_over(patience *p, rref_context *ctx)
+{
+    int64_t now = rri_now(), quiet = rri_fence_quiet(&ctx->fence), stall = ctx->fence.stall;
+    unsigned left = rri_objects_alive(&ctx->objects);
+    if (left != p->left) p->last = now;
+    p->left = left;
+    if (now - p->last < quiet) quiet = now - p->last;
+    return now >= p->deadline || (stall != RRI_NEVER && quiet >= stall);
+}
+
 /* Destructors run on library threads; here is only the wait for them. */
-static void destroy_objects(rref_context *ctx)
+static int destroy_objects(rref_context *ctx, int64_t limit)
 {
     rri_event never = { 0 };
+    int64_t now = rri_now();
+    patience p = { .last = now, .deadline = rri_after(now, limit) };
     rri_objects_destroy_all(&ctx->objects);
-    while (rri_objects_alive(&ctx->objects) > 0) rri_progress_wait(ctx->progress, &never, rri_now() + 1000000);
+    while (rri_objects_alive(&ctx->objects) > 0) {
+        if (is_over(&p, ctx)) return rri_fail(RREF_ERR_STALLED, "the destructors of %u objects have not returned", p.left);
+        rri_progress_wait(ctx->progress, &never, rri_now() + 1000000);
+    }
+    return RREF_OK;
 }
 
 /* Credits may still wait to be sent, and what was sent last may still sit in MPI. */
@@ -52,13 +74,18 @@ static int abandon(rref_context *ctx)
     return rri_fail_as(error.code, &error);
 }
 
-static void clear_objects(rref_context *ctx)
+/* From here on releases are for nothing, and calls give FINALIZED: nobody would answer them. */
+static int clear_objects(rref_context *ctx, int64_t limit)
 {
+    rri_peers_rest(ctx->calls.peers);
     atomic_store(&ctx->references.closing, true);
     rri_names_end(&ctx->service.names);
+    rri_flow_end(ctx->flow);
     unsigned held = rri_references_report(&ctx->references);
     if (held) rri_log(RRI_LOG_INFO, "%u references were written off", held);
-    destroy_objects(ctx);
+    int rc = destroy_objects(ctx, limit);
+    if (rc) rri_log(RRI_LOG_ERROR, "rref_finalize did not come to its end: %s", rri_error_last()->text);
+    return rc;
 }
 
 /* What the ranks that are left should know of. */
@@ -72,13 +99,12 @@ static int end(rref_context *ctx)
 {
     const rri_settings *s = &ctx->settings;
     int64_t limit = s->finalize_timeout > 0 ? rri_context_ns(s->finalize_timeout) : RRI_NEVER;
-    if (rri_fence_end(&ctx->fence, limit)) {
+    if (rri_fence_end(&ctx->fence, limit) || clear_objects(ctx, limit)) {
         rri_context_stop(ctx, true);
         return abandon(ctx);
     }
-    rri_peers_rest(ctx->calls.peers);
-    clear_objects(ctx);
     rri_context_stop(ctx, false);
+    rri_futures_await_waiting(&ctx->calls.futures);
     bool lossy = rri_peers_lost(ctx->calls.peers);
     if (lossy) end_without(ctx);
     else if (last_messages(ctx, limit < ctx->fence.stall ? limit : ctx->fence.stall)) return abandon(ctx);

@@ -43,6 +43,7 @@ typedef struct lane {
     unsigned withheld, lent;        /* x: credits kept back until messages are freed; of them, given back before */
     atomic_uint event;              /* a: changes when requests left the queue */
     atomic_bool full;               /* a: requests queue; written under the lock */
+    bool ended RRI_OWNED(rri_lane); /* l: takes no requests any more */
     unsigned held RRI_OWNED(rri_lane);          /* l: messages in the outbox, if chaos has held one back */
     int64_t until RRI_OWNED(lists); /* x: when those may leave */
     atomic_bool dirty;              /* x: in the dirty list; read without the lock as a hint */
@@ -319,6 +320,16 @@ static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_
     return b;
 }
 
+static const char *text_of(int failure)
+{
+    switch (failure) {
+        case RREF_ERR_NO_MEMORY: return "no memory for a message to rank %d";
+        case RREF_ERR_RANGE: return "more references than fit a message to rank %d";
+        case RREF_ERR_FINALIZED: return "the context has ended: nothing is sent to rank %d";
+        default: return "too much is queued to rank %d";
+    }
+}
+
 RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
 {
     lane *l = &flow->lanes[peer];
@@ -330,7 +341,8 @@ RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream st
         b = NULL;
     }
     int failed = RREF_OK;
-    if (bytes > flow->config.room - sizeof(rri_message)) failed = RREF_ERR_RANGE;
+    if (l->ended && stream == RRI_REQUESTS) failed = RREF_ERR_FINALIZED;
+    else if (bytes > flow->config.room - sizeof(rri_message)) failed = RREF_ERR_RANGE;
     else if (stream == RRI_REQUESTS && l->state == RRI_LANE_SHUT) failed = RREF_ERR_PEER_LOST;
     else if (stream == RRI_REQUESTS && l->queued > flow->config.queue_limit) failed = RREF_ERR_WOULD_BLOCK;
     else if (!b && !(b = open_buffer(flow, l, stream, bytes))) failed = RREF_ERR_NO_MEMORY;
@@ -338,9 +350,7 @@ RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream st
         rri_give(&l->lock, &rri_lane);
         if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
         if (failed == RREF_ERR_PEER_LOST) flow->report.blame(flow->report.up, peer);
-        else rri_fail(failed, failed == RREF_ERR_NO_MEMORY ? "no memory for a message to rank %d"
-                         : failed == RREF_ERR_RANGE ? "more references than fit a message to rank %d"
-                                                    : "too much is queued to rank %d", peer);
+        else rri_fail(failed, text_of(failed), peer);
         return NULL;
     }
     rri_record *r = (rri_record *)(void *)(b->data + b->bytes);
@@ -373,6 +383,17 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
         close_open(flow, l, stream);
     }
     rri_give(&l->lock, &rri_lane);
+}
+
+/* What is never received is pending for ever, so that no call of the own rank goes past the lane. */
+void rri_flow_end(rri_flow *flow)
+{
+    atomic_fetch_add(&flow->self_open, 1);
+    for (int i = 0; i < flow->size; i++) {
+        rri_take(&flow->lanes[i].lock, &rri_lane);
+        flow->lanes[i].ended = true;
+        rri_give(&flow->lanes[i].lock, &rri_lane);
+    }
 }
 
 void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up)

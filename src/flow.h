@@ -34,7 +34,7 @@ void rri_flow_close(rri_flow *flow);
 rri_pool *rri_flow_pool(rri_flow *flow);
 
 /* Room for a record of `bytes` (a multiple of 16) in the lane to a peer, 16-aligned; the lane is held until end or undo. NULL
- * through rri_fail: NO_MEMORY; WOULD_BLOCK when queue_limit is reached. */
+ * through rri_fail: NO_MEMORY; WOULD_BLOCK when queue_limit is reached; FINALIZED for requests after rri_flow_end. */
 rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_TRIES(rri_lane);
 void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_GIVES(rri_lane);
 
@@ -47,6 +47,9 @@ typedef enum rri_haste {
 
 /* Let the record go. */
 void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
+
+/* The end of the context: there are no requests any more, to whatever rank. */
+void rri_flow_end(rri_flow *flow);
 
 /* What boards a message with requests before it leaves: writes records at `at`, of `room` bytes at most, and gives how many
  * bytes. The lane is held. */

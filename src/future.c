@@ -373,6 +373,25 @@ static int deadline_of(double timeout, int64_t *deadline)
     return RREF_OK;
 }
 
+static int await(rri_future *f, int64_t deadline)
+{
+    int rc = rri_exec_wait(f, deadline);
+    if (rc == RREF_OK) return outcome(f);
+    if (rc == RREF_ERR_PENDING) rri_fail(rc, "still pending when the wait's time was over");
+    if (rc == RREF_ERR_FINALIZED) rri_fail(rc, "the context ended during the wait");
+    return rc;
+}
+
+/* Calls are answered before a context ends. What is no call may never come, and the end sees to it that who waits leaves. */
+static int await_what_may_not_come(rri_future *f, int64_t deadline)
+{
+    rri_futures *all = f->all;
+    atomic_fetch_add(&all->waiting, 1);
+    int rc = await(f, deadline);
+    atomic_fetch_sub(&all->waiting, 1);
+    return rc;
+}
+
 int rref_wait(rref_future future, double timeout)
 {
     int64_t deadline;
@@ -381,11 +400,13 @@ int rref_wait(rref_future future, double timeout)
     if (rri_event_done(&f->event)) return outcome(f);
     int rc = deadline_of(timeout, &deadline);
     if (rc) return rc;
-    rc = rri_exec_wait(f, deadline);
-    if (rc == RREF_OK) return outcome(f);
-    if (rc == RREF_ERR_PENDING) rri_fail(rc, "still pending when the wait's time was over");
-    if (rc == RREF_ERR_FINALIZED) rri_fail(rc, "the context ended during the wait");
-    return rc;
+    bool called = atomic_load_explicit(&f->owed, memory_order_relaxed);
+    return called ? await(f, deadline) : await_what_may_not_come(f, deadline);
+}
+
+void rri_futures_await_waiting(rri_futures *all)
+{
+    for (unsigned n; (n = atomic_load(&all->waiting));) rri_futex_wait(&all->waiting, n, 1000000);
 }
 
 int rref_wait_all(const rref_future *futures, size_t count, double timeout)

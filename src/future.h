@@ -91,6 +91,7 @@ struct rri_futures {
     int64_t report_after;           /* i: ns that a call is waited for in silence, or RRI_NEVER */
     _Atomic int64_t told;           /* calls made before this were told already */
     atomic_uint spare;              /* a: futures kept by threads for their next sync call */
+    atomic_uint waiting;            /* a: threads that wait for what is no call */
 };
 
 /* Types of a future whose results' types are not known yet. */
@@ -98,6 +99,9 @@ extern const rri_types rri_types_to_come;
 
 int rri_futures_open(rri_futures *all, unsigned context);
 void rri_futures_close(rri_futures *all);
+
+/* When waits are over (rri_progress_stop): until those who waited for promises have left. */
+void rri_futures_await_waiting(rri_futures *all);
 
 /* A pending future with one count; NULL through rri_fail. */
 rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char *site);

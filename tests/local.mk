@@ -45,6 +45,7 @@ MPI_TESTS = \
 	tests/mpi/copies \
 	tests/mpi/data \
 	tests/mpi/deferred \
+	tests/mpi/ends \
 	tests/mpi/fences \
 	tests/mpi/flood \
 	tests/mpi/frame \
