@@ -389,7 +389,8 @@ rref rref_wrap(rref_context *context, const char *class_name, void *self);
 int rref_retain(rref reference);
 
 /** Give a reference back. After the last one anywhere the object's destructor runs on its owner. A release never
- *  overtakes a call made before it.
+ *  overtakes a call made before it. Objects that hold references to each other, in a circle, keep each other alive until
+ *  the end of the context, whose report names what each of them holds.
  *  Errors: HANDLE (released already, or never valid).
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: the handle is gone after the last release.  Since: 0.1 */
 int rref_release(rref reference);

@@ -52,6 +52,7 @@ void rri_exec_name(rref_call *c)
 }
 
 bool rri_exec_nested(void) { return current != NULL; }
+const rref_call *rri_exec_current(void) { return current; }
 
 unsigned rri_exec_ancestors(rri_ancestor list[RRI_ANCESTORS])
 {

@@ -24,6 +24,8 @@ int64_t rri_exec_deadline(void);
 void rri_exec_name(rref_call *call);
 /* Whether the calling thread runs a method. */
 bool rri_exec_nested(void);
+/* That call, or NULL. */
+const rref_call *rri_exec_current(void);
 /* A call has failed with the thread's last error; the method that made it, if one did, may fail with the same. Gives rc back. */
 int rri_exec_failed(int rc);
 /* The calls for which the calling thread makes another one now: that whose method it runs, and its ancestors. */

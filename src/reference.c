@@ -8,6 +8,7 @@
 #include "reference.h"
 #include "described.h"
 #include "error.h"
+#include "exec.h"
 #include "fork.h"
 #include "group.h"
 #include "log.h"
@@ -64,6 +65,16 @@ rri_reference *rri_reference_of(rref reference)
     return r;
 }
 
+/* For the report at the end: whether it was an object, presumably, that wanted it. */
+static void note_holder(rri_reference *r)
+{
+    const rref_call *c = rri_exec_current();
+    const rri_object *o = c ? c->object : NULL;
+    if (!o || o->all != r->all->objects || o == o->all->root || o == o->all->service) return;
+    r->by_class = c->class_name;
+    r->by_method = c->method_name;
+}
+
 static rri_reference *make(rri_references *all, int owner, int creator, uint64_t number, uint64_t address,
                            const rri_class *klass, uint64_t class_id, uint64_t weight)
 {
@@ -81,6 +92,7 @@ static rri_reference *make(rri_references *all, int owner, int creator, uint64_t
     atomic_store_explicit(&r->class_id, class_id, memory_order_relaxed);
     r->weight = weight;
     r->made = rri_now_coarse();
+    note_holder(r);
     if (!klass && class_id) rri_resolved(r);
     atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&r->held, 1, memory_order_release);
@@ -674,6 +686,7 @@ int rref_error_of(rref reference, rref_error *error)
 typedef struct report {
     unsigned count;
     int rank;
+    bool by_objects;                /* those; else the others */
     int64_t now;
 } report;
 
@@ -682,15 +695,20 @@ static void report_one(void *item, void *arg)
     rri_reference *r = item;
     report *to = arg;
     char name[128];
-    if (r->owner < 0 || is_lasting(r) || !atomic_load(&r->held) || to->count++ >= REPORTED) return;
+    if (r->owner < 0 || is_lasting(r) || !atomic_load(&r->held) || !!r->by_class != to->by_objects) return;
+    if (to->count++ >= REPORTED) return;
     format(r, name, sizeof name);
-    rri_log(RRI_LOG_WARN, "still held at the end: %s, by rank %d for %.1f s, %s%s", name, to->rank,
-            (double)(to->now - r->made) * 1e-9, r->site ? "created at " : "received", r->site ? r->site : "");
+    rri_log(RRI_LOG_WARN, "still held at the end: %s, by rank %d for %.1f s, %s%s%s%s%s%s", name, to->rank,
+            (double)(to->now - r->made) * 1e-9, r->site ? "created at " : "received", r->site ? r->site : "",
+            r->by_class ? " in an object's method, " : "", r->by_class ? r->by_class : "", r->by_class ? "." : "",
+            r->by_class ? r->by_method : "");
 }
 
 unsigned rri_references_report(rri_references *all)
 {
-    report r = { 0, all->calls->rank, rri_now_coarse() };
+    report r = { .rank = all->calls->rank, .now = rri_now_coarse() };
+    rri_table_each(&all->table, report_one, &r);
+    r.by_objects = true;            /* they come second: what keeps such an object is more often among the others */
     rri_table_each(&all->table, report_one, &r);
     if (r.count > REPORTED) rri_log(RRI_LOG_WARN, "and %u more references", r.count - REPORTED);
     return r.count;

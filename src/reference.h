@@ -30,6 +30,7 @@ typedef struct rri_reference {
     rri_future *creation;           /* i: on the creator, NULL elsewhere */
     rref_error *error;              /* i: made with an error */
     _Atomic(const char *) site;     /* a: where it was created, or NULL */
+    const char *by_class, *by_method;   /* i: of the object whose method made or received it, or NULL */
     int64_t made;                   /* i: by the coarse clock */
 } rri_reference;
 

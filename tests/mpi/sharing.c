@@ -570,6 +570,23 @@ static void reported_at_the_end(void)
     CU_ASSERT_EQUAL(atomic_load(&alive), 0);
 }
 
+/* What objects hold comes behind, and is marked: so a cycle can be seen for what it is. */
+static void held_by_objects(void)
+{
+    char text[4096];
+    if (!begin()) return;
+    rref r = cell_on(next, 1), link = rref_create(ctx, rank, "link", r);
+    OK(rref_sync(link, "get"));
+    OK(rref_release(r));
+    end_listening(text, sizeof text);
+    const char *own = strstr(text, "still held at the end: link@"), *by = strstr(text, "received in an object's method, ");
+    CU_ASSERT_PTR_NOT_NULL(own);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(by);
+    CU_ASSERT_PTR_NOT_NULL(strstr(by, "link.constructor"));
+    CU_ASSERT_TRUE(own < by);
+    CU_ASSERT_EQUAL(atomic_load(&alive), 0);
+}
+
 static void nothing_to_report(void)
 {
     char text[4096];
@@ -595,6 +612,7 @@ static const check_case cases[] = {
     { "destroyed_by_the_end", destroyed_by_the_end },
     { "released_handles", released_handles },
     { "reported_at_the_end", reported_at_the_end },
+    { "held_by_objects", held_by_objects },
     { "nothing_to_report", nothing_to_report },
     CHECK_END
 };

@@ -17,7 +17,8 @@
 #include <time.h>
 #include "check.h"
 
-enum { THREADS = 3, HELD = 12, SHELF = 16, SPOTS = 8, GROUPS = 3, GROUP_CALLS = 5, SHORT = 40000, LONG = 1000000, FAILURE = RREF_ERR_USER - 9 };
+enum { THREADS = 3, HELD = 12, SHELF = 16, SPOTS = 8, GROUPS = 3, GROUP_CALLS = 5,
+       SHORT = 40000, LONG = 1000000, FAILURE = RREF_ERR_USER - 9 };
 
 static rref_context *ctx;
 static int rank, size;
