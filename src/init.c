@@ -356,6 +356,7 @@ static int open_calls(rref_context *ctx)
     calls->context = ctx;
     calls->eager = (size_t)ctx->settings.eager;
     calls->landing_limit = (size_t)ctx->settings.landing_limit;
+    calls->landings.limit = (size_t)ctx->settings.landing_kept;
     calls->posts = has_threads(ctx);
     calls->rank = rri_link_rank(ctx->link);
     rri_futures *f = &calls->futures;

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define KEPT_MAX ((size_t)256 << 20)    /* bytes kept in all areas together */
-
 /* An area much larger than the data is left for larger data. */
 static bool fits(size_t area, size_t bytes) { return area >= bytes && area / 4 <= bytes; }
 
@@ -38,12 +36,12 @@ void rri_landing_give(rri_landings *all, void *at, size_t bytes)
 {
     void *old[RRI_LANDINGS];
     unsigned n = 0;
-    if (!at || bytes > KEPT_MAX) {
+    if (!at || bytes > all->limit) {
         free(at);
         return;
     }
     rri_lock_take(&all->lock);
-    while (all->count == RRI_LANDINGS || all->kept + bytes > KEPT_MAX) old[n++] = remove_area(all, all->count - 1);
+    while (all->count == RRI_LANDINGS || all->kept + bytes > all->limit) old[n++] = remove_area(all, all->count - 1);
     for (unsigned i = all->count++; i > 0; i--) all->area[i] = all->area[i - 1];
     all->area[0].at = at;
     all->area[0].bytes = bytes;

@@ -11,6 +11,7 @@
 enum { RRI_LANDINGS = 4 };
 
 typedef struct rri_landings {
+    size_t limit;                                           /* i: bytes kept in all areas together */
     rri_lock lock;
     struct { void *at; size_t bytes; } area[RRI_LANDINGS];   /* l: newest first */
     unsigned count;                                         /* l */

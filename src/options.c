@@ -80,6 +80,8 @@ static const option options[] = {
       .help = "requests kept at the owner until they can run" },
     { "RREF_LANDING_LIMIT", FIELD(landing_limit), SIZE, 256 * MIB, RANGE(0, 1024 * GIB), .unit = "bytes",
       .help = "large arguments received ahead of their calls" },
+    { "RREF_LANDING_KEPT", FIELD(landing_kept), SIZE, 256 * MIB, RANGE(0, 1024 * GIB), .unit = "bytes",
+      .help = "memory kept warm for large arguments to come" },
     { "RREF_RELEASE_DELAY", FIELD(release_delay), NUMBER, 1000, RANGE(0, 1000000), .unit = "us",
       .help = "time that releases of references wait for company" },
     { "RREF_WEIGHT", FIELD(weight), NUMBER, 60, RANGE(0, 60),

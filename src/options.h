@@ -23,6 +23,7 @@ typedef struct rri_settings {
     int64_t queue_limit;        /* RREF_QUEUE_LIMIT, bytes queued to a peer by those who may not wait (64 MiB) */
     int64_t park_limit;         /* RREF_PARK_LIMIT, bytes of requests parked at the owner (64 MiB) */
     int64_t landing_limit;      /* RREF_LANDING_LIMIT, bytes of large arguments received ahead of their calls (256 MiB) */
+    int64_t landing_kept;       /* RREF_LANDING_KEPT, bytes kept between large arguments (256 MiB) */
     int64_t release_delay;      /* RREF_RELEASE_DELAY, us that releases wait for company (1000) */
     int64_t weight;             /* RREF_WEIGHT, log2 of a new object's weight (60) */
     int64_t workers;            /* RREF_WORKERS, handlers that compute at a time; 0: cores of the rank, at least 2 */

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include "check.h"
 
+#define LIMIT ((size_t)256 << 20)
+
 static void used_again(void)
 {
-    rri_landings all = { 0 };
+    rri_landings all = { .limit = LIMIT };
     size_t bytes = 1000;
     void *a = rri_landing_take(&all, &bytes);
     CU_ASSERT_PTR_NOT_NULL(a);
@@ -27,7 +29,7 @@ static void used_again(void)
 /* Neither too small nor much too large. */
 static void only_if_it_fits(void)
 {
-    rri_landings all = { 0 };
+    rri_landings all = { .limit = LIMIT };
     size_t big = 64000, small = 100, bigger = 64001;
     void *a = rri_landing_take(&all, &big);
     rri_landing_give(&all, a, big);
@@ -42,7 +44,7 @@ static void only_if_it_fits(void)
 
 static void oldest_goes(void)
 {
-    rri_landings all = { 0 };
+    rri_landings all = { .limit = LIMIT };
     void *a[RRI_LANDINGS + 1];
     size_t bytes = 64;
     for (int i = 0; i <= RRI_LANDINGS; i++) a[i] = rri_landing_take(&all, &bytes);
@@ -57,7 +59,7 @@ static void oldest_goes(void)
 /* 256 MiB at most; the pages are never touched. */
 static void bounded(void)
 {
-    rri_landings all = { 0 };
+    rri_landings all = { .limit = LIMIT };
     size_t huge = (size_t)300 << 20, large = (size_t)100 << 20;
     void *h = rri_landing_take(&all, &huge), *a[3];
     rri_landing_give(&all, h, huge);

@@ -93,6 +93,7 @@ static void defaults(void)
     CU_ASSERT_EQUAL(s.queue_limit, 64 << 20);
     CU_ASSERT_EQUAL(s.park_limit, 64 << 20);
     CU_ASSERT_EQUAL(s.landing_limit, 256 << 20);
+    CU_ASSERT_EQUAL(s.landing_kept, 256 << 20);
     CU_ASSERT_EQUAL(s.release_delay, 1000);
     CU_ASSERT_EQUAL(s.weight, 60);
     CU_ASSERT_EQUAL(s.workers, 0);
@@ -349,7 +350,7 @@ static void expect_listed(const rri_settings *settings, const char *name, const 
 {
     seen s = { .name = name };
     rri_settings_visit(settings, look, &s);
-    CU_ASSERT_EQUAL(s.options, 23);
+    CU_ASSERT_EQUAL(s.options, 24);
     CU_ASSERT_STRING_EQUAL(s.text, expected);
     if (strcmp(s.text, expected) != 0)
         fprintf(stderr, "got:    %s\nwanted: %s\n", s.text, expected);
@@ -386,6 +387,7 @@ static void listing_of_values(void)
     expect_listed(&s, "RREF_EAGER", "4097|auto|auto (0) or 1 to 16M bytes");
     expect_listed(&s, "RREF_PARK_LIMIT", "1536K|64M|4K to 1024G bytes");
     expect_listed(&s, "RREF_LANDING_LIMIT", "256M|256M|0 to 1024G bytes");
+    expect_listed(&s, "RREF_LANDING_KEPT", "256M|256M|0 to 1024G bytes");
     expect_listed(&s, "RREF_LOG", "debug:log.%r|warn|error|warn|info|debug[:file]");
 }
 
