@@ -17,7 +17,7 @@
 
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
        NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000,
-       MOVING_NS = 200000 };
+       MOVING_NS = 200000, NEAR_STREAK = 8, NEAR_LOOKS = 32 };
 
 struct rri_progress {
     rri_link *link;                 /* i */
@@ -36,6 +36,8 @@ struct rri_progress {
     bool paid RRI_OWNED(rri_driver);            /* d: its credit is accounted for */
     rri_job *due RRI_OWNED(rri_driver), *due_last RRI_OWNED(rri_driver);   /* d: found in this look at MPI, to be run behind it */
     int64_t nap RRI_OWNED(rri_driver);          /* d: how long the next bounded sleep is */
+    unsigned near RRI_OWNED(rri_driver);        /* d: messages of this node since the last one of another */
+    unsigned looks RRI_OWNED(rri_driver);       /* d: looks that could have been left out */
     bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
@@ -250,6 +252,7 @@ static rri_verdict poll_once(rri_progress *p, unsigned *news)
     }
     if (p->batch) {
         ++*news;
+        if (!p->config.bell_reaches_all) p->near = rri_link_neighbour(p->link, p->batch->peer) ? p->near + 1 : 0;
         rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);
         rri_verdict v = run_batch(p);
         if (v == RRI_LOST) return v;
@@ -264,6 +267,22 @@ static rri_verdict poll_once(rri_progress *p, unsigned *news)
 static void look_at_peers(rri_progress *p, int64_t now)
 {
     if (p->peers) rri_peers_look(p->peers, now);
+}
+
+static bool work_in_sight(rri_progress *p)
+{
+    return rri_link_expects(p->link) || rri_flow_inbox(p->flow);
+}
+
+/* With ranks on other nodes each look at MPI asks the kernel about sockets, which costs more than all the rest, and messages
+ * of this node wait for it. While only such come, who polls looks at the doorbell, and at MPI now and then. */
+RRI_NEEDS(rri_driver)
+static bool skips_look(rri_progress *p)
+{
+    if (p->near < NEAR_STREAK || ++p->looks % NEAR_LOOKS == 0 || p->glance || p->batch || p->due) return false;
+    if (work_in_sight(p) || rri_link_busy(p->link) || rri_flow_waiting(p->flow)) return false;
+    rri_pause();
+    return true;
 }
 
 static int64_t bounded(int64_t nap, int64_t deadline)
@@ -307,11 +326,6 @@ static int64_t sleep_limit(rri_progress *p)
 }
 
 static bool is_short(int64_t ns) { return ns >= 0 && ns <= NAP_MAX_NS; }
-
-static bool work_in_sight(rri_progress *p)
-{
-    return rri_link_expects(p->link) || rri_flow_inbox(p->flow);
-}
 
 /* Give the role back, marked asleep; false if there is work after all, and then the role is still held. Others send, and leave
  * things behind, until they see the mark: hence the second look. */
@@ -362,7 +376,7 @@ static void drive(rri_progress *p)
     unsigned news = 0;
     for (unsigned polls = 1;; polls++) {
         unsigned before = news;
-        if (poll_once(p, &news) == RRI_LOST) return;
+        if (!skips_look(p) && poll_once(p, &news) == RRI_LOST) return;
         if (!p->batch && grant(p)) return;
         bool glance = p->glance;
         p->glance = false;
@@ -606,7 +620,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
     unsigned news = 0;
     self.polls_for = event;
     for (unsigned polls = 1; !rri_event_done(event); polls++) {
-        if (poll_once(p, &news) == RRI_PASS) {
+        if (!skips_look(p) && poll_once(p, &news) == RRI_PASS) {
             self.polls_for = NULL;
             pass_role(p);
             return;
