@@ -91,7 +91,7 @@ static void mark_future(rri_calls *calls, rri_future *future, const rri_target *
     future->class_name = target->class_name;
     future->peer = target->peer;
     int64_t made = future->lone ? 0 : rri_now_coarse();
-    atomic_store_explicit(&future->made, made, memory_order_relaxed);   /* who waits for it looks at the clock when it has to sleep */
+    atomic_store_explicit(&future->made, made, memory_order_relaxed);   /* 0: who waits looks at the clock when it has to sleep */
     atomic_store_explicit(&future->method_name, target->method_name, memory_order_release);
 }
 

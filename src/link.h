@@ -55,8 +55,8 @@ rri_doorbell *rri_link_bell(rri_link *link);
 /* A collective of the start: gather `bytes` from every rank on every rank. */
 int rri_link_gather(rri_link *link, const void *mine, void *all, int bytes);
 
-/* Send a message (bytes and peer are set) and ring. True: the buffer is the caller's again; else it goes when it is sent. Any thread under MPI_THREAD_MULTIPLE; messages to
- * one peer must be given by one thread at a time. */
+/* Send a message (bytes and peer are set) and ring. True: the buffer is the caller's again; else it goes when it is sent. Any
+ * thread under MPI_THREAD_MULTIPLE; messages to one peer must be given by one thread at a time. */
 bool rri_link_send(rri_link *link, rri_buffer *buffer);
 
 /* Take a received message back for the next receive, if nobody else holds it. Driver only. */

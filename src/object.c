@@ -588,8 +588,10 @@ int rri_object_look(void *up, const rri_record *record, rref_call *c)
 bool rri_object_instant(void *up, const rri_record *record, rref_call *c)
 {
     rri_objects *all = up;
-    rri_object *o = record->object == RRI_ROOT ? all->root : record->object & RRI_NAMED ? NULL : rri_table_find(&all->table, record->object);
-    if (!o || record->method >= o->klass->count || atomic_load_explicit(&o->state, memory_order_acquire) != RRI_ALIVE) return false;
+    rri_object *o = record->object == RRI_ROOT ? all->root
+                    : record->object & RRI_NAMED ? NULL : rri_table_find(&all->table, record->object);
+    if (!o || record->method >= o->klass->count) return false;
+    if (atomic_load_explicit(&o->state, memory_order_acquire) != RRI_ALIVE) return false;
     const rri_method *m = &o->klass->method[record->method];
     if (!(m->flags & RREF_INLINE) || (m->flags & RREF_CONCURRENT && !o->shared)) return false;
     if (atomic_load_explicit(&all->waiting, memory_order_relaxed)) return false;

@@ -38,7 +38,7 @@ void rri_transfer_push(rri_transfers *transfers, uint64_t offer);
 void rri_transfer_answered(rri_transfers *transfers, int peer, uint16_t tag, size_t bytes);
 
 /* Receive what was pushed. Driver only. */
-static inline bool rri_bulk_pushed(const rri_bulk_note *note) { return note->transfer < 2 * RRI_PUSHED_TAGS; }
+static inline bool rri_bulk_pushed(const rri_bulk_note *note) { return note->transfer < UINT64_C(2) * RRI_PUSHED_TAGS; }
 bool rri_transfer_may_push(const rri_transfers *transfers, const rri_bulk_note *note);
 int rri_transfer_take(rri_transfers *transfers, int peer, const rri_bulk_note *note, const rri_segment *segment,
                       void (*done)(void *arg, rri_moved how), void *arg);

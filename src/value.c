@@ -287,7 +287,7 @@ int rri_values_pack(const rri_types *types, const rref_value *values, const rri_
 void *rri_values_packed(const rri_types *types, const rref_value *values, size_t count, const rri_ref_codec *codec,
                         size_t *bytes)
 {
-    rri_packing p;
+    rri_packing p = { 0 };
 
     if (rri_values_check(types, values, count, SIZE_MAX, &p)) return NULL;
     void *payload = rri_aligned_alloc(64, (p.bytes + 64) & ~(size_t)63);

@@ -121,6 +121,12 @@ HOST_TESTS = \
 CHAOS_TESTS = \
 	tests/chaos/seeds.sh
 
+# Scripts that have other programs look at the sources, or at the library while it runs: make check-static.
+STATIC_TESTS = \
+	tests/static/cppcheck.sh \
+	tests/static/tidy.sh \
+	tests/static/valgrind.sh
+
 # A script that runs the batch scripts of examples/slurm on a Slurm of its own making: make check-slurm.
 SLURM_TESTS = \
 	tests/slurm/slurm.sh
@@ -241,6 +247,11 @@ check-chaos:
 print-chaos:
 	@echo $(CHAOS_TESTS)
 
+check-static: $(MPI_TESTS)
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(STATIC_TESTS)'
+print-static:
+	@echo $(STATIC_TESTS)
+
 # A real Slurm on two hosts.
 check-slurm:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLURM_TESTS)'
@@ -248,7 +259,7 @@ check-slurm:
 # All rank counts under all sanitizers too; quickstart knows the builds.
 check-all:
 	cd $(srcdir) && ./quickstart check-all
-.PHONY: check-all check-chaos check-hosts check-slurm print-chaos
+.PHONY: check-all check-chaos check-hosts check-slurm check-static print-chaos print-static
 
 # MINUTES of the random mix on 4 ranks, with memory and rates drawn in soak/soak.svg.
 MINUTES = 30
@@ -271,6 +282,8 @@ EXTRA_DIST += \
 	$(LONG_TESTS) \
 	$(CHAOS_TESTS) \
 	tests/chaos/under.sh \
+	$(STATIC_TESTS) \
+	tests/static/valgrind.supp \
 	$(SLURM_TESTS) \
 	tests/data.sh \
 	tests/header/program.c \
