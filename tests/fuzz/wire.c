@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "error.h"
+#include "exec.h"
 #include "fake_rank.h"
 #include "fence.h"
 #include "log.h"
@@ -176,6 +177,17 @@ static void open_ranks(void)
     for (int i = 0; i < RANKS; i++) open_rank(i);
 }
 
+/* Calls that wait for something that these bytes have promised and never sent. */
+static void drop_queue(void *item, void *arg)
+{
+    rri_actor *a = &((rri_object *)item)->actor;
+    (void)arg;
+    for (rref_call *c; (c = a->first);) {
+        a->first = c->next;
+        rri_exec_free(c);
+    }
+}
+
 static void close_ranks(void)
 {
     for (int i = 0; i < RANKS; i++) atomic_store(&ranks[i].references.closing, true);
@@ -183,6 +195,7 @@ static void close_ranks(void)
     fake_pump(fakes, RANKS);
     fake_close(link_of, RANKS);
     for (int i = 0; i < RANKS; i++) {
+        rri_table_each(&ranks[i].objects.table, drop_queue, NULL);
         rri_references_close(&ranks[i].references);
         rri_resolver_close(&ranks[i].resolver);
         rri_peers_close(ranks[i].fake.calls.peers);
