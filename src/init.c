@@ -289,7 +289,7 @@ static void upset_settings(rri_settings *s)
     }
     if (rri_chaos_has(RRI_CHAOS_STARVE) && s->credits == 64) s->credits = 2 + rri_chaos_agreed(RRI_CHAOS_STARVE, 0, 4);
     if (rri_chaos_has(RRI_CHAOS_WEIGHT) && s->weight == 60) s->weight = rri_chaos_agreed(RRI_CHAOS_WEIGHT, 0, 5);
-    if (rri_chaos_has(RRI_CHAOS_SLOW) && s->spin < 0) s->spin = rri_chaos_pick(RRI_CHAOS_SLOW, 3) * 10;
+    if (rri_chaos_has(RRI_CHAOS_SLOW) && s->spin < 0) s->spin = INT64_C(10) * rri_chaos_pick(RRI_CHAOS_SLOW, 3);
 }
 
 static void settle_settings(rref_context *ctx)

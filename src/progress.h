@@ -30,7 +30,7 @@ static inline bool rri_event_done(const rri_event *event)
     return atomic_load_explicit(&event->word, memory_order_acquire) & RRI_EVENT_DONE;
 }
 void rri_event_set(rri_event *event);
-/* Whether the calling thread polls for the event, with the role in hand: nobody sleeps for it then, unless others may wait, too. */
+/* Whether the calling thread polls for the event, with the role in hand: nobody sleeps for it then, unless others may wait. */
 bool rri_progress_polls_for(const rri_event *event);
 
 /* What dispatching a record came to. */

@@ -149,7 +149,8 @@ static void open_rank(int i)
 {
     rank *r = &ranks[i];
     const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true, NULL };
-    const rri_calls_up up = { find, look, instant, weight, announced, control, created, unanswered, rri_reference_drop, stuck, r };
+    const rri_calls_up up = { find, look, instant, weight, announced, control, created, unanswered, rri_reference_drop, stuck,
+                              r };
     rri_calls *calls = &r->fake.calls;
     const rri_class *klass;
     memset(r, 0, sizeof *r);
