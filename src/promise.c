@@ -384,9 +384,9 @@ static rref_future gather(rref_context *context, const rref_future *futures, siz
         }
         if (f) rri_fail(RREF_ERR_NO_MEMORY, "no memory to watch a future");
         fail_last(whole);
-        leave_party(p);
+        leave_party(p);     /* NOLINT(clang-analyzer-unix.Malloc): whose count is the last one frees it, not before */
     }
-    leave_party(p);
+    leave_party(p);         /* NOLINT(clang-analyzer-unix.Malloc) */
     return handle_of(whole);
 }
 
