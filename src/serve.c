@@ -106,7 +106,7 @@ static void send_error(rri_calls *calls, int peer, rri_stream stream, rri_record
     memcpy(at, &f, sizeof f);
     memcpy(at += sizeof f, e->host, f.host);
     memcpy(at += f.host, e->where, f.where);
-    memcpy(at += f.where, e->text, f.text);
+    memcpy(at + f.where, e->text, f.text);
     rri_lane_end(calls->flow, peer, stream, rri_progress_haste(calls->progress, peer));
 }
 
@@ -209,7 +209,7 @@ static int answer_value(rref_call *c)
 static void end_deferring(rref_call *c, int outcome)
 {
     if (outcome == RREF_PENDING) return;
-    if (outcome >= 0) outcome = rri_fail(RREF_ERR_STATE, "the handler deferred its answer and returned %d", outcome);
+    if (outcome >= 0) rri_fail(RREF_ERR_STATE, "the handler deferred its answer and returned %d", outcome);
     else rri_fail_as(outcome, c->error);
     if (rri_future_claim(c->deferred)) rri_future_error_last(c->deferred);
 }
