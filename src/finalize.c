@@ -5,8 +5,10 @@
 #include "fork.h"
 #include "host.h"
 #include "log.h"
+#include "pending.h"
 
 enum { PART_NS = 1000000000 };          /* for the last messages, when not all are there to be waited for */
+#define TERM_NS INT64_C(10000000000)    /* for the end at SIGTERM */
 
 static rri_lock live_lock;
 static rref_context *live;              /* contexts not finalized, oldest first: the same order on all their ranks */
@@ -156,6 +158,60 @@ static void end_forgotten(void)
         if (rri_host_threaded_at_finalize() || ctx->settings.progress == RRI_PROGRESS_APPLICATION) end_late(ctx);
         else lose(ctx);
     }
+}
+
+/* ---- contexts that end before the application does */
+
+static void report(rref_context *ctx)
+{
+    enum { LINES = 10 };
+    char text[512];
+    rri_pending oldest[LINES];
+    unsigned count = rri_pending_find(&ctx->calls.futures, 0, RRI_NEVER, oldest, LINES);
+    rri_log(RRI_LOG_WARN, "SIGTERM: %u calls not answered, %u running here, %u objects", count, rri_calls_running(&ctx->calls),
+            rri_objects_alive(&ctx->objects));
+    for (unsigned i = 0; i < count && i < LINES; i++) {
+        rri_pending_format(&oldest[i], text, sizeof text);
+        rri_log(RRI_LOG_WARN, "SIGTERM: not answered: %s", text);
+    }
+}
+
+/* Application threads begin nothing more; what they began is waited for, and what waits for them is not. */
+static void end_at_once(rref_context *ctx)
+{
+    int64_t limit = ctx->settings.finalize_timeout > 0 ? rri_context_ns(ctx->settings.finalize_timeout) : RRI_NEVER;
+    rri_flow_close_gate(ctx->flow);
+    if (limit > TERM_NS) limit = TERM_NS;
+    int rc = rri_fence_end(&ctx->fence, limit);
+    if (!rc) rc = clear_objects(ctx, limit);
+    rri_context_stop(ctx, true);
+    rri_log(RRI_LOG_WARN, "SIGTERM: the context %s", rc ? "did not come to its end" : "has ended");
+}
+
+/* One that can be ended, into the list of those that are left as they are. */
+static rref_context *take_live(void)
+{
+    rri_lock_take(&live_lock);
+    rref_context **at = &live, *ctx;
+    while (*at && (*at)->settings.progress == RRI_PROGRESS_APPLICATION) at = &(*at)->next;
+    ctx = *at;
+    if (ctx) {
+        *at = ctx->next;
+        ctx->next = abandoned;
+        abandoned = ctx;
+    }
+    rri_lock_give(&live_lock);
+    return ctx;
+}
+
+/* Nobody ends a context while it is told of. Who is in a fence is left to wait there. */
+void rri_contexts_term(bool end)
+{
+    rri_lock_take(&live_lock);
+    for (rref_context *ctx = live; ctx; ctx = ctx->next) report(ctx);
+    rri_lock_give(&live_lock);
+    for (rref_context *ctx; end && (ctx = take_live());)
+        if (!atomic_load(&ctx->fence.inside)) end_at_once(ctx);
 }
 
 int rri_finalize_watch(void) { return rri_host_at_finalize(end_forgotten); }

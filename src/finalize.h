@@ -8,6 +8,10 @@
 /* A context that has started: ended by MPI_Finalize if nobody does before. */
 void rri_context_enlist(rref_context *context);
 
+/* The process is told to end: tell what is not answered; or end the contexts as well as may be, without freeing anything, since
+ * the application's threads go on. */
+void rri_contexts_term(bool end);
+
 /* Have MPI_Finalize end the contexts that are left. */
 int rri_finalize_watch(void);
 

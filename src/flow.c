@@ -7,6 +7,7 @@
 #include "flow.h"
 #include "chaos.h"
 #include "clock.h"
+#include "crew.h"
 #include "error.h"
 #include "log.h"
 #include "memory.h"
@@ -60,6 +61,7 @@ struct rri_flow {
     rri_riders riders;              /* i: or NULL */
     void *up;                       /* i: theirs */
     rri_flow_up report;             /* i */
+    atomic_bool gate_shut;          /* a: to threads of the application */
     rri_lock lock;
     lane *dirty RRI_OWNED(lists), *dirty_last RRI_OWNED(lists);     /* x: first in, first out */
     unsigned dirty_count RRI_OWNED(lists);      /* x */
@@ -320,13 +322,23 @@ static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_
     return b;
 }
 
-static const char *text_of(int failure)
+/* OK, or why not. The lane's lock is held. */
+static RRI_NEEDS(&rri_lane) int takes_no_request(const rri_flow *flow, const lane *l)
 {
-    switch (failure) {
-        case RREF_ERR_NO_MEMORY: return "no memory for a message to rank %d";
-        case RREF_ERR_RANGE: return "more references than fit a message to rank %d";
-        case RREF_ERR_FINALIZED: return "the context has ended: nothing is sent to rank %d";
-        default: return "too much is queued to rank %d";
+    if (l->ended) return RREF_ERR_FINALIZED;
+    if (l->state == RRI_LANE_SHUT) return RREF_ERR_PEER_LOST;
+    if (atomic_load_explicit(&flow->gate_shut, memory_order_relaxed) && !rri_self.crew) return RREF_ERR_FINALIZED;
+    return l->queued > flow->config.queue_limit ? RREF_ERR_WOULD_BLOCK : RREF_OK;
+}
+
+static void refuse(rri_flow *flow, int peer, int code)
+{
+    switch (code) {
+    case RREF_ERR_PEER_LOST: flow->report.blame(flow->report.up, peer); break;
+    case RREF_ERR_FINALIZED: rri_fail(code, "the context has ended: nothing is sent to rank %d", peer); break;
+    case RREF_ERR_NO_MEMORY: rri_fail(code, "no memory for a message to rank %d", peer); break;
+    case RREF_ERR_RANGE: rri_fail(code, "more references than fit a message to rank %d", peer); break;
+    default: rri_fail(code, "too much is queued to rank %d", peer);
     }
 }
 
@@ -340,17 +352,13 @@ RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream st
         close_open(flow, l, stream);
         b = NULL;
     }
-    int failed = RREF_OK;
-    if (l->ended && stream == RRI_REQUESTS) failed = RREF_ERR_FINALIZED;
-    else if (bytes > flow->config.room - sizeof(rri_message)) failed = RREF_ERR_RANGE;
-    else if (stream == RRI_REQUESTS && l->state == RRI_LANE_SHUT) failed = RREF_ERR_PEER_LOST;
-    else if (stream == RRI_REQUESTS && l->queued > flow->config.queue_limit) failed = RREF_ERR_WOULD_BLOCK;
-    else if (!b && !(b = open_buffer(flow, l, stream, bytes))) failed = RREF_ERR_NO_MEMORY;
-    if (failed) {
+    int refused = bytes > flow->config.room - sizeof(rri_message) ? RREF_ERR_RANGE : RREF_OK;
+    if (!refused && stream == RRI_REQUESTS) refused = takes_no_request(flow, l);
+    if (!refused && !b && !(b = open_buffer(flow, l, stream, bytes))) refused = RREF_ERR_NO_MEMORY;
+    if (refused) {
         rri_give(&l->lock, &rri_lane);
         if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
-        if (failed == RREF_ERR_PEER_LOST) flow->report.blame(flow->report.up, peer);
-        else rri_fail(failed, text_of(failed), peer);
+        refuse(flow, peer, refused);
         return NULL;
     }
     rri_record *r = (rri_record *)(void *)(b->data + b->bytes);
@@ -437,6 +445,8 @@ static void change(lane *l, rri_lane_state from, rri_lane_state to)
     atomic_fetch_add(&l->event, 1);
     rri_futex_wake(&l->event, INT32_MAX);
 }
+
+void rri_flow_close_gate(rri_flow *flow) { atomic_store(&flow->gate_shut, true); }
 
 void rri_flow_report(rri_flow *flow, const rri_flow_up *up) { flow->report = *up; }
 

@@ -83,6 +83,8 @@ typedef struct rri_flow_up {
     bool (*speaks)(void *up, int peer);
     void *up;
 } rri_flow_up;
+/* Threads of the application have no room for requests from now on: FINALIZED. */
+void rri_flow_close_gate(rri_flow *flow);
 void rri_flow_report(rri_flow *flow, const rri_flow_up *up);
 
 /* Whether requests queue for want of credit; an application thread then waits for the event word to change. */

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "memory.h"
 #include "place.h"
+#include "term.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -494,6 +495,7 @@ int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context
     if (rc == RREF_OK) rc = meet(ctx, options);
     if (rc == RREF_OK) {
         int watched = rri_finalize_watch();
+        if (!watched) watched = rri_term_watch((rri_on_term)ctx->settings.on_term);
         settle_settings(ctx);
         ctx->window = rri_window_open(comm, ctx->link, (rri_window_wish)ctx->settings.window,
                                       (size_t)ctx->settings.window_size);

@@ -128,6 +128,8 @@ RRI_SOURCES = \
 	src/context.c \
 	src/context.h \
 	src/init.c \
+	src/term.c \
+	src/term.h \
 	src/finalize.c \
 	src/finalize.h \
 	src/unread.c \

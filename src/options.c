@@ -51,6 +51,9 @@ static const char *const window_words[] = { [RRI_WINDOW_OFF] = "off", [RRI_WINDO
 static const char *const chaos_words[] = { "off or seed:NUMBER[,KIND]...", NULL };
 static const char *const log_words[] = { "error|warn|info|debug[:file]", NULL };
 
+static const char *const term_words[] = { [RRI_ON_TERM_OFF] = "off", [RRI_ON_TERM_REPORT] = "report",
+                                          [RRI_ON_TERM_FINALIZE] = "finalize", NULL };
+
 #define FIELD(f) .offset = offsetof(rri_settings, f)
 #define RANGE(a, b) .least = (a), .most = (b)
 #define SPECIAL(word, number) .special = (word), .alias = (number)
@@ -99,6 +102,8 @@ static const option options[] = {
       .words = chaos_words, .help = "disturbances, the same for each seed, of all kinds or of those named; for tests" },
     { "RREF_CORES", FIELD(cores), TEXT, .least = sizeof((rri_settings *)0)->cores, .special = "auto", .words = cores_words,
       .help = "where library threads run; auto: on cores that applications leave free" },
+    { "RREF_ON_TERM", FIELD(on_term), WORD, RRI_ON_TERM_OFF, .words = term_words,
+      .help = "at SIGTERM: tell what is not answered; or end the contexts as well, and run destructors" },
     { "RREF_LOG", FIELD(log), TEXT, .least = sizeof((rri_settings *)0)->log, .special = "warn", .words = log_words,
       .help = "what is told, on stderr or added to a file (%r in its name: the rank)" },
 };

@@ -9,6 +9,8 @@
 
 typedef enum rri_progress_mode { RRI_PROGRESS_ADAPTIVE, RRI_PROGRESS_SPIN, RRI_PROGRESS_APPLICATION } rri_progress_mode;
 
+typedef enum rri_on_term { RRI_ON_TERM_OFF, RRI_ON_TERM_REPORT, RRI_ON_TERM_FINALIZE } rri_on_term;
+
 typedef struct rri_settings {
     int64_t progress;           /* RREF_PROGRESS: rri_progress_mode */
     double timeout;             /* RREF_TIMEOUT: default deadline of calls, s (default: forever) */
@@ -33,6 +35,7 @@ typedef struct rri_settings {
     int64_t window_size;        /* RREF_WINDOW_SIZE, bytes of a rank's window (64 KiB) */
     char chaos[128];            /* RREF_CHAOS: seed:NUMBER[,KIND]..., or "" */
     char cores[256];            /* RREF_CORES: auto, any or a list of CPUs, or "" */
+    int64_t on_term;            /* RREF_ON_TERM: rri_on_term (off) */
     char log[512];              /* RREF_LOG: error|warn|info|debug[:file], or "" */
 } rri_settings;
 

@@ -23,4 +23,8 @@ ranks kill 0
 must "killed: rank 0 as well" as_expected 3
 ranks stop 1
 must "stopped: nothing fails, all runs once" as_expected 4
+export RREF_ON_TERM=finalize
+ranks term
+told() { as_expected 4 && grep -q 'SIGTERM: .* calls not answered' "$work/out"; }
+must "told to end: objects are destroyed, what was in flight is told" told
 finish

@@ -7,6 +7,7 @@
  *   suspect   the same, long enough for the others to suspect it
  *   return    the same, and rank 0 declares it lost: the victim is told when it goes on
  *   cut       something from outside, which passes: as stop
+ *   term      all are told to end, with RREF_ON_TERM=finalize: each destroys its object first
  *   crash     something from outside, which does not: rank 0 declares those lost that it suspects; no MPI_Finalize
  *
  * Each rank says what it saw, and "as expected" if that is so. What is waited for has a deadline of a minute.
@@ -30,6 +31,7 @@ enum { RANKS = 16, LARGE = 20000, BEFORE = 300, AFTER = 200 };
 typedef struct scenario {
     const char *name;
     bool kills, stops, declares, loses, suspects, outside, finalizes;
+    bool ends_by_term;
     double seconds;             /* that the traffic lasts, at least, or the stop */
 } scenario;
 
@@ -39,6 +41,7 @@ static const scenario scenarios[] = {
     { "suspect", .stops = true, .suspects = true, .seconds = 3, .finalizes = true },
     { "return", .stops = true, .declares = true, .loses = true, .suspects = true, .seconds = 3, .finalizes = true },
     { "cut", .outside = true, .seconds = 8, .finalizes = true },
+    { "term", .ends_by_term = true },
     { "crash", .outside = true, .declares = true, .loses = true, .suspects = true },
 };
 
@@ -304,6 +307,35 @@ static void end(void)
     say("fences %.3f and %.3f s, finalize %.3f s", fenced - start, again - fenced, seconds() - again);
 }
 
+static int make(rref_call *c, void **self)
+{
+    (void)c;
+    *self = host;
+    return RREF_OK;
+}
+
+static void unmake(void *self)
+{
+    (void)self;
+    if (!atomic_load(&wrong)) say("as expected");
+}
+
+static const rref_class thing = RREF_CLASS("thing", "", make, unmake, NULL);
+
+/* Calls go on while the signal comes, until they may not. */
+static void end_by_term(void)
+{
+    int rc = RREF_OK;
+    rref object = rref_create(ctx, (rank + 1) % ranks, "thing");
+    must("rref_fence", rref_fence(ctx, PATIENCE));
+    double start = seconds();
+    kill(getpid(), SIGTERM);
+    while (!rc && seconds() < start + PATIENCE) rc = rref_sync(rref_root(ctx, (rank + 1) % ranks), "add", UINT64_C(1));
+    if (rc != RREF_ERR_FINALIZED) fault("a call after SIGTERM", rc);
+    while (seconds() < start + PATIENCE) pause();
+    rref_release(object);
+}
+
 static void choose(int argc, char **argv)
 {
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
@@ -328,13 +360,15 @@ int main(int argc, char **argv)
 {
     int level;
     pthread_t thread;
-    const rref_options options = { .functions = functions };
+    const rref_class *classes[] = { &thing, NULL };
+    const rref_options options = { .functions = functions, .classes = classes };
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     choose(argc, argv);
     find_victims();
     must("rref_init", rref_init(MPI_COMM_WORLD, &options, &ctx));
+    if (now->ends_by_term) end_by_term();
     bool strikes = rank == victim && !now->outside;
     if (strikes) pthread_create(&thread, NULL, strike_when_busy, NULL);
     atomic_store(&struck_at, now->outside ? seconds() : 0);

@@ -350,7 +350,7 @@ static void expect_listed(const rri_settings *settings, const char *name, const 
 {
     seen s = { .name = name };
     rri_settings_visit(settings, look, &s);
-    CU_ASSERT_EQUAL(s.options, 24);
+    CU_ASSERT_EQUAL(s.options, 25);
     CU_ASSERT_STRING_EQUAL(s.text, expected);
     if (strcmp(s.text, expected) != 0)
         fprintf(stderr, "got:    %s\nwanted: %s\n", s.text, expected);
@@ -361,6 +361,8 @@ static void listing_of_defaults(void)
     expect_listed(NULL, "RREF_PROGRESS", "adaptive|adaptive|adaptive, spin or application");
     expect_listed(NULL, "RREF_TIMEOUT", "forever|forever|forever (0) or up to 1000000000 s");
     expect_listed(NULL, "RREF_STALL_LIMIT", "300|300|forever (0) or up to 1000000000 s");
+    expect_listed(NULL, "RREF_PEER_TIMEOUT", "60|60|forever (0) or up to 1000000000 s");
+    expect_listed(NULL, "RREF_ON_TERM", "off|off|off, report or finalize");
     expect_listed(NULL, "RREF_EAGER", "auto|auto|auto (0) or 1 to 16M bytes");
     expect_listed(NULL, "RREF_SPIN", "auto|auto|auto (-1) or 0 to 1000000 us");
     expect_listed(NULL, "RREF_RING", "16|16|4 to 1024");
