@@ -56,9 +56,15 @@ static int pack(rri_group *g, const rri_types *in, const rref_value *values, siz
     return rc;
 }
 
+static rref_future spread(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count,
+                          const char *site);
+
+/* What a lost rank would do is done here; its own member's call fails. */
 static rref_future relay(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count)
 {
     packet p;
+    bool lost = rri_lane_is_shut(g->service->references->calls->flow, rank_at(g, r, r->low));
+    if (lost) return spread(g, r, method, values, count, NULL);
     if (pack(g, &g->klass->method[method].signature.in, values, count, &p)) return (rref_future){ 0 };
     rref to = rri_service_of(g->service->references, rank_at(g, r, r->low));
     rref_future f = rref_async_v(to, RREF_LIST_("group_relay", g->number, r->origin, r->low, r->high, method,
