@@ -16,6 +16,7 @@
 enum {
     FULL = 512,                     /* parcels that need no more company */
     ROOM = 4,                       /* parcels that need no memory of their own; there are two posts for each rank */
+    RESERVE = 128,                  /* parcels of the one post that finds no memory */
     RETRY_NS = 1000000              /* without memory for a message */
 };
 
@@ -44,6 +45,7 @@ struct rri_weights {
     int me, size;                   /* i */
     post *post;                     /* i: two for each rank */
     atomic_uint waiting;            /* a: posts that are busy */
+    _Atomic(rri_parcel *) reserve;  /* a: room for RESERVE; whoever takes it out owns it */
     rri_lock lock;
     post *list RRI_OWNED(listing), *last RRI_OWNED(listing);        /* w: first in, first out */
     unsigned listed RRI_OWNED(listing);     /* w: how many */
@@ -74,7 +76,8 @@ int rri_weights_open(rri_link *link, rri_flow *flow, rri_progress *progress, rri
     int size = rri_link_size(link);
     rri_weights *w = *out = rri_calloc(1, sizeof *w);
     if (w) w->post = rri_calloc(2 * (size_t)size, sizeof *w->post);
-    if (!w || !w->post) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the weight of %d ranks", size);
+    if (w) w->reserve = rri_malloc(RESERVE * sizeof *w->reserve);
+    if (!w || !w->post || !w->reserve) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the weight of %d ranks", size);
     w->size = size;
     for (int i = 0; i < 2 * size; i++) open_post(w, i);
     w->flow = flow;
@@ -93,6 +96,7 @@ void rri_weights_close(rri_weights *w)
     if (!w) return;
     for (int i = 0; w->post && i < 2 * w->size; i++)
         if (w->post[i].parcel != w->post[i].few) free(w->post[i].parcel);
+    free(w->reserve);
     free(w->post);
     free(w);
 }
@@ -150,16 +154,29 @@ static void end(post *p, bool added)
     if (added && (!was || full)) enlist(p, full || p->peer == w->me ? 0 : w->delay);
 }
 
+/* Move to larger room. */
+RRI_NEEDS(posted)
+static bool settle_in(post *p, rri_parcel *more, unsigned room)
+{
+    if (!more) return false;
+    memcpy(more, p->parcel, p->count * sizeof *more);
+    if (p->parcel != p->few) free(p->parcel);
+    p->parcel = more;
+    p->room = room;
+    return true;
+}
+
+/* Without memory the reserve serves once; it is filled again when there is some. */
 RRI_NEEDS(posted)
 static bool grow(post *p)
 {
-    bool few = p->parcel == p->few;
-    rri_parcel *more = rri_realloc(few ? NULL : p->parcel, 2 * p->room * sizeof *more);
-    if (!more) return false;
-    if (few) memcpy(more, p->few, sizeof p->few);
-    p->parcel = more;
-    p->room *= 2;
-    return true;
+    rri_weights *w = p->all;
+    if (settle_in(p, rri_malloc(2 * p->room * sizeof *p->parcel), 2 * p->room)) {
+        rri_parcel *none = NULL, *again = atomic_load(&w->reserve) ? NULL : rri_malloc(RESERVE * sizeof *again);
+        if (again && !atomic_compare_exchange_strong(&w->reserve, &none, again)) free(again);
+        return true;
+    }
+    return p->room < RESERVE && settle_in(p, atomic_exchange(&w->reserve, NULL), RESERVE);
 }
 
 void rri_weight_send(rri_weights *w, int rank, uint64_t to, uint64_t weight)
