@@ -285,6 +285,7 @@ static int send_plain(rri_calls *calls, const rri_target *target, const rref_val
     char *payload = (char *)(r + 1);
     for (unsigned i = 0; i < in->count; i++) rri_number_pack(&in->type[i], &values[i], payload + in->type[i].slot);
     if (future) atomic_store_explicit(&future->owed, target->peer + 1, memory_order_release);
+    if (mode == RRI_SYNC) rri_progress_ready(calls->progress);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC ? RRI_AT_ONCE : RRI_COMPANY);
     if (mode != RRI_SYNC) rri_progress_nudge(calls->progress);
     return RREF_OK;

@@ -23,17 +23,23 @@ typedef struct cell {
 enum { NEVER_CAME, THERE, LEFT };
 
 struct rri_doorbell {
-    cell *cells;                /* count of them, then count * count of handled[by][from] */
+    cell *cells;                /* count of them, then handled[by][from]: a row has lines of its own, since one rank writes it */
     atomic_uint *handled;
     size_t bytes;
     int count, me;
     int fd;                     /* of the segment: its locks are this process's as long as it is open; -1: none */
 };
 
+static size_t row_of(int count)
+{
+    enum { LINE = 64 / sizeof(atomic_uint) };
+    return ((size_t)count + LINE - 1) / LINE * LINE;
+}
+
 static size_t segment_bytes(int count)
 {
     size_t n = (size_t)count;
-    return n * sizeof(cell) + n * n * sizeof(atomic_uint);
+    return n * sizeof(cell) + n * row_of(count) * sizeof(atomic_uint);
 }
 
 static struct flock lock_of(int who, short type)
@@ -158,7 +164,7 @@ bool rri_doorbell_sleeps(const rri_doorbell *bell)
 
 static atomic_uint *handled(const rri_doorbell *bell, int by, int from)
 {
-    return &bell->handled[(size_t)by * (size_t)bell->count + (size_t)from];
+    return &bell->handled[(size_t)by * row_of(bell->count) + (size_t)from];
 }
 
 void rri_doorbell_handled(rri_doorbell *bell, int from)

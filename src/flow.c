@@ -35,6 +35,7 @@ typedef struct lane {
     size_t queued RRI_OWNED(rri_lane);          /* l: bytes of them */
     uint32_t credit RRI_OWNED(rri_lane);        /* l: request messages that may leave */
     uint32_t in_flight RRI_OWNED(rri_lane);     /* l: request messages without their credit back */
+    unsigned announced RRI_OWNED(rri_lane);     /* l: messages to a neighbour up to the last one with requests */
     uint64_t numbers RRI_OWNED(rri_lane);       /* l: creations made */
     uint64_t sent[RRI_TALLIES] RRI_OWNED(rri_lane);   /* l: records given to it */
     uint64_t calls RRI_OWNED(rri_lane);         /* l: of them calls */
@@ -262,6 +263,7 @@ static void spend(rri_flow *flow, lane *l, rri_buffer *b)
     l->credit--;
     l->in_flight++;
     dispatch(flow, l, b);
+    l->announced = rri_link_announced(flow->link, l->peer);
 }
 
 RRI_NEEDS(rri_lane)
@@ -508,6 +510,7 @@ static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
     if (credits > l->in_flight) credits = l->in_flight;
     l->credit += credits;
     l->in_flight -= credits;
+    if (!l->in_flight) rri_link_settle(flow->link, l->peer, l->announced);
     for (rri_buffer *b; (b = l->first) && l->credit > 0;) {
         l->first = b->next;
         l->queued -= b->bytes;

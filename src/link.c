@@ -39,7 +39,9 @@ struct rri_link {
     slot *ring RRI_OWNED_THERE(rri_driver);     /* d */
     rri_buffer *spare RRI_OWNED(rri_driver);    /* d: for the next receive */
     unsigned slots, oldest RRI_OWNED(rri_driver);   /* i, d */
+    slot *fallow RRI_OWNED(rri_driver);         /* d: to be posted at the next look, which holds up no message; or NULL */
     atomic_uint *announced;     /* p: messages announced, by local number */
+    atomic_uint *settled;       /* a: how many of them are known to be handled; the neighbour's own count may say more */
     atomic_uint handled;        /* written by the driver: same-node messages received */
     atomic_uint kicks;          /* a: own rings of the doorbell */
     atomic_uint drift;          /* a: announced beyond what was handled, by senders that ended or stopped in between */
@@ -115,9 +117,10 @@ static rri_link *make(MPI_Comm comm)
     link->members = rri_malloc(size * sizeof *link->members);
     link->sent = rri_calloc(size, sizeof *link->sent);
     link->announced = rri_calloc(size, sizeof *link->announced);
+    link->settled = rri_calloc(size, sizeof *link->settled);
     link->heard = rri_calloc(size, sizeof *link->heard);
     link->forsaken = rri_calloc(size, sizeof *link->forsaken);
-    if (link->local && link->members && link->sent && link->announced && link->heard && link->forsaken) return link;
+    if (link->local && link->members && link->sent && link->announced && link->settled && link->heard && link->forsaken) return link;
     rri_link_close(link, false);
     return NULL;
 }
@@ -186,7 +189,7 @@ RRI_UNCHECKED
 static void close_ring(rri_link *link)
 {
     for (unsigned i = 0; i < link->slots; i++)
-        if (take_back(&link->ring[i].request)) rri_buffer_drop(link->ring[i].buffer);
+        if (&link->ring[i] == link->fallow || take_back(&link->ring[i].request)) rri_buffer_drop(link->ring[i].buffer);
     free(link->ring);
     if (link->spare) rri_buffer_drop(link->spare);
 }
@@ -202,6 +205,7 @@ void rri_link_close(rri_link *link, bool abandon)
     free(link->local);
     free(link->members);
     free(link->announced);
+    free(link->settled);
     free(link->sent);
     free(link->heard);
     free(link->forsaken);
@@ -272,11 +276,20 @@ static void count_received(rri_link *link)
     atomic_store_explicit(&link->received, n + 1, memory_order_relaxed);
 }
 
+RRI_NEEDS(rri_driver)
+static void post_fallow(rri_link *link)
+{
+    if (!link->fallow) return;
+    post(link, link->fallow);
+    link->fallow = NULL;
+}
+
 rri_buffer *rri_link_receive(rri_link *link)
 {
     slot *s = &link->ring[link->oldest];
     int done = 0, bytes = 0;
     MPI_Status status;
+    post_fallow(link);
     if (MPI_Test(&s->request, &done, &status) != MPI_SUCCESS) {
         count_received(link);
         post(link, s);          /* a message that does not fit is lost; the ring goes on */
@@ -290,7 +303,7 @@ rri_buffer *rri_link_receive(rri_link *link)
     buffer->bytes = (uint32_t)bytes;
     buffer->peer = status.MPI_SOURCE;
     s->buffer = fresh;
-    post(link, s);
+    link->fallow = s;
     link->oldest = (link->oldest + 1) % link->slots;
     count_received(link);
     link->heard[buffer->peer]++;
@@ -615,12 +628,32 @@ bool rri_link_expects(const rri_link *link) { return outstanding(link) != atomic
 bool rri_link_adrift(const rri_link *link) { return atomic_load(&link->drift) != 0; }
 void rri_link_rebase(rri_link *link) { atomic_store(&link->drift, outstanding(link)); }
 
+unsigned rri_link_announced(const rri_link *link, int peer)
+{
+    int local = link->local[peer];
+    return local < 0 ? 0 : atomic_load_explicit(&link->announced[local], memory_order_relaxed);
+}
+
+void rri_link_settle(rri_link *link, int peer, unsigned announced)
+{
+    int local = link->local[peer];
+    if (local >= 0) atomic_store_explicit(&link->settled[local], announced, memory_order_relaxed);
+}
+
+/* The neighbour's count lies in its memory, and is looked at when there is no other way to know. */
+static bool is_settled(const rri_link *link, int local)
+{
+    unsigned announced = atomic_load_explicit(&link->announced[local], memory_order_acquire);
+    if (announced == atomic_load_explicit(&link->settled[local], memory_order_relaxed)) return true;
+    if (announced != rri_doorbell_handled_by(link->bell, local)) return false;
+    atomic_store_explicit(&link->settled[local], announced, memory_order_relaxed);
+    return true;
+}
+
 bool rri_link_unsettled(const rri_link *link)
 {
     for (int i = 0; i < link->local_size; i++)
-        if (atomic_load_explicit(&link->announced[i], memory_order_acquire) != rri_doorbell_handled_by(link->bell, i)
-            && !atomic_load_explicit(&link->forsaken[link->members[i]], memory_order_relaxed))
-            return true;
+        if (!is_settled(link, i) && !atomic_load_explicit(&link->forsaken[link->members[i]], memory_order_relaxed)) return true;
     return false;
 }
 

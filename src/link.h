@@ -109,6 +109,9 @@ bool rri_link_moving(const rri_link *link);
  * (MPI may still keep them back in this process). */
 bool rri_link_expects(const rri_link *link);
 bool rri_link_unsettled(const rri_link *link);
+/* Messages announced to a peer so far, if it is a neighbour; and, found out by other ways, that so many were handled there. */
+unsigned rri_link_announced(const rri_link *link, int peer);
+void rri_link_settle(rri_link *link, int peer, unsigned announced);
 /* Take what is announced now and does not come for granted: a sender may have stopped between its send and its ring. While the
  * counts are adrift a sleep must be bounded. */
 void rri_link_rebase(rri_link *link);

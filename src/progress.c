@@ -60,6 +60,7 @@ static RRI_THREAD_LOCAL struct {
     bool in_inline;
     int depth;                      /* handlers and callbacks on the stack */
     const rri_event *polls_for;     /* what it drives for, or NULL */
+    rri_progress *ready;            /* it has taken the role of this one for what it is going to wait for */
 } self;
 
 /* ---- events */
@@ -376,7 +377,7 @@ static void drive(rri_progress *p)
     unsigned news = 0;
     for (unsigned polls = 1;; polls++) {
         unsigned before = news;
-        if (!skips_look(p) && poll_once(p, &news) == RRI_LOST) return;
+        if (!(p->near && skips_look(p)) && poll_once(p, &news) == RRI_LOST) return;
         if (!p->batch && grant(p)) return;
         bool glance = p->glance;
         p->glance = false;
@@ -620,7 +621,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
     unsigned news = 0;
     self.polls_for = event;
     for (unsigned polls = 1; !rri_event_done(event); polls++) {
-        if (!skips_look(p) && poll_once(p, &news) == RRI_PASS) {
+        if (!(p->near && skips_look(p)) && poll_once(p, &news) == RRI_PASS) {
             self.polls_for = NULL;
             pass_role(p);
             return;
@@ -697,13 +698,26 @@ static bool over_at_once(int64_t deadline)
     return rri_chaos_has(RRI_CHAOS_TIMEOUT) && deadline - rri_now() < RRI_CHAOS_SHORT_NS && rri_chaos(RRI_CHAOS_TIMEOUT);
 }
 
+static bool may_poll(const rri_progress *p)
+{
+    return p->config.spin > 0 && !self.in_inline && !p->config.application && rri_self.crew != &p->crew && !rri_chaos_on();
+}
+
+RRI_UNCHECKED     /* rri_progress_try gives the role back */
+void rri_progress_ready(rri_progress *p)
+{
+    if (!self.driving && may_poll(p) && take_role(p, FREE)) self.ready = p;
+}
+
+RRI_UNCHECKED     /* with or without the role */
 bool rri_progress_try(rri_progress *p, rri_event *event, int64_t deadline)
 {
-    if (rri_event_done(event)) return true;
-    if (self.in_inline || p->config.application || rri_self.crew == &p->crew) return false;
-    if (rri_chaos_on() && rri_chaos_has(RRI_CHAOS_TIMEOUT)) return false;
-    rri_flow_flush(p->flow, true);
-    if (p->config.spin > 0 && borrow(p)) drive_for(p, event, deadline);
+    bool ready = self.ready == p;
+    self.ready = NULL;
+    if (!ready && rri_event_done(event)) return true;
+    if (!ready && !may_poll(p)) return false;
+    if (!ready) rri_flow_flush(p->flow, true);
+    if (ready || borrow(p)) drive_for(p, event, deadline);
     return rri_event_done(event);
 }
 

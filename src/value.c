@@ -194,7 +194,7 @@ static void drop_values(const rri_types *types, unsigned count, const char *payl
 
 void rri_payload_drop(const rri_types *types, const void *payload, const rri_ref_codec *codec)
 {
-    drop_values(types, types->count, payload, codec);
+    if (types->refs) drop_values(types, types->count, payload, codec);
 }
 
 static int pack_refs(const rref_value *value, char *to, const rri_ref_codec *codec)
@@ -609,12 +609,27 @@ static void write_output(const rri_type *type, const void *from, size_t count, c
     if (output->kind == RREF_VALUE_OUT_ARRAY && counter) *counter = count;
 }
 
+/* Most results. */
+static void write_numbers(const rri_types *types, const char *payload, const rref_value *outputs)
+{
+    for (unsigned i = 0; i < types->count; i++) {
+        const rri_type *type = &types->type[i];
+        void *to = (void *)(uintptr_t)outputs[i].bits;
+        if (type->size == 8) memcpy(to, payload + type->slot, 8);
+        else memcpy(to, payload + type->slot, type->size);
+    }
+}
+
 int rri_outputs_write(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
                       size_t count, const rri_ref_taker *taker)
 {
     size_t elements;
 
     if (count == 0) return 0;
+    if (types->variables == 0 && !types->refs) {
+        write_numbers(types, payload, outputs);
+        return 0;
+    }
     int err = check_room(types, payload, outputs);
     if (err == 0 && types->refs) err = take_refs(types, payload, outputs, taker);
     if (err) return err;

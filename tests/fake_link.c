@@ -304,6 +304,20 @@ void rri_link_kick(rri_link *link) { link->kicks++; }
 bool rri_link_adrift(const rri_link *link) { (void)link; return false; }
 void rri_link_rebase(rri_link *link) { (void)link; }
 
+unsigned rri_link_announced(const rri_link *link, int peer)
+{
+    (void)link;
+    (void)peer;
+    return 0;
+}
+
+void rri_link_settle(rri_link *link, int peer, unsigned announced)
+{
+    (void)link;
+    (void)peer;
+    (void)announced;
+}
+
 bool rri_link_unsettled(const rri_link *link)
 {
     (void)link;
