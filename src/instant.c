@@ -8,7 +8,7 @@
 #include "handler.h"
 #include "fit.h"
 
-enum { OTHER = RRI_FLAG_BULK | RRI_FLAG_NESTED | RRI_FLAG_REMOTE };
+enum { OTHER = RRI_FLAG_BULK | RRI_FLAG_NESTED | RRI_FLAG_REMOTE | RRI_FLAG_ROOM };
 
 static bool is_plain(const rri_record *r) { return r->kind == RRI_CALL && !(r->flags & OTHER) && !r->extra; }
 

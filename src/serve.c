@@ -305,11 +305,12 @@ static int accept_arguments(rref_call *c, size_t bytes)
     return rc;
 }
 
-/* Arguments that come without being asked for. */
+/* Arguments that come without being asked for; `bytes` is a landing area for them, so some more. */
 static int take_pushed(rref_call *c, const rri_bulk_note *note, size_t bytes)
 {
+    enum { ROUNDED = 64 };
     rri_segment segments[RRI_TYPES_MAX];
-    if (!rri_transfer_may_push(c->calls->transfers, note) || bytes / 2 > note->bytes)
+    if (!rri_transfer_may_push(c->calls->transfers, note) || bytes / 2 > note->bytes + ROUNDED)
         return rri_fail(RREF_ERR_PROTOCOL, "the request's data does not fit it");
     int rc = take_landing(c, bytes);
     if (rc) return rc;
