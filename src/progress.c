@@ -738,6 +738,7 @@ int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
 
 void rri_progress_room(rri_progress *p, int peer)
 {
+    if (!rri_lane_full(p->flow, peer)) return;
     if (rri_self.crew || self.in_inline || p->config.application || self.depth > 0) return;
     atomic_uint *event = rri_lane_event(p->flow, peer);
     for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {

@@ -178,7 +178,8 @@ static void open_ranks(void)
     for (int i = 0; i < RANKS; i++) open_rank(i);
 }
 
-/* Calls that wait for something that these bytes have promised and never sent. */
+/* Calls that wait for something that these bytes have promised and never sent. There is no other thread. */
+RRI_UNCHECKED
 static void drop_queue(void *item, void *arg)
 {
     rri_actor *a = &((rri_object *)item)->actor;

@@ -300,6 +300,7 @@ static void types_of_types(void)
     MPI_Type_create_resized(MPI_DOUBLE, 0, 2 * sizeof(double), &edge);
     MPI_Type_create_struct(2, (int[]){ 1, 7 }, (MPI_Aint[]){ 0, 0 }, (MPI_Datatype[]){ block, edge }, &both);
     MPI_Type_create_struct(2, (int[]){ 1, 1 }, (MPI_Aint[]){ 0, 8 }, (MPI_Datatype[]){ MPI_DOUBLE, MPI_INT }, &pair);
+    MPI_Type_commit(&edge);
     MPI_Type_commit(&both);
     MPI_Type_commit(&pair);
     OK(rref_sync(there, "add_up", rref_strided(x, 1, both), rref_out(&sum), rref_out(&n)));

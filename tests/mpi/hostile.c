@@ -448,6 +448,7 @@ static void waits(void)
     MPI_Barrier(MPI_COMM_WORLD);
     OK(rref_set(gate));
     OK(rref_wait_all(f, 6, RREF_FOREVER));
+    MPI_Barrier(MPI_COMM_WORLD);            /* the gate of this rank is let go of when nobody is on the way to it */
     for (int i = 0; i < 6; i++) OK(rref_future_release(f[i]));
     end();
 }
