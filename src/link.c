@@ -120,7 +120,8 @@ static rri_link *make(MPI_Comm comm)
     link->settled = rri_calloc(size, sizeof *link->settled);
     link->heard = rri_calloc(size, sizeof *link->heard);
     link->forsaken = rri_calloc(size, sizeof *link->forsaken);
-    if (link->local && link->members && link->sent && link->announced && link->settled && link->heard && link->forsaken) return link;
+    bool counts = link->sent && link->announced && link->settled && link->heard && link->forsaken;
+    if (counts && link->local && link->members) return link;
     rri_link_close(link, false);
     return NULL;
 }

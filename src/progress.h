@@ -88,8 +88,8 @@ void rri_progress_submit(rri_progress *progress, rri_job *job);
  * calling thread is not the driver. */
 bool rri_progress_due(rri_progress *progress, rri_job *job);
 
-/* The calling thread is about to send what it will wait for, by rri_progress_try and nothing before: it takes the role now if that
- * is free, since a fast answer would wake another one for it. */
+/* The calling thread is about to send what it will wait for, by rri_progress_try and nothing before: it takes the role now if
+ * that is free, since a fast answer would wake another one for it. */
 void rri_progress_ready(rri_progress *progress);
 /* Wait for an event as long as polling may, if this thread may poll. True: it has come. */
 bool rri_progress_try(rri_progress *progress, rri_event *event, int64_t deadline);

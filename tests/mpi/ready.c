@@ -146,24 +146,26 @@ static void others_complete(rref other)
 }
 
 /* Short many times, then computing, in a lock, in the application's MPI_Recv. The waits for the method that does not end are
- * also the silence after which the next call comes. */
+ * also the silence after which the next call comes; RREF_TEST_FULL makes them long. */
 static void one_method_everywhere(void)
 {
     int64_t n;
     int token = 1;
+    const bool full = getenv("RREF_TEST_FULL");
+    const double computing = full ? 2 : 0.1, in_lock = full ? 10 : 0.3, in_mpi = full ? 2 : 0.1;
     MPI_Comm_dup(MPI_COMM_WORLD, &own);
     if (!begin()) return;
     rref root = rref_root(ctx, next), it = rref_create(ctx, next, "sticky"), other = rref_create(ctx, next, "sticky");
-    for (int i = 0; i < 2000; i++) OK(rref_sync(it, "twice", i, rref_out(&n)));
+    for (int i = 0; i < (full ? 100000 : 2000); i++) OK(rref_sync(it, "twice", i, rref_out(&n)));
     rref_future stuck = rref_async(it, "stick_everywhere");
     others_complete(other);
-    GIVES(rref_wait(stuck, 0.1), RREF_ERR_PENDING);
+    GIVES(rref_wait(stuck, computing), RREF_ERR_PENDING);
     others_complete(other);
     OK(rref_sync(root, "stop_computing"));
-    GIVES(rref_wait(stuck, 0.3), RREF_ERR_PENDING);
+    GIVES(rref_wait(stuck, in_lock), RREF_ERR_PENDING);
     others_complete(other);
     OK(rref_sync(root, "open_gate", 1));
-    GIVES(rref_wait(stuck, 0.1), RREF_ERR_PENDING);
+    GIVES(rref_wait(stuck, in_mpi), RREF_ERR_PENDING);
     others_complete(other);
     if (alone) OK(rref_sync(root, "open_gate", 1));
     else MPI_Send(&token, 1, MPI_INT, next, TAG, own);
