@@ -244,7 +244,7 @@ static void look_at(rri_peers *ps, int rank, int64_t now)
 {
     peer *p = &ps->peer[rank];
     uint32_t heard = rri_link_heard(ps->link, rank);
-    if (heard != p->heard || !ps->awaited[rank]) {
+    if (heard != p->heard || !ps->awaited[rank] || !p->since) {     /* its silence begins when it is first looked at */
         p->heard = heard;
         p->since = now;
         p->pinged = false;
