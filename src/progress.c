@@ -612,6 +612,19 @@ static void leave_after(rri_progress *p, int64_t arrival)
     rri_gone(&rri_driver);
 }
 
+/* Now and then: what is due by time, and whether the budget to poll is spent. */
+RRI_NEEDS(rri_driver)
+static bool is_spent(rri_progress *p, int64_t *quiet, unsigned *news, int64_t deadline)
+{
+    int64_t now = rri_now();
+    *news += rri_timers_fire(p->timers, now);
+    look_at_peers(p, now);
+    rri_flow_flush(p->flow, true);
+    if (*news || !*quiet || rri_link_moving(p->link)) *quiet = now;
+    *news = 0;
+    return now - *quiet >= p->config.spin || now >= deadline;
+}
+
 /* Poll for an event with the role in hand until it comes, the budget is spent, or a handler is due that this thread may not
  * run; then give the role back. */
 RRI_GIVES(rri_driver)
@@ -626,14 +639,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
             pass_role(p);
             return;
         }
-        if (polls % CLOCK_POLLS) continue;
-        int64_t now = rri_now();
-        news += rri_timers_fire(p->timers, now);
-        look_at_peers(p, now);
-        rri_flow_flush(p->flow, true);
-        if (news || !quiet || rri_link_moving(p->link)) quiet = now;
-        news = 0;
-        if (now - quiet >= p->config.spin || now >= deadline) break;
+        if (polls % CLOCK_POLLS == 0 && is_spent(p, &quiet, &news, deadline)) break;
     }
     self.polls_for = NULL;
     leave_after(p, quiet);
@@ -736,11 +742,29 @@ int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
     return rri_progress_try(p, event, deadline) ? RREF_OK : rri_progress_sleep(p, event, deadline);
 }
 
+/* Poll, with the role in hand, until there is room in a lane or the budget is spent. */
+RRI_UNCHECKED     /* the role is passed on, or parked */
+static void drive_for_room(rri_progress *p, int peer)
+{
+    int64_t quiet = 0;
+    unsigned news = 0;
+    for (unsigned polls = 1; rri_lane_full(p->flow, peer); polls++) {
+        if (poll_once(p, &news) == RRI_PASS) {
+            pass_role(p);
+            return;
+        }
+        if (polls % CLOCK_POLLS == 0 && is_spent(p, &quiet, &news, RRI_NEVER)) break;
+    }
+    leave_after(p, quiet);
+}
+
+RRI_UNCHECKED     /* with or without the role */
 void rri_progress_room(rri_progress *p, int peer)
 {
     if (!rri_lane_full(p->flow, peer)) return;
     if (rri_self.crew || self.in_inline || p->config.application || self.depth > 0) return;
     atomic_uint *event = rri_lane_event(p->flow, peer);
+    if (may_poll(p) && borrow(p)) drive_for_room(p, peer);
     for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
         rri_progress_nudge(p);
         rri_futex_wait(event, seen, 10000000);
