@@ -43,7 +43,8 @@ expected() {
     else rows busy 8 free-core; fi
     rows idle 0 "sleep future finalize"
     rows idle 8 first-call
-    for name in resolve create share startup; do rows $name 0 $name; done
+    rows resolve 4096 resolve
+    for name in create share startup; do rows $name 0 $name; done
     rows memory 0 "object reference peer"
     rows interference 8 "pingpong-idle pingpong-serving compute-serving"
     rows interference 0 compute-idle

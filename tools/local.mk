@@ -34,6 +34,7 @@ tools_rref_perf_SOURCES = \
 	tools/perf/raw.c \
 	tools/perf/raw.h \
 	tools/perf/references.c \
+	tools/perf/resolve.c \
 	tools/perf/row.c \
 	tools/perf/row.h \
 	tools/perf/sample.c \

@@ -79,11 +79,3 @@ void share_test(bench *b)
     const size_t n = bench_calls(b, CALLS);
     row_measure(b, &(row){ "share", "share", 0, n, "1/s", ROW_OURS | ROW_RAW }, calls, share, &n);
 }
-
-/* ---- resolve ----------------------------------------------------------------------------------------------------- */
-
-void resolve_test(bench *b)
-{
-    row_skip(b, &(row){ .test = "resolve", .name = "resolve", .unit = "us" },
-             "no call of rref.h reads a type from another rank");
-}
