@@ -274,7 +274,7 @@ static int send_plain(rri_calls *calls, const rri_target *target, const rref_val
                       const char *site, rri_future *future, int64_t deadline)
 {
     const rri_types *in = target->in;
-    int rc = arm(future, mode, values + in->count, count - in->count, deadline);
+    int rc = arm(future, mode, count > in->count ? values + in->count : NULL, count - in->count, deadline);
     rri_record *r = rc ? NULL : begin_request(calls, target, 0, in->slots);
     if (!rc && !r && future) rri_future_drop(future);
     if (!r) return rri_error_last()->code;
@@ -301,7 +301,7 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
         return send_plain(calls, target, values, count, mode, site, future, deadline);
     rri_room_note room;
     int rc = rri_call_check(calls, target, values, count, mode, &inputs, &p);
-    if (rc == RREF_OK) rc = arm(future, mode, values + inputs, count - inputs, deadline);
+    if (rc == RREF_OK) rc = arm(future, mode, inputs < count ? values + inputs : NULL, count - inputs, deadline);
     if (rc) return rc;
     size_t posted = future ? post_result(calls, target, values + inputs, count - inputs, future, &room) : 0;
     size_t notes = (p.segments ? sizeof(rri_bulk_note) : 0) + posted;

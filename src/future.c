@@ -64,13 +64,20 @@ rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char 
     return f;
 }
 
-bool rri_future_renew(rri_future *f, const rri_types *types, const char *site)
+void rri_future_empty(rri_future *f)
 {
-    if (!rri_table_renew(f)) return false;
-    if (f->payload || f->landing || f->error || f->own) clear(f, NULL);
+    if (!f->payload && !f->landing && !f->error && !f->own) return;
+    if (f->payload) rri_payload_drop(f->types, f->payload, &f->all->trade.codec);
+    clear(f, NULL);
     f->payload = f->landing = NULL;
     f->error = NULL;
     f->own = NULL;
+    f->outputs_owned = false;
+}
+
+bool rri_future_renew(rri_future *f, const rri_types *types, const char *site)
+{
+    if (!rri_table_renew(f)) return false;
     f->outputs = NULL;
     f->output_count = 0;
     f->coloured = false;

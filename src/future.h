@@ -105,7 +105,9 @@ void rri_futures_await_waiting(rri_futures *all);
 
 /* A pending future with one count; NULL through rri_fail. */
 rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char *site);
-/* Make a future that is nobody's any more like a new one, but for its handle; false if it has nothing that can be used again. */
+/* Let go of the outcome of a future that nobody looks at any more. */
+void rri_future_empty(rri_future *future);
+/* Make such a future, empty, like a new one with another handle; false if its handles are used up. */
 bool rri_future_renew(rri_future *future, const rri_types *types, const char *site);
 uint64_t rri_future_handle(const rri_future *future);
 /* The future of a handle, or NULL with RREF_ERR_HANDLE / FINALIZED in rri_fail. */

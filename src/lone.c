@@ -103,6 +103,7 @@ void rri_lone_end(rri_future *f)
         rri_future_drop(f);
         return;
     }
+    rri_future_empty(f);
     k->future = f;
     if (k->serial == all->serial) return;
     *k = (kept){ all->serial, f, all };

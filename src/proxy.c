@@ -148,9 +148,10 @@ static int send(rri_reference *r, uint64_t method, const rref_value *values, siz
     int rc = rri_proxy_aim(r, method, &target);
     target.tries = how->tries;
     if (!rc && f) atomic_store_explicit(&f->types, target.out, memory_order_release);
+    if (how->skip) values += how->skip;         /* there may be none */
     if (!rc)
-        rc = rri_call_send(r->all->calls, &target, values + how->skip, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY,
-                           how->site, f, how->deadline);
+        rc = rri_call_send(r->all->calls, &target, values, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY, how->site, f,
+                           how->deadline);
     return rc && rc != RRI_LEADS ? rri_proxy_blame(r->all, &target, how->site, rc) : rc;
 }
 
