@@ -234,8 +234,9 @@ print-mpich:
 	@echo tests/mpi/frame-8 tests/hello.sh
 print-1 print-2 print-3 print-4 print-8:
 	@echo $(filter %-$(@:print-%=%),$(RANKED_TESTS))
+print-alone: print-1
 .PHONY: print-long print-hosts print-slurm print-mpich print-large print-unit print-lint print-sanitizer print-examples
-.PHONY: print-1 print-2 print-3 print-4 print-8
+.PHONY: print-1 print-2 print-3 print-4 print-8 print-alone
 
 # Several hosts, over TCP and UCX.
 check-hosts:
