@@ -29,7 +29,7 @@ typedef struct rri_object {
     void *self;
     struct rri_object *next;                /* same bucket, under the lock */
     _Atomic uint64_t weight;                /* a: given out */
-    uint64_t number;
+    _Atomic uint64_t number;                /* a: set again when a member of a group gets its own */
     int creator;
     atomic_int state;
     bool shared;                            /* the root object: all its methods are concurrent */

@@ -291,12 +291,12 @@ static bool begin(void)
     atomic_store(&ended, 0);
     atomic_store(&owed_count, 0);
     atomic_store(&open_now, 0);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);       /* before there are threads of the library, which read it */
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     rref_options options = { .classes = classes, .functions = functions, .on_error = on_error };
     int rc = rref_init(MPI_COMM_WORLD, &options, &ctx);
     CU_ASSERT_EQUAL(rc, RREF_OK);
     if (rc) return false;
-    rank = rref_rank(ctx);
-    ranks = rref_size(ctx);
     there = rref_root(ctx, (rank + 1) % ranks);
     next_fiend = rref_create(ctx, (rank + 1) % ranks, "fiend");
     gate = rref_promise(ctx, "");
