@@ -60,6 +60,7 @@ struct rri_flow {
     int me, size;                   /* i */
     lane *lanes;                    /* i */
     rri_riders riders;              /* i: or NULL */
+    const atomic_uint *ride;        /* i: how many wait; or NULL */
     void *up;                       /* i: theirs */
     rri_flow_up report;             /* i */
     atomic_bool gate_shut;          /* a: to threads of the application */
@@ -294,7 +295,7 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
     rri_buffer *b = l->open[stream];
     if (!b) return;
     l->open[stream] = NULL;
-    if (stream == RRI_REQUESTS) board(flow, l, b);
+    if (stream == RRI_REQUESTS && flow->ride && atomic_load_explicit(flow->ride, memory_order_acquire)) board(flow, l, b);
     if (l->state == RRI_LANE_SHUT || (b->bytes == sizeof(rri_message) && stream == RRI_REQUESTS)) {
         rri_buffer_drop(b);         /* nobody is there; or it was opened for riders that have gone, or left empty by an undo */
     } else if (stream == RRI_ANSWERS) {
@@ -406,9 +407,10 @@ void rri_flow_end(rri_flow *flow)
     }
 }
 
-void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up)
+void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up, const atomic_uint *waiting)
 {
     flow->riders = riders;
+    flow->ride = waiting;
     flow->up = up;
 }
 

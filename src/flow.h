@@ -54,7 +54,8 @@ void rri_flow_end(rri_flow *flow);
 /* What boards a message with requests before it leaves: writes records at `at`, of `room` bytes at most, and gives how many
  * bytes. The lane is held. */
 typedef size_t (*rri_riders)(void *up, int peer, char *at, size_t room);
-void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up);
+/* waiting: 0 while nothing waits. */
+void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up, const atomic_uint *waiting);
 /* Let a message with requests leave, if only for the riders; without credit they wait in the lane's queue. False when there is
  * no memory for it. */
 bool rri_lane_depart(rri_flow *flow, int peer) RRI_WITHOUT(rri_lane);

@@ -86,7 +86,7 @@ int rri_weights_open(rri_link *link, rri_flow *flow, rri_progress *progress, rri
     w->delay = delay;
     w->me = rri_link_rank(link);
     w->timer.due = due;
-    rri_flow_riders(flow, board, w);
+    rri_flow_riders(flow, board, w, &w->waiting);
     return RREF_OK;
 }
 

@@ -148,7 +148,7 @@ static const kind kinds[] = {
     { "default-owner-finalize", "default", false, FINALIZES, "adaptive", false, false },
     { "default-mutual", "default", false, CALLS, NULL, false, false },
 };
-enum { KINDS = sizeof kinds / sizeof *kinds, BIGGEST = 1 << 20, TOTAL = 64 << 20, CALLS_MAX = 2000 };
+enum { KINDS = sizeof kinds / sizeof *kinds, BIGGEST = 1 << 20, TOTAL = 64 << 20, CALLS_MAX = 20000 };
 
 static void measure(bench *b, latency *l, size_t bytes)
 {
