@@ -608,7 +608,7 @@ static unsigned drain_unheld(rri_flow *flow)
         lane *l = &flow->lanes[b->peer];
         rri_take(&l->lock, &rri_lane);
         if (l->state == RRI_LANE_SHUT) rri_buffer_drop(b);
-        else rri_link_send(flow->link, b);
+        else send_now(flow, l, b);
         l->held--;
         rri_give(&l->lock, &rri_lane);
     }

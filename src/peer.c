@@ -204,7 +204,7 @@ static void tell_returned(rri_peers *ps, int rank)
     rri_record loss = loss_of(ps, rank);
     loss.bytes = sizeof loss;
     memcpy(b->data + sizeof(rri_message), &loss, sizeof loss);
-    rri_link_send(ps->link, b);
+    if (rri_link_send(ps->link, b)) rri_buffer_drop(b);      /* it left at once */
     ps->peer[rank].answered = true;
     rri_log(RRI_LOG_WARN, "rank %d on host %s is back, and was told that it is lost", rank, ps->config.hosts[rank]);
 }
