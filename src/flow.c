@@ -194,7 +194,6 @@ RRI_NEEDS(rri_lane)
 static uint32_t take_owed(rri_flow *flow, lane *l)
 {
     if (!atomic_load_explicit(&l->owed, memory_order_relaxed)) return 0;
-    if (!atomic_load_explicit(&l->owed, memory_order_relaxed)) return 0;
     unsigned owed = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
     unsigned kept = rri_chaos(RRI_CHAOS_STARVE) ? rri_chaos_pick(RRI_CHAOS_STARVE, owed + 1) : 0;
     if (!kept) return owed;
@@ -769,8 +768,10 @@ static void keep_back(rri_flow *flow, rri_buffer *buffer)
 bool rri_flow_pays(rri_flow *flow, rri_buffer *buffer)
 {
     const rri_message *m = (const rri_message *)(const void *)buffer->data;
-    if (m->counted && memory_is_short(flow)) keep_back(flow, buffer);
-    return m->counted && !buffer->owes;
+    if (!m->counted || buffer->owes) return false;      /* kept back already, once */
+    bool now = !memory_is_short(flow);
+    if (!now) keep_back(flow, buffer);
+    return now;
 }
 
 void rri_flow_last(rri_flow *flow, rri_buffer *buffer)
