@@ -269,15 +269,18 @@ static bool is_plain(const rri_target *target, const rref_value *values, size_t 
     return true;
 }
 
-RRI_UNCHECKED     /* by a condition that clang does not follow */
 static int send_plain(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
                       const char *site, rri_future *future, int64_t deadline)
 {
     const rri_types *in = target->in;
     int rc = arm(future, mode, count > in->count ? values + in->count : NULL, count - in->count, deadline);
-    rri_record *r = rc ? NULL : begin_request(calls, target, 0, in->slots);
-    if (!rc && !r && future) rri_future_drop(future);
-    if (!r) return rri_error_last()->code;
+    if (rc) return rc;
+    rri_record *r = begin_request(calls, target, 0, in->slots);
+    if (!r) {
+        rc = rri_error_last()->code;
+        if (future) rri_future_drop(future);
+        return rc;
+    }
     mark_future(calls, future, target);
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
                        .flags = future ? 0 : RRI_FLAG_ONEWAY, .extra = time_left(deadline),
