@@ -5,7 +5,10 @@
 
 #include "signature.h"
 
+#include <stddef.h>
 #include <string.h>
+
+_Static_assert(offsetof(rref_value, kind) == 0 && offsetof(rref_value, element) == 2, "a type's tag is these two");
 
 /* Bytes of one array: few enough that the sums over a list never overflow. */
 #define RRI_BYTES_MAX (SIZE_MAX / 32)
@@ -33,17 +36,22 @@ rri_fit rri_scalar_fit(const rri_type *type, const rref_value *value, uint64_t b
 /* Whether a value is a number of 64 bits given as just that type, as most are: it fits, and its bits are the slot. */
 static inline bool rri_same_word(const rri_type *type, const rref_value *value)
 {
-    const unsigned words = 1u << RREF_I64 | 1u << RREF_U64 | 1u << RREF_F64;
+    uint32_t tag;
 
-    return value->element == type->element && value->kind == RREF_VALUE_SCALAR && (words >> type->element & 1);
+    memcpy(&tag, value, sizeof tag);
+    return tag == type->tag;
 }
 
 /* A value that fits, into the slot of a scalar type. */
 static inline void rri_number_pack(const rri_type *type, const rref_value *value, void *slot)
 {
-    uint64_t bits[2] = { value->bits, 0 };
+    uint64_t bits[2] = { 0, 0 };
 
-    if (!rri_same_word(type, value)) rri_scalar_fit(type, value, bits);
+    if (rri_same_word(type, value)) {
+        memcpy(slot, &value->bits, sizeof value->bits);
+        return;
+    }
+    rri_scalar_fit(type, value, bits);
     memcpy(slot, bits, type->element == RREF_C128 ? 16 : 8);
 }
 

@@ -30,6 +30,7 @@ static void clear(void *item, void *arg)
 {
     rri_future *f = item;
     (void)arg;
+    if (!f->payload && !f->landing && !f->error && !f->outputs_owned && !f->own && !f->first) return;
     free(f->payload);
     free(f->landing);
     free(f->error);
@@ -134,6 +135,16 @@ void rri_future_keep(rri_future *future)
     else atomic_fetch_add(&future->refs, 1);
 }
 
+void rri_future_keep_in_flight(rri_future *future)
+{
+    if (!future->fresh) {
+        rri_future_keep(future);
+        return;
+    }
+    future->fresh = false;
+    atomic_store_explicit(&future->refs, 2, memory_order_relaxed);
+}
+
 /* A promise given up before it was kept: those who watch it are told. The last count is gone, nobody else knows it. */
 RRI_UNCHECKED static bool broken(rri_future *f)
 {
@@ -146,6 +157,16 @@ RRI_UNCHECKED static bool broken(rri_future *f)
     return true;
 }
 
+/* The last count is gone. */
+static void end(rri_future *f)
+{
+    rri_futures *all = f->all;
+    if (f->error && !f->quiet && !atomic_load(&f->read)) all->unread(all->up, f->error);
+    if (f->payload) rri_payload_drop(f->types, f->payload, &all->trade.codec);
+    clear(f, NULL);
+    rri_table_remove(&all->table, f);
+}
+
 void rri_future_drop(rri_future *future)
 {
     if (atomic_fetch_sub(&future->refs, 1) != 1) return;
@@ -153,11 +174,7 @@ void rri_future_drop(rri_future *future)
         rri_future_drop(future);
         return;
     }
-    rri_futures *all = future->all;
-    if (future->error && !future->quiet && !atomic_load(&future->read)) all->unread(all->up, future->error);
-    if (future->payload) rri_payload_drop(future->types, future->payload, &all->trade.codec);
-    clear(future, NULL);
-    rri_table_remove(&all->table, future);
+    end(future);
 }
 
 /* User code is given a future that its holders may have released. */
@@ -474,10 +491,21 @@ int rref_future_retain(rref_future future)
     return RREF_OK;
 }
 
+/* The one who holds it gives back the only count there is, as most do. */
+static bool release_last(rri_future *f)
+{
+    unsigned one = 1;
+    if (atomic_load_explicit(&f->held, memory_order_relaxed) != 1 || !rri_event_done(&f->sent)) return false;
+    if (!rri_event_done(&f->event) || !atomic_compare_exchange_strong(&f->refs, &one, 0)) return false;
+    end(f);
+    return true;
+}
+
 int rref_future_release(rref_future future)
 {
     rri_future *f = rri_future_of(future.bits);
     if (!f) return rri_error_last()->code;
+    if (release_last(f)) return RREF_OK;
     unsigned held = atomic_load(&f->held);
     while (held && !atomic_compare_exchange_weak(&f->held, &held, held - 1)) {}
     if (!held) return rri_fail(RREF_ERR_HANDLE, "a future that was released already");

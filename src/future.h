@@ -41,6 +41,7 @@ struct rri_future {
     bool promise;                   /* i: may be completed by hand */
     bool open;                      /* i: its types are known when it is complete, not before */
     bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
+    bool fresh;                     /* i: of an async call that is not yet on its way: nobody else knows it */
     bool lone;                      /* i: of a sync call: one thread waits for it, and nobody else knows it */
     atomic_bool read;               /* a: somebody has seen the outcome */
     _Atomic(const rri_types *) types;   /* a: of the results; set again, once, if they were to come */
@@ -49,6 +50,7 @@ struct rri_future {
     const rref_value *outputs;      /* i: where results go when it completes */
     unsigned output_count;
     bool outputs_owned;             /* i: outputs is malloc'ed */
+    rref_value output;              /* i: a copy, if there is just one */
     rref_error *error;              /* by the claimer */
     rri_timer timer;
     bool timed;                     /* i: the timer was set and holds a count */
@@ -117,6 +119,8 @@ void rri_future_take_back(rri_future *future);
 /* The future of an answer from a rank, once: NULL if that rank owes none. The count of the call in flight is the caller's. */
 rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer);
 void rri_future_keep(rri_future *future);
+/* The count of the call in flight, which is about to leave. */
+void rri_future_keep_in_flight(rri_future *future);
 /* The same by handle, where other threads may let go of it in this moment; NULL through rri_fail. */
 rri_future *rri_future_hold(uint64_t handle);
 void rri_future_drop(rri_future *future);

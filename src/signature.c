@@ -180,12 +180,24 @@ static int parse_type(parser *p, rri_type *type)
     return 0;
 }
 
+/* As the first two fields of a value lie in memory. */
+static uint32_t tag_of(const rri_type *type)
+{
+    const unsigned words = 1u << RREF_I64 | 1u << RREF_U64 | 1u << RREF_F64;
+    const uint16_t fields[2] = { RREF_VALUE_SCALAR, type->element };
+    uint32_t tag;
+    memcpy(&tag, fields, sizeof tag);
+    return !type->array && words >> type->element & 1 ? tag : UINT32_MAX;
+}
+
 static void add_type(rri_types *types, rri_type type)
 {
+    type.tag = tag_of(&type);
     type.slot = types->slots;
     types->slots += type.variable ? VARIABLE_SLOT : elements[type.element].slot;
     types->variables += type.variable;
     types->refs |= type.element == RREF_REF;
+    types->bools |= type.element == RREF_BOOL;
     types->type[types->count++] = type;
 }
 

@@ -53,6 +53,14 @@ static rri_slot *reuse(rri_table *table)
     return slot;
 }
 
+/* Under the lock, so that there is one writer. */
+RRI_NEEDS(rri_table_lock)
+static void count_live(rri_table *table, int change)
+{
+    unsigned live = atomic_load_explicit(&table->live, memory_order_relaxed);
+    atomic_store_explicit(&table->live, live + (unsigned)change, memory_order_relaxed);
+}
+
 void *rri_table_add(rri_table *table, uint64_t *handle)
 {
     rri_take(&table->lock, &rri_table_lock);
@@ -61,7 +69,7 @@ void *rri_table_add(rri_table *table, uint64_t *handle)
     if (slot) {
         uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed) | RRI_LIVE;
         atomic_store_explicit(&slot->word, word, memory_order_release);
-        atomic_fetch_add_explicit(&table->live, 1, memory_order_relaxed);
+        count_live(table, 1);
         if (handle) *handle = rri_table_handle(table, slot);
     }
     rri_give(&table->lock, &rri_table_lock);
@@ -72,9 +80,9 @@ void rri_table_remove(rri_table *table, void *item)
 {
     rri_slot *slot = item;
     rri_take(&table->lock, &rri_table_lock);
-    uint32_t generation = (atomic_load(&slot->word) & RRI_GENERATIONS) + 1;
-    atomic_store(&slot->word, generation & RRI_GENERATIONS);
-    atomic_fetch_sub_explicit(&table->live, 1, memory_order_relaxed);
+    uint32_t generation = (atomic_load_explicit(&slot->word, memory_order_relaxed) & RRI_GENERATIONS) + 1;
+    atomic_store_explicit(&slot->word, generation & RRI_GENERATIONS, memory_order_release);
+    count_live(table, -1);
     if (generation <= RRI_GENERATIONS) {        /* else it is retired */
         slot->next = NONE;
         if (table->newest == NONE) table->oldest = slot->index;

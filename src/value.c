@@ -386,7 +386,7 @@ static const char *variable_fault(const rri_types *types, unsigned i, const char
 
 static int read_scalars(const rri_types *types, const char *payload, rri_packing *packing)
 {
-    for (unsigned i = 0; i < types->count; i++) {
+    for (unsigned i = 0; types->bools && i < types->count; i++) {
         const char *fault = scalar_fault(&types->type[i], payload);
         if (fault) return refuse_payload(types, i, fault);
     }
