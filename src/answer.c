@@ -205,6 +205,39 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     }
 }
 
+/* Results in the message, for a call whose time may be over. */
+static void take_numbers(rri_calls *calls, rri_future *f, const void *payload, size_t bytes, int peer)
+{
+    rri_packing p;
+    rref_error error;
+    const rri_types *types = f->types;
+    bool good = bytes == types->slots && !types->refs && rri_payload_check(types, payload, bytes, &p) == RREF_OK && !p.segments;
+    answered(calls, f, peer);
+    bool wanted = rri_future_claim(f);
+    if (wanted) rri_call_unpost(f);
+    end_room(calls, f, peer, NULL);
+    if (wanted && good) {
+        rri_future_value(f, payload, bytes, NULL);
+    } else if (wanted) {
+        rri_error_fill(&error, RREF_ERR_PROTOCOL, "the result of rank %d cannot be decoded", peer);
+        rri_future_error(f, &error);
+    }
+    rri_future_drop(f);
+}
+
+void rri_answer_numbers(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
+{
+    uint64_t call = 0;
+    size_t n = r->flags & RRI_FLAG_ONEWAY || !rri_run_fits(r) ? 0 : rri_run_count(r);
+    if (!n) unexpected(calls, r, buffer);
+    for (size_t i = 0; i < n; i++) {
+        const void *payload = rri_run_read(r, i, &call);
+        rri_future *f = rri_future_of_answer(&calls->futures, call, buffer->peer);
+        if (f) take_numbers(calls, f, payload, rri_run_payload(r), buffer->peer);
+        else unexpected(calls, r, buffer);
+    }
+}
+
 bool rri_answer_error(const rri_record *r, rref_error *error)
 {
     const rri_failure *f = (const void *)(r + 1);

@@ -5,6 +5,7 @@
 
 #include "call.h"
 
+void rri_answer_numbers(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
 void rri_answer_result(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
 /* A rank is lost: its answers will not come. */
 void rri_answer_lost(rri_calls *calls, int peer);

@@ -160,7 +160,11 @@ int rri_call_check(const rri_calls *calls, const rri_target *target, const rref_
 static int keep_outputs(rri_future *future, const rref_value *outputs, size_t count, bool copy)
 {
     if (!count) return RREF_OK;
-    if (copy) {
+    if (copy && count == 1) {
+        future->output = *outputs;
+        outputs = &future->output;
+        copy = false;
+    } else if (copy) {
         rref_value *own = rri_malloc(count * sizeof *own);
         if (!own) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for outputs");
         memcpy(own, outputs, count * sizeof *own);
@@ -193,7 +197,7 @@ static int arm(rri_future *future, rri_mode mode, const rref_value *outputs, siz
     if (!future) return RREF_OK;
     int rc = keep_outputs(future, outputs, count, mode != RRI_SYNC);
     if (rc == RREF_OK && mode == RRI_ASYNC && !future->timed) rc = rri_future_deadline(future, deadline, rri_call_due);
-    if (rc == RREF_OK) rri_future_keep(future);
+    if (rc == RREF_OK) rri_future_keep_in_flight(future);
     return rc;
 }
 
@@ -257,7 +261,7 @@ static size_t post_result(rri_calls *calls, const rri_target *target, const rref
 /* ---- numbers for numbers, which most calls are */
 
 /* Whether that is what is given and wanted. Whatever is wrong is found, and told, on the long way. */
-static bool is_plain(const rri_target *target, const rref_value *values, size_t count)
+bool rri_call_is_plain(const rri_target *target, const rref_value *values, size_t count)
 {
     const rri_types *in = target->in, *out = target->out;
     if (in->variables || in->refs || (count != in->count && count != in->count + out->count)) return false;
@@ -269,29 +273,126 @@ static bool is_plain(const rri_target *target, const rref_value *values, size_t 
     return true;
 }
 
+static inline void pack_numbers(const rri_types *in, const rref_value *values, char *payload)
+{
+    for (unsigned i = 0; i < in->count; i++) rri_number_pack(&in->type[i], &values[i], payload + in->type[i].slot);
+}
+
+static int arm_plain(const rri_target *target, const rref_value *values, size_t count, rri_mode mode, rri_future *future,
+                     int64_t deadline)
+{
+    const unsigned inputs = target->in->count;
+    return arm(future, mode, count > inputs ? values + inputs : NULL, count - inputs, deadline);
+}
+
+/* Nothing was sent. */
+static int unarm(rri_future *future)
+{
+    int rc = rri_error_last()->code;
+    if (future) rri_future_drop(future);
+    return rc;
+}
+
+rri_run rri_call_run_of(rri_calls *calls, const rri_target *target, const char *site, bool oneway)
+{
+    rri_record like = { .kind = RRI_RUN, .method = target->method, .object = target->address,
+                        .flags = oneway ? RRI_FLAG_ONEWAY : 0, .call = oneway ? number_of_site(calls, site) : 0,
+                        .extra = rri_run_extra(target->in->slots) };
+    return (rri_run){ calls, *target, like };
+}
+
+/* The lane is held. */
+RRI_NEEDS(rri_lane)
+static void put_in_run(const rri_run *run, char *at, const rref_value *values, rri_future *future)
+{
+    uint64_t handle = rri_future_handle(future);
+    mark_future(run->calls, future, &run->target);
+    memcpy(at, &handle, sizeof handle);
+    pack_numbers(run->target.in, values, at + sizeof handle);
+    atomic_store_explicit(&future->owed, run->target.peer + 1, memory_order_release);
+}
+
+/* The first of a run. */
+RRI_TRIES(rri_lane)
+static char *begin_run(const rri_run *run)
+{
+    rri_record *r = begin_request(run->calls, &run->target, 0, rri_run_item(&run->like));
+    if (!r) return NULL;
+    uint32_t bytes = r->bytes;
+    *r = run->like;
+    r->bytes = bytes;
+    return (char *)(r + 1);
+}
+
+static void end_first(const rri_run *run) RRI_GIVES(rri_lane);
+static void end_first(const rri_run *run)
+{
+    rri_lane_end(run->calls->flow, run->target.peer, RRI_REQUESTS, RRI_COMPANY);
+    rri_progress_nudge(run->calls->progress);
+}
+
+int rri_call_run_post(const rri_run *run, const rref_value *values)
+{
+    rri_flow *flow = run->calls->flow;
+    char *at = rri_lane_grow(flow, run->target.peer, RRI_REQUESTS, &run->like);
+    if (at) {
+        pack_numbers(run->target.in, values, at);
+        rri_lane_grown(flow, run->target.peer, RRI_REQUESTS, RRI_COMPANY);
+        return RREF_OK;
+    }
+    at = begin_run(run);
+    if (!at) return rri_error_last()->code;
+    pack_numbers(run->target.in, values, at);
+    end_first(run);
+    return RREF_OK;
+}
+
+int rri_call_run_async(const rri_run *run, const rref_value *values, size_t count, rri_future *future)
+{
+    rri_flow *flow = run->calls->flow;
+    int rc = arm_plain(&run->target, values, count, RRI_ASYNC, future, RRI_NEVER);
+    if (rc) return rc;
+    char *at = rri_lane_grow(flow, run->target.peer, RRI_REQUESTS, &run->like);
+    if (at) {
+        put_in_run(run, at, values, future);
+        rri_lane_grown(flow, run->target.peer, RRI_REQUESTS, RRI_COMPANY);
+        return RREF_OK;
+    }
+    at = begin_run(run);
+    if (!at) return unarm(future);
+    put_in_run(run, at, values, future);
+    end_first(run);
+    return RREF_OK;
+}
+
 static int send_plain(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
                       const char *site, rri_future *future, int64_t deadline)
 {
     const rri_types *in = target->in;
-    int rc = arm(future, mode, count > in->count ? values + in->count : NULL, count - in->count, deadline);
+    int rc = arm_plain(target, values, count, mode, future, deadline);
     if (rc) return rc;
     rri_record *r = begin_request(calls, target, 0, in->slots);
-    if (!r) {
-        rc = rri_error_last()->code;
-        if (future) rri_future_drop(future);
-        return rc;
-    }
+    if (!r) return unarm(future);
     mark_future(calls, future, target);
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
                        .flags = future ? 0 : RRI_FLAG_ONEWAY, .extra = time_left(deadline),
                        .call = future ? rri_future_handle(future) : number_of_site(calls, site) };
-    char *payload = (char *)(r + 1);
-    for (unsigned i = 0; i < in->count; i++) rri_number_pack(&in->type[i], &values[i], payload + in->type[i].slot);
+    pack_numbers(in, values, (char *)(r + 1));
     if (future) atomic_store_explicit(&future->owed, target->peer + 1, memory_order_release);
     if (mode == RRI_SYNC) rri_progress_ready(calls->progress);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC ? RRI_AT_ONCE : RRI_COMPANY);
     if (mode != RRI_SYNC) rri_progress_nudge(calls->progress);
     return RREF_OK;
+}
+
+static bool is_run(const rri_target *target, rri_mode mode, int64_t deadline)
+{
+    return target->runs && mode != RRI_SYNC && deadline == RRI_NEVER;
+}
+
+int rri_call_plain_sync(const rri_run *run, const rref_value *values, size_t count, rri_future *future)
+{
+    return send_plain(run->calls, &run->target, values, count, RRI_SYNC, future->site, future, RRI_NEVER);
 }
 
 int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
@@ -300,8 +401,12 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     size_t inputs;
     rri_packing p;
     bool nobody_waits = !future || !rri_exec_nested();
-    if (nobody_waits && mode != RRI_REMOTE && (future || count == target->in->count) && is_plain(target, values, count))
-        return send_plain(calls, target, values, count, mode, site, future, deadline);
+    if (nobody_waits && mode != RRI_REMOTE && (future || count == target->in->count)
+        && rri_call_is_plain(target, values, count)) {
+        if (!is_run(target, mode, deadline)) return send_plain(calls, target, values, count, mode, site, future, deadline);
+        rri_run run = rri_call_run_of(calls, target, site, !future);
+        return future ? rri_call_run_async(&run, values, count, future) : rri_call_run_post(&run, values);
+    }
     rri_room_note room;
     int rc = rri_call_check(calls, target, values, count, mode, &inputs, &p);
     if (rc == RREF_OK) rc = arm(future, mode, inputs < count ? values + inputs : NULL, count - inputs, deadline);

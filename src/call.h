@@ -38,7 +38,16 @@ typedef struct rri_target {
     const rri_types *in, *out;
     const char *class_name, *method_name;   /* for messages */
     bool tries;                             /* fail where an application thread would wait for credit */
+    bool runs;                              /* a short method of an object that the owner knows by handle */
 } rri_target;
+
+/* A call that may share a record with its neighbours of the same method and site: of numbers alone, with no limit of time, to a
+ * target that runs. */
+typedef struct rri_run {
+    rri_calls *calls;
+    rri_target target;
+    rri_record like;                        /* head of the record, with one in it */
+} rri_run;
 
 enum { RRI_OWNED_MAX = RRI_TYPES_MAX, RRI_SITES = 4096 };
 
@@ -173,6 +182,14 @@ int rri_call_check(const rri_calls *calls, const rri_target *target, const rref_
  * On an error nothing was sent. */
 int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
                   const char *site, rri_future *future, int64_t deadline);
+rri_run rri_call_run_of(rri_calls *calls, const rri_target *target, const char *site, bool oneway);
+/* A sync call whose values are known to fit, as rri_call_send. */
+int rri_call_plain_sync(const rri_run *run, const rref_value *values, size_t count, rri_future *future);
+/* Such a call, one-way or async, whose values are known to fit. */
+int rri_call_run_post(const rri_run *run, const rref_value *values);
+int rri_call_run_async(const rri_run *run, const rref_value *values, size_t count, rri_future *future);
+/* Whether the values are just numbers that fit, and rooms for such. */
+bool rri_call_is_plain(const rri_target *target, const rref_value *values, size_t count);
 /* A sync call to a free object of the own rank, in the calling thread; false when it must go by the lane: the object is
  * occupied, earlier calls are still on their way, or the method is a worker's. */
 bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int64_t deadline,

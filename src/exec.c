@@ -96,17 +96,19 @@ int rri_exec_run(rref_call *c)
     return outcome;
 }
 
-int rri_exec_instant(rref_call *c)
+rri_exec_outer rri_exec_instants(rref_call *c)
 {
-    rref_call *outer = current;
+    rri_exec_outer outer = { current, rri_progress_inline(true) };
     current = c;
-    bool was = rri_progress_inline(true);
     rri_progress_depth(1);
-    int outcome = c->handler(c, c->self);
+    return outer;
+}
+
+void rri_exec_instants_over(rri_exec_outer outer)
+{
     rri_progress_depth(-1);
-    rri_progress_inline(was);
-    current = outer;
-    return outcome;
+    rri_progress_inline(outer.was_inline);
+    current = outer.call;
 }
 
 static void conclude(rref_call *c, int outcome)

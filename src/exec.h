@@ -16,8 +16,13 @@ void rri_exec_left(rref_call *call);
 void rri_exec_free(rref_call *call);
 /* User code of a call, or why it may not run. */
 int rri_exec_run(rref_call *call);
-/* The method of an instant call, which has no deadline; the record's colour is on already. */
-int rri_exec_instant(rref_call *call);
+/* The methods of instant calls, which have no deadline, run from here to the end; the record's colour is on already. */
+typedef struct rri_exec_outer {
+    rref_call *call;
+    bool was_inline;
+} rri_exec_outer;
+rri_exec_outer rri_exec_instants(rref_call *call);
+void rri_exec_instants_over(rri_exec_outer outer);
 /* When the time of the call whose method the calling thread runs is over: that of the calls it makes, too. */
 int64_t rri_exec_deadline(void);
 /* A call without a future on its caller gets a number as its id: below all handles, above all sites. */

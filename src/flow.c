@@ -17,6 +17,7 @@
 
 enum { STASH = 8 };
 enum {
+    LOAD = 32,                      /* calls of a run that are worth a message of their own */
     RESERVE = 4,                    /* messages that can be answered or received when there is no memory */
     LENT_LEAST = 2,                 /* of a lane, whatever the limit */
     LEND_NS = 100000000             /* without an arrival, while credits are kept back, before some are lent */
@@ -40,6 +41,7 @@ typedef struct lane {
     uint64_t sent[RRI_TALLIES] RRI_OWNED(rri_lane);   /* l: records given to it */
     uint64_t calls RRI_OWNED(rri_lane);         /* l: of them calls */
     rri_record *record RRI_OWNED(rri_lane);     /* l: in hand, from begin to end */
+    rri_record *run[2] RRI_OWNED(rri_lane);     /* l: the last record of the open message, if it may grow; or NULL */
     unsigned colour RRI_OWNED(rri_lane);        /* l: its colour, which the present one may not be any more at its end */
     atomic_uint owed;               /* a: credits to give back */
     unsigned withheld, lent;        /* x: credits kept back until messages are freed; of them, given back before */
@@ -270,7 +272,7 @@ RRI_NEEDS(rri_lane)
 static void count_record(lane *l, const rri_record *r)
 {
     l->sent[rri_record_tally(r)]++;
-    l->calls += r->kind == RRI_CALL;
+    l->calls += r->kind == RRI_CALL || r->kind == RRI_RUN;
 }
 
 /* The lane is held. Returns how many bytes have boarded the message. */
@@ -294,6 +296,7 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
     rri_buffer *b = l->open[stream];
     if (!b) return;
     l->open[stream] = NULL;
+    l->run[stream] = NULL;
     if (stream == RRI_REQUESTS && flow->ride && atomic_load_explicit(flow->ride, memory_order_acquire)) board(flow, l, b);
     if (l->state == RRI_LANE_SHUT || (b->bytes == sizeof(rri_message) && stream == RRI_REQUESTS)) {
         rri_buffer_drop(b);         /* nobody is there; or it was opened for riders that have gone, or left empty by an undo */
@@ -325,7 +328,7 @@ static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_
 }
 
 /* OK, or why not. The lane's lock is held. */
-static RRI_NEEDS(&rri_lane) int takes_no_request(const rri_flow *flow, const lane *l)
+static inline RRI_NEEDS(&rri_lane) int takes_no_request(const rri_flow *flow, const lane *l)
 {
     if (l->ended) return RREF_ERR_FINALIZED;
     if (l->state == RRI_LANE_SHUT) return RREF_ERR_PEER_LOST;
@@ -367,6 +370,7 @@ RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream st
     b->bytes += (uint32_t)bytes;
     r->bytes = (uint32_t)bytes;
     l->record = r;
+    l->run[stream] = NULL;
     l->colour = rri_colour(&flow->colours);
     return r;
 }
@@ -380,18 +384,84 @@ RRI_UNCHECKED void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, si
     if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
 }
 
-RRI_UNCHECKED
-void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
+/* The lane is held. */
+RRI_NEEDS(rri_lane)
+static void let_go(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
 {
-    lane *l = &flow->lanes[peer];
-    if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
-    count_record(l, l->record);
     if (haste == RRI_PAYING) ((rri_message *)(void *)l->open[stream]->data)->credits = 1;
     if (haste == RRI_COMPANY && (stream == RRI_ANSWERS || l->in_flight > 0 || l->first)) {
         mark_dirty(flow, l);
     } else {
         close_open(flow, l, stream);
     }
+}
+
+static bool is_run(const rri_record *r) { return r->kind == RRI_RUN || r->kind == RRI_RESULTS; }
+
+RRI_UNCHECKED
+void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
+{
+    lane *l = &flow->lanes[peer];
+    if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
+    count_record(l, l->record);
+    if (is_run(l->record)) l->run[stream] = l->record;
+    let_go(flow, l, stream, haste);
+    rri_give(&l->lock, &rri_lane);
+}
+
+static bool is_alike(const rri_record *r, const rri_record *like, unsigned colour)
+{
+    uint64_t other = (r->object ^ like->object) | (r->call ^ like->call) | (r->extra ^ like->extra) >> 32;
+    unsigned flags = like->flags | (colour ? RRI_FLAG_COLOUR : 0);
+    return !(other | (r->method ^ like->method) | (r->kind ^ like->kind) | (r->flags ^ flags));
+}
+
+/* Records are multiples of 16 bytes, items of 8. */
+RRI_NEEDS(rri_lane)
+static void *grow(const rri_flow *flow, rri_buffer *b, rri_record *r)
+{
+    size_t count = rri_run_count(r), bytes = rri_run_item(r), at = sizeof *r + count * bytes;
+    uint32_t more = rri_round16(at + bytes) - r->bytes;
+    if (b->bytes + more > flow->config.batch || count == RRI_RUN_MAX) return NULL;
+    r->bytes += more;
+    b->bytes += more;
+    r->extra++;
+    return (char *)r + at;
+}
+
+/* The gate is shut without the lane's lock; what else keeps requests out of a lane has closed its open message. */
+static inline bool may_grow(const rri_flow *flow, rri_stream stream)
+{
+    return stream == RRI_ANSWERS || !atomic_load_explicit(&flow->gate_shut, memory_order_relaxed);
+}
+
+RRI_UNCHECKED
+void *rri_lane_grow(rri_flow *flow, int peer, rri_stream stream, const rri_record *like)
+{
+    lane *l = &flow->lanes[peer];
+    void *at = NULL;
+    rri_take(&l->lock, &rri_lane);
+    rri_record *r = l->run[stream];
+    if (r && may_grow(flow, stream) && is_alike(r, like, rri_colour(&flow->colours))) at = grow(flow, l->open[stream], r);
+    if (!at) rri_give(&l->lock, &rri_lane);
+    else l->calls += stream == RRI_REQUESTS;
+    return at;
+}
+
+/* Whether a run of calls that are answered leaves, whatever is in flight: while the owner serves it, its caller makes more. */
+RRI_NEEDS(rri_lane)
+static bool is_load(const lane *l, rri_stream stream)
+{
+    const rri_record *r = l->run[stream];
+    return r->kind == RRI_RUN && !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->first;
+}
+
+RRI_UNCHECKED
+void rri_lane_grown(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
+{
+    lane *l = &flow->lanes[peer];
+    if (haste == RRI_COMPANY && is_load(l, stream)) haste = RRI_AT_ONCE;
+    if (haste != RRI_COMPANY) let_go(flow, l, stream, haste);
     rri_give(&l->lock, &rri_lane);
 }
 
@@ -402,6 +472,7 @@ void rri_flow_end(rri_flow *flow)
     for (int i = 0; i < flow->size; i++) {
         rri_take(&flow->lanes[i].lock, &rri_lane);
         flow->lanes[i].ended = true;
+        flow->lanes[i].run[RRI_REQUESTS] = NULL;
         rri_give(&flow->lanes[i].lock, &rri_lane);
     }
 }

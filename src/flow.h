@@ -33,17 +33,22 @@ int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **flow
 void rri_flow_close(rri_flow *flow);
 rri_pool *rri_flow_pool(rri_flow *flow);
 
-/* Room for a record of `bytes` (a multiple of 16) in the lane to a peer, 16-aligned; the lane is held until end or undo. NULL
- * through rri_fail: NO_MEMORY; WOULD_BLOCK when queue_limit is reached; FINALIZED for requests after rri_flow_end. */
-rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_TRIES(rri_lane);
-void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_GIVES(rri_lane);
-
 /* How a record goes. With company: a request leaves at once only when nothing is in flight, an answer when the driver flushes. */
 typedef enum rri_haste {
     RRI_COMPANY,
     RRI_AT_ONCE,
     RRI_PAYING                  /* at once, with the credit of the message it answers */
 } rri_haste;
+
+/* Room for a record of `bytes` (a multiple of 16) in the lane to a peer, 16-aligned; the lane is held until end or undo. NULL
+ * through rri_fail: NO_MEMORY; WOULD_BLOCK when queue_limit is reached; FINALIZED for requests after rri_flow_end. */
+rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_TRIES(rri_lane);
+void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_GIVES(rri_lane);
+
+/* The last record of the lane's open message, if that is a run like this one, takes one more item: its place. The lane is held
+ * until rri_lane_grown. NULL: the item needs a record of its own; nothing was done, or failed. */
+void *rri_lane_grow(rri_flow *flow, int peer, rri_stream stream, const rri_record *like) RRI_TRIES(rri_lane);
+void rri_lane_grown(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
 
 /* Let the record go. */
 void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);

@@ -10,7 +10,10 @@
 
 enum { OTHER = RRI_FLAG_BULK | RRI_FLAG_NESTED | RRI_FLAG_REMOTE | RRI_FLAG_ROOM };
 
-static bool is_plain(const rri_record *r) { return r->kind == RRI_CALL && !(r->flags & OTHER) && !r->extra; }
+static bool is_plain(const rri_record *r)
+{
+    return r->kind == RRI_RUN || (r->kind == RRI_CALL && !(r->flags & OTHER) && !r->extra);
+}
 
 /* Whether the next record of the message is for the same object, too; then it is served next. */
 static bool goes_on(const rri_record *r, const rri_buffer *b)
@@ -40,49 +43,112 @@ static bool occupy(rri_calls *calls, const rref_call *c)
     return true;
 }
 
+/* The driver's call becomes one of the record's, but for its arguments. */
+static bool aim(rri_calls *calls, const rri_record *r, int peer)
+{
+    rref_call *c = &calls->instant;
+    rri_call_clear(c, calls);
+    c->peer = peer;
+    c->id = r->call;
+    c->oneway = r->flags & RRI_FLAG_ONEWAY;
+    c->colour = rri_record_colour(r);
+    return calls->up.instant(calls->up.up, r, c) && !c->in->refs && !c->out->variables && !c->out->refs;
+}
+
 /* Results that are all there, as the signature has them. */
-static bool answer_numbers(rref_call *c)
+static bool answer_numbers(rref_call *c, rri_haste haste)
 {
     const rri_types *out = c->out;
-    rri_calls *calls = c->calls;
+    rri_flow *flow = c->calls->flow;
+    const rri_record like = { .kind = RRI_RESULTS, .extra = rri_run_extra(out->slots) };
     if (c->result_count != out->count) return false;
-    rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, rri_round16(sizeof *r + out->slots));
-    if (!r) return false;
-    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id };
-    char *payload = (char *)(r + 1);
-    for (unsigned i = 0; i < out->count; i++) rri_number_pack(&out->type[i], &c->results[i], payload + out->type[i].slot);
-    rri_lane_end(calls->flow, c->peer, RRI_ANSWERS, rri_progress_haste(calls->progress, c->peer));
+    char *at = rri_lane_grow(flow, c->peer, RRI_ANSWERS, &like), *grown = at;
+    if (!at) {
+        rri_record *r = rri_lane_begin(flow, c->peer, RRI_ANSWERS, rri_round16(sizeof *r + rri_run_item(&like)));
+        if (!r) return false;
+        *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULTS, .extra = like.extra };
+        at = (char *)(r + 1);
+    }
+    memcpy(at, &c->id, sizeof c->id);
+    at += sizeof c->id;
+    for (unsigned i = 0; i < out->count; i++) rri_number_pack(&out->type[i], &c->results[i], at + out->type[i].slot);
+    if (grown) rri_lane_grown(flow, c->peer, RRI_ANSWERS, haste);
+    else rri_lane_end(flow, c->peer, RRI_ANSWERS, haste);
     return true;
 }
 
-static void answer(rref_call *c, int outcome)
+/* Whether nothing is to be tidied up, and nothing to be said but numbers. All of it is looked at without a branch between. */
+static inline bool is_clean(const rref_call *c, int outcome)
 {
-    if (c->failed || c->deferred || outcome || (!c->oneway && !answer_numbers(c))) rri_exec_answer(c, outcome);
+    uintptr_t left = (uintptr_t)c->deferred | (uintptr_t)c->error | (uintptr_t)c->taken;
+    return !(left | (unsigned)outcome | (unsigned)c->failed | c->untidy | c->owned_count);
 }
 
-static void run(rri_calls *calls, rref_call *c)
+/* The call that has just run: false if it was more than numbers for numbers, and its place is to be filled anew. */
+static inline bool finish(rref_call *c, int outcome, rri_haste haste)
 {
-    answer(c, rri_exec_instant(c));
-    if (c->error || c->untidy || c->taken || c->deferred || c->owned_count) rri_call_tidy(c);
-    calls->instant_busy = false;
+    if (is_clean(c, outcome) && (c->oneway || answer_numbers(c, haste))) return true;
+    rri_exec_answer(c, outcome);
+    rri_call_tidy(c);
+    return false;
+}
+
+static inline bool is_good(const rref_call *c)
+{
+    rri_packing p;
+    if (c->bytes == c->in->slots && !c->in->variables && !c->in->bools) return true;
+    return rri_payload_check(c->in, c->payload, c->bytes, &p) == RREF_OK && !p.segments;
 }
 
 bool rri_instant_serve(rri_calls *calls, const rri_record *record, const rri_buffer *buffer)
 {
-    rri_packing p;
     rref_call *c = &calls->instant;
-    if (calls->instant_busy || !is_plain(record)) return false;
-    rri_call_clear(c, calls);
-    c->peer = buffer->peer;
-    c->id = record->call;
-    c->oneway = record->flags & RRI_FLAG_ONEWAY;
-    c->colour = rri_record_colour(record);
-    if (!calls->up.instant(calls->up.up, record, c) || c->in->refs || c->out->variables || c->out->refs) return false;
+    if (calls->instant_busy || !is_plain(record) || !aim(calls, record, buffer->peer)) return false;
     c->payload = record + 1;
     c->bytes = record->bytes - sizeof *record;
-    if (rri_payload_check(c->in, c->payload, c->bytes, &p) || p.segments || !occupy(calls, c)) return false;
+    if (!is_good(c) || !occupy(calls, c)) return false;
     calls->instant_busy = true;
-    run(calls, c);
+    rri_exec_outer outer = rri_exec_instants(c);
+    int outcome = c->handler(c, c->self);
+    rri_exec_instants_over(outer);
+    finish(c, outcome, c->oneway ? RRI_COMPANY : rri_progress_haste(calls->progress, c->peer));
+    calls->instant_busy = false;
     if (calls->occupied && !goes_on(record, buffer)) rri_instant_over(calls);
     return true;
+}
+
+/* Whether the next item is to be run here, in the place of the last one or, if that has left it untidy, in one made anew. */
+static bool take_item(rri_calls *calls, const rri_record *run, size_t i, int peer, bool *tidy)
+{
+    rref_call *c = &calls->instant;
+    if (!*tidy && (!aim(calls, run, peer) || calls->occupied != (c->flags & RREF_CONCURRENT ? NULL : c->actor))) return false;
+    *tidy = true;
+    c->payload = rri_run_read(run, i, &c->id);
+    c->bytes = c->in->slots;
+    c->result_count = 0;
+    return is_good(c);
+}
+
+static rri_haste haste_of(const rri_calls *calls, const rri_record *run, size_t i, const rref_call *c)
+{
+    return c->oneway || i + 1 < rri_run_count(run) ? RRI_COMPANY : rri_progress_haste(calls->progress, c->peer);
+}
+
+size_t rri_instant_run(rri_calls *calls, const rri_record *run, const rri_buffer *buffer)
+{
+    rref_call *c = &calls->instant;
+    const int peer = buffer->peer;
+    bool tidy = true;
+    size_t i = 0, n = rri_run_count(run);
+    if (calls->instant_busy || !aim(calls, run, peer) || rri_run_payload(run) != c->in->slots || !occupy(calls, c)) return 0;
+    calls->instant_busy = true;
+    rri_exec_outer outer = rri_exec_instants(c);
+    for (; i < n && take_item(calls, run, i, peer, &tidy); i++) {
+        int outcome = c->handler(c, c->self);
+        tidy = finish(c, outcome, haste_of(calls, run, i, c));
+    }
+    rri_exec_instants_over(outer);
+    calls->instant_busy = false;
+    if (calls->occupied && !goes_on(run, buffer)) rri_instant_over(calls);
+    return i;
 }

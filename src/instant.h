@@ -11,6 +11,9 @@
 /* Run the record's call, if it is one that can be run so and its object is free. Driver only. */
 bool rri_instant_serve(rri_calls *calls, const rri_record *record, const rri_buffer *buffer);
 
+/* The same for the items of a run, in order; how many of them. */
+size_t rri_instant_run(rri_calls *calls, const rri_record *run, const rri_buffer *buffer);
+
 /* Let go of the object of the last one, which was kept for the next record. Driver only. */
 void rri_instant_over(rri_calls *calls);
 

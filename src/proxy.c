@@ -59,8 +59,9 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
     }
     if (method >= k->count) return rri_fail(RREF_ERR_NO_METHOD, "the method was not found when it was bound");
     const rri_method *m = &k->method[method];
-    *target = (rri_target){ r->owner, atomic_load_explicit(&r->address, memory_order_acquire), (uint16_t)method,
-                            &m->signature.in, &m->signature.out, k->name, m->name, false };
+    uint64_t address = atomic_load_explicit(&r->address, memory_order_acquire);
+    *target = (rri_target){ r->owner, address, (uint16_t)method, &m->signature.in, &m->signature.out, k->name, m->name, false,
+                            m->flags & RREF_INLINE && !(address & RRI_NAMED) };
     return RREF_OK;
 }
 

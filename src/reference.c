@@ -488,7 +488,7 @@ static int send_creation(rri_references *all, int rank, const rri_class *k, cons
 {
     char text[RRI_DESCRIBED_MAX];
     const char *name = (const char *)(uintptr_t)values[0].bits;
-    rri_target target = { rank, 0, 0, k ? &k->create.in : NULL, &no_results, name, "constructor", false };
+    rri_target target = { rank, 0, 0, k ? &k->create.in : NULL, &no_results, name, "constructor", false, false };
     if (k) return rri_call_create(all->calls, &target, k->id, name, strlen(name), values + 1, count - 1, f, number);
     rri_signature described;
     int bytes = rri_described_write(name, values + 1, count - 1, text);

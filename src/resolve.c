@@ -164,7 +164,7 @@ static int send_question(query *q, rri_future *f)
     const rri_signature *s = q->all->describe;
     const rref_value id = rref_of_u64(q->class_id);
     const uint64_t whom = q->class_id ? RRI_ROOT : q->object;
-    const rri_target target = { q->owner, whom, RRI_METHOD_DESCRIBE, &s->in, &s->out, "class", "describe", false };
+    const rri_target target = { q->owner, whom, RRI_METHOD_DESCRIBE, &s->in, &s->out, "class", "describe", false, false };
     f->quiet = true;
     atomic_fetch_add_explicit(&q->all->asked, 1, memory_order_relaxed);
     return rri_call_send(q->all->calls, &target, &id, 1, RRI_ASYNC, NULL, f, RRI_NEVER);

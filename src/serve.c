@@ -384,12 +384,14 @@ static void refuse(rref_call *c, const rri_record *r)
     rri_exec_free(c);
 }
 
-static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *buffer, bool here)
+/* A call as its record has it, of an object that is there; or what has come of it otherwise. */
+static int begin(rri_calls *calls, const rri_record *r, rri_buffer *buffer, rref_call **call)
 {
     rref_call *c = rri_call_new(calls);
+    *call = c;
     if (!c) {
         rri_log(RRI_LOG_ERROR, "no memory for a call of rank %d", buffer->peer);
-        return RRI_DONE;
+        return RRI_PARK;
     }
     c->peer = buffer->peer;
     c->id = r->call;
@@ -397,24 +399,87 @@ static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *bu
     c->creation = r->kind == RRI_CREATE;
     if (r->kind == RRI_CALL && r->extra) c->deadline = rri_after(rri_now(), (int64_t)r->extra);
     int rc = calls->up.find(calls->up.up, r, buffer, c);
-    if (rc == RRI_PARK) {
-        rri_exec_free(c);
-        return RRI_DONE;
-    }
+    if (rc == RRI_PARK) rri_exec_free(c);
+    return rc;
+}
+
+/* It is here, and counted. */
+static int arrive(rref_call *c, rri_buffer *buffer, int rc)
+{
+    atomic_fetch_add_explicit(&c->calls->in, 1, memory_order_relaxed);
+    c->buffer = buffer;
+    return rc == RREF_OK && c->reserved ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for a call") : rc;
+}
+
+static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *buffer, bool here)
+{
+    rref_call *c;
+    int rc = begin(calls, r, buffer, &c);
+    if (rc == RRI_PARK) return RRI_DONE;
     if (rc == RREF_OK && here && !(c->flags & RREF_INLINE) && !rri_progress_may_run(calls->progress) && !c->creation) {
         if (c->ended) c->ended(c, RRI_PASS);
         rri_exec_free(c);
         return RRI_PASS;
     }
-    atomic_fetch_add_explicit(&calls->in, 1, memory_order_relaxed);
-    c->buffer = buffer;
-    if (rc == RREF_OK && c->reserved) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a call");
+    rc = arrive(c, buffer, rc);
     if (rc == RREF_OK) rc = take_arguments(c, r);
     if (rc) {
         refuse(c, r);
         return RRI_DONE;
     }
     return rri_exec_enter(c, here && rri_progress_may_run(calls->progress) && rri_progress_has_place(calls->progress));
+}
+
+/* The driver is the only one to write; others read. */
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_release);
+}
+
+static void count(_Atomic uint64_t *counter) { add(counter, 1); }
+
+/* ---- runs */
+
+static void refuse_item(rref_call *c)
+{
+    const rri_record none = { .bytes = sizeof none };
+    refuse(c, &none);
+}
+
+/* An item as a call of its own, for whatever thread. Its record is none that could wait for its object. */
+static void enter_item(rri_calls *calls, const rri_record *run, size_t i, rri_buffer *buffer)
+{
+    rri_packing p;
+    rref_call *c;
+    rri_record r = { .bytes = sizeof r, .kind = RRI_CALL, .flags = run->flags & (RRI_FLAG_ONEWAY | RRI_FLAG_COLOUR),
+                     .method = run->method, .call = run->call, .object = run->object };
+    const void *payload = rri_run_read(run, i, &r.call);
+    int rc = begin(calls, &r, buffer, &c);
+    if (rc == RRI_PARK) return;
+    rc = arrive(c, buffer, rc);
+    if (!rc) {
+        c->payload = payload;
+        c->bytes = rri_run_payload(run);
+        rc = rri_payload_check(c->in, c->payload, c->bytes, &p);
+        if (!rc && (p.segments || c->in->refs)) rc = rri_fail(RREF_ERR_PROTOCOL, "a run has numbers alone");
+    }
+    if (rc) refuse_item(c);
+    else rri_exec_enter(c, false);
+}
+
+/* What does not run at once is entered, and so are all behind it. */
+RRI_NEEDS(rri_driver)
+static void serve_run(rri_calls *calls, const rri_record *run, rri_buffer *buffer)
+{
+    if (!rri_run_fits(run) || run->object & RRI_NAMED) {
+        atomic_fetch_add(&calls->refused, 1);
+        rri_log(RRI_LOG_ERROR, "a run of calls of rank %d that cannot be read was refused", buffer->peer);
+        return;
+    }
+    size_t n = rri_run_count(run), i = rri_instant_run(calls, run, buffer);
+    add(&calls->instants, i);
+    if (i < n) rri_instant_over(calls);
+    for (; i < n; i++) enter_item(calls, run, i, buffer);
 }
 
 void rri_call_enter(rref_call *call)
@@ -427,12 +492,6 @@ void rri_call_end(rref_call *call) { rri_exec_free(call); }
 void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
 {
     request(calls, record, buffer, false);
-}
-
-/* The driver is the only one to write; others read. */
-static void count(_Atomic uint64_t *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_release);
 }
 
 /* Count a record as seen before it is served: serving may give the role away. */
@@ -459,6 +518,8 @@ static void take(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
     case RRI_REFILL: calls->up.weight(calls->up.up, record, buffer); break;
     case RRI_ANNOUNCE: calls->up.announced(calls->up.up, record, buffer); break;
     case RRI_RESULT: rri_answer_result(calls, record, buffer); break;
+    case RRI_RESULTS: rri_answer_numbers(calls, record, buffer); break;
+    case RRI_RUN: serve_run(calls, record, buffer); break;
     case RRI_FAILURE: rri_answer_failure(calls, record, buffer); break;
     case RRI_GRANT: rri_transfer_granted(calls->transfers, buffer->peer, record); break;
     case RRI_WITHDRAWN: rri_transfer_withdrawn(calls->transfers, buffer->peer, record); break;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { RRI_MAGIC = 0x5272, RRI_WIRE_VERSION = 1 };
 
@@ -28,11 +29,15 @@ typedef enum rri_record_kind {
                                  * padding to 16, payload of the constructor's arguments. A creator that does not have the
                                  * class says id 0, and the name ends in 0 and the signature it has made of the arguments */
     RRI_CALL,                   /* object: address; body: payload of the arguments */
+    RRI_RUN,                    /* calls of one method of one object, of numbers alone and without a deadline. object (no name),
+                                 * method: of all; call: site of one-way ones; extra: see below; body: of each its future on the
+                                 * caller, unless one-way, and payload */
     RRI_PARCELS,                /* body: rri_parcel's, to the record's end */
     RRI_REFILL,                 /* weight is asked for; object: address; call: handle of the reference; body: rri_refill */
     RRI_ANNOUNCE,               /* object: the creator's number of a result whose call comes later; body: none, or rri_failure and
                                  * text: that call will not come */
     RRI_RESULT,                 /* call: the caller's; object: handle of a created object; body: payload of the results */
+    RRI_RESULTS,                /* results of numbers alone. extra, body: as of a run */
     RRI_FAILURE,                /* call: the caller's, or site of a one-way call; body: rri_failure and text */
     RRI_GRANT,                  /* call: the sender's transfer; method: tag to send with */
     RRI_WITHDRAWN,              /* method: tag of a grant whose data will not come */
@@ -76,6 +81,35 @@ static inline bool rri_record_fits(const rri_record *r, size_t left)
 }
 
 static inline unsigned rri_record_colour(const rri_record *r) { return r->flags & RRI_FLAG_COLOUR ? 1 : 0; }
+
+/* Items of a run; its sender does not make longer ones. */
+enum { RRI_RUN_MAX = 4096 };
+
+/* `extra` of a run and of results: how many there are, and bytes of the payload of each. */
+static inline uint64_t rri_run_extra(size_t payload) { return (uint64_t)payload << 32 | 1; }
+static inline size_t rri_run_count(const rri_record *r) { return (uint32_t)r->extra; }
+static inline size_t rri_run_payload(const rri_record *r) { return r->extra >> 32; }
+
+/* Bytes of one: one-way calls have no number of their own. */
+static inline size_t rri_run_item(const rri_record *r)
+{
+    return rri_run_payload(r) + (r->flags & RRI_FLAG_ONEWAY ? 0 : sizeof(uint64_t));
+}
+
+static inline bool rri_run_fits(const rri_record *r)
+{
+    size_t count = rri_run_count(r);
+    return count && count <= RRI_RUN_MAX && count * rri_run_item(r) <= r->bytes - sizeof *r;
+}
+
+/* The payload of one of them, and its call: that of one-way calls is the record's. */
+static inline const void *rri_run_read(const rri_record *r, size_t i, uint64_t *call)
+{
+    const char *at = (const char *)(r + 1) + i * rri_run_item(r);
+    if (r->flags & RRI_FLAG_ONEWAY) return at;
+    memcpy(call, at, sizeof *call);
+    return at + sizeof *call;
+}
 
 /* What a record is counted as. Those up to RRI_FAILURE are work that a fence waits for, by colour; then what only serves them,
  * which the end waits for, too; then what nobody waits for. */

@@ -189,7 +189,7 @@ rref counted_create(int creator)
     uint64_t number = 0;
     static const rri_types none;
     rri_calls *calls = &fakes[creator]->calls;
-    const rri_target target = { COUNTED_OWNER, 0, 0, &thing->create.in, &none, thing->name, "constructor", false };
+    const rri_target target = { COUNTED_OWNER, 0, 0, &thing->create.in, &none, thing->name, "constructor", false, false };
     rri_reference *r = rri_reference_begin(&ranks[creator].references, COUNTED_OWNER, thing, "here:1");
     must(r, "a reference");
     int rc = rri_call_create(calls, &target, thing->id, thing->name, strlen(thing->name), NULL, 0, r->creation, &number);
@@ -202,7 +202,7 @@ rref counted_create(int creator)
 static void post(int from, int to, uint64_t address, uint16_t method, const rref_value *value, size_t count)
 {
     const rri_method *m = &thing->method[method];
-    const rri_target target = { to, address, method, &m->signature.in, &m->signature.out, thing->name, m->name, false };
+    const rri_target target = { to, address, method, &m->signature.in, &m->signature.out, thing->name, m->name, false, false };
     int rc = rri_call_send(&fakes[from]->calls, &target, value, count, RRI_ONEWAY, "here:2", NULL, RRI_NEVER);
     must(!rc, "a call");
     sent(from);

@@ -215,7 +215,8 @@ static rri_future *call(int from, uint16_t method, const rref_value *values, siz
 {
     rri_calls *c = &fakes[from]->calls;
     const rri_method *m = &ranks[from].objects.root->klass->method[method];
-    rri_target to = { 1 - from, RRI_ROOT, method, &m->signature.in, &m->signature.out, "thing", m->name, false };
+    rri_target to = { 1 - from, RRI_ROOT, method, &m->signature.in, &m->signature.out, "thing", m->name, false,
+                      m->flags & RREF_INLINE };
     rri_future *f = rri_future_new(&c->futures, to.out, "here:1");
     MUST(f);
     f->quiet = true;

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "error.h"
+#include "exec.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -79,10 +80,15 @@ static int find(void *up, const rri_record *record, rri_buffer *buffer, rref_cal
     return RREF_OK;
 }
 
+/* Whether calls run where they arrive, and the targets of calls are such that theirs may share a record. */
+static bool at_once;
+
 static bool instant(void *up, const rri_record *record, rref_call *call)
 {
-    (void)up, (void)record, (void)call;
-    return false;
+    if (!at_once || find(up, record, NULL, call)) return false;
+    call->self = up;
+    call->flags = RREF_INLINE;
+    return true;
 }
 
 static void on_record(void *up, int peer, const rri_record *record)
@@ -152,9 +158,11 @@ static rref_value u64s(const uint64_t *x, size_t n)
     return (rref_value){ RREF_VALUE_ARRAY, RREF_U64, 8, n, (uint64_t)(uintptr_t)x, 0 };
 }
 
+static bool runs;
+
 static rri_target target(int peer, uint16_t method, uint64_t address)
 {
-    return (rri_target){ peer, address, method, &signature[method].in, &signature[method].out, "thing", "method", false };
+    return (rri_target){ peer, address, method, &signature[method].in, &signature[method].out, "thing", "method", false, runs };
 }
 
 /* An asynchronous call of rank 0. */
@@ -187,6 +195,11 @@ static void expect_error(rri_future *f, int code, int from, const char *words)
     rri_future_drop(f);
 }
 
+static uint64_t calls_in(int i)
+{
+    return atomic_load(&all[i]->calls.in) + atomic_load(&all[i]->calls.instants);
+}
+
 /* ---- calls and answers */
 
 static void answers(void)
@@ -201,7 +214,7 @@ static void answers(void)
         CU_ASSERT_EQUAL(*(uint64_t *)f->payload, 42);
         rri_future_drop(f);
     }
-    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.in), 1);
+    CU_ASSERT_EQUAL(calls_in(1), 1);
     CU_ASSERT_EQUAL(rri_flow_calls(all[0]->flow), RANKS);
     close_ranks();
 }
@@ -231,7 +244,7 @@ static void late_answer(void)
     rri_call_expire(&all[0]->calls, f);
     CU_ASSERT(rri_event_done(&f->event));
     pump();
-    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.in), 1);
+    CU_ASSERT_EQUAL(calls_in(1), 1);
     CU_ASSERT_PTR_NULL(f->payload);
     expect_error(f, RREF_ERR_TIMEOUT, 0, "the call was sent");
     close_ranks();
@@ -323,6 +336,109 @@ static void withdrawn(void)
     close_ranks();
 }
 
+/* ---- runs */
+
+static uint64_t records_of(const fake_rank *r, int peer)
+{
+    uint64_t sent[RRI_TALLIES], sum = 0;
+    rri_flow_sent(r->flow, peer, sent);
+    for (unsigned k = 0; k < RRI_TALLIES; k++) sum += sent[k];
+    return sum;
+}
+
+/* Ten posts in two records, since the first one left alone; then by turns with others, each in its own. */
+static void posts_in_runs(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < 10; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
+    CU_ASSERT_EQUAL(records_of(all[0], 1), 2);
+    CU_ASSERT_EQUAL(rri_flow_calls(all[0]->flow), 10);
+    CU_ASSERT_EQUAL(post(1, FAIL, 0), RREF_OK);
+    for (unsigned i = 10; i < 20; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
+    CU_ASSERT_EQUAL(records_of(all[0], 1), 4);
+    rri_future *f = call(1, NEXT, OBJECT, u64(7));
+    CU_ASSERT_EQUAL(post(1, NOTE, 20), RREF_OK);
+    CU_ASSERT_EQUAL(records_of(all[0], 1), 6);
+    pump();
+    CU_ASSERT_EQUAL(notes, 21);
+    for (unsigned i = 0; i < 21; i++) CU_ASSERT_EQUAL(noted[i], i);
+    CU_ASSERT_EQUAL(*(uint64_t *)f->payload, 8);
+    CU_ASSERT_EQUAL(ranks[0].unanswered, 1);
+    CU_ASSERT_EQUAL(calls_in(1), 23);
+    rri_future_drop(f);
+    close_ranks();
+}
+
+/* Each call of a run has its own outcome. */
+static void calls_in_runs(void)
+{
+    rri_future *f[MANY];
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < MANY; i++) f[i] = call(1, i / 10 % 2 ? FAIL : NEXT, OBJECT, u64(i));
+    CU_ASSERT(records_of(all[0], 1) <= 6);
+    pump();
+    for (unsigned i = 0; i < MANY; i++) {
+        CU_ASSERT_FATAL(rri_event_done(&f[i]->event));
+        if (i / 10 % 2) {
+            expect_error(f[i], RREF_ERR_USER, 1, "no 5");
+        } else {
+            CU_ASSERT_EQUAL(*(uint64_t *)f[i]->payload, i + 1);
+            rri_future_drop(f[i]);
+        }
+    }
+    close_ranks();
+}
+
+/* A run to an object that is occupied waits for it, in order. */
+static void run_waits(void)
+{
+    rri_future *f[10];
+    open_ranks(8, 1024, 1 << 20);
+    CU_ASSERT(rri_exec_occupy(&ranks[1].actor));
+    for (unsigned i = 0; i < 10; i++) f[i] = call(1, NEXT, OBJECT, u64(i));
+    for (unsigned i = 0; i < 10; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
+    pump();
+    CU_ASSERT_EQUAL(notes, 0);
+    CU_ASSERT(!rri_event_done(&f[0]->event));
+    rri_exec_leave(&ranks[1].actor);
+    pump();
+    for (unsigned i = 0; i < 10; i++) CU_ASSERT_EQUAL(noted[i], i);
+    for (unsigned i = 0; i < 10; i++) {
+        CU_ASSERT_FATAL(rri_event_done(&f[i]->event) && f[i]->outcome == RREF_OK);
+        CU_ASSERT_EQUAL(*(uint64_t *)f[i]->payload, i + 1);
+        rri_future_drop(f[i]);
+    }
+    close_ranks();
+}
+
+/* No object, no method: every call of the run is told. */
+static void run_for_nobody(void)
+{
+    rri_future *f[10];
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < 10; i++) f[i] = call(1, NEXT, OBJECT + 1, u64(i));
+    pump();
+    for (unsigned i = 0; i < 10; i++) expect_error(f[i], RREF_ERR_NO_OBJECT, 1, "no such object");
+    close_ranks();
+}
+
+static void with_runs(void)
+{
+    runs = true;
+    for (int i = 0; i < 2; i++, at_once = !at_once) {
+        posts_in_runs();
+        calls_in_runs();
+        run_waits();
+        run_for_nobody();
+        answers();
+        failures();
+        late_answer();
+        credits();
+        company();
+    }
+    runs = at_once = false;
+}
+
 /* ---- what does not belong there */
 
 typedef struct forged {
@@ -391,6 +507,71 @@ static void bad_records(void)
     close_ranks();
 }
 
+typedef struct forged_run {
+    forged head;
+    uint64_t item[4];
+} forged_run;
+
+static forged_run forge_run(uint64_t count, uint64_t payload)
+{
+    forged_run r = { .head = forge(RRI_RUN), .item = { 1, 2, 3, 4 } };
+    r.head.message.bytes = sizeof r;
+    r.head.record.bytes = sizeof r - sizeof r.head.message;
+    r.head.record.object = OBJECT;
+    r.head.record.method = NOTE;
+    r.head.record.flags = RRI_FLAG_ONEWAY;
+    r.head.record.extra = payload << 32 | count;
+    return r;
+}
+
+/* Runs with more in them than there is, for objects that may not be there yet, with flags that are not theirs, of other types. */
+static void bad_runs(void)
+{
+    enum { UNREADABLE = 6 };
+    for (int i = 0; i < 2; i++, at_once = !at_once) {
+        forged_run bad[UNREADABLE] = { forge_run(0, 8), forge_run(5, 8), forge_run(UINT32_MAX, 8), forge_run(2, UINT32_MAX),
+                                       forge_run(RRI_RUN_MAX + 1, 0), forge_run(4, 8) };
+        forged_run wrong = forge_run(2, 16), array = forge_run(2, 16), fine = forge_run(4, 8), odd = fine;
+        open_ranks(8, 1024, 1 << 20);
+        bad[UNREADABLE - 1].head.record.object = RRI_NAMED | 1;
+        array.head.record.method = REVERSE;
+        odd.head.record.flags |= RRI_FLAG_BULK | RRI_FLAG_REMOTE | RRI_FLAG_NESTED | RRI_FLAG_ROOM;
+        for (int k = 0; k < UNREADABLE; k++) fake_put(link_of[1], 0, &bad[k], sizeof bad[k]);
+        pump();
+        CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.refused), UNREADABLE);
+        CU_ASSERT_EQUAL(served_by(all[1]), UNREADABLE);
+        fake_put(link_of[1], 0, &wrong, sizeof wrong);
+        fake_put(link_of[1], 0, &array, sizeof array);
+        fake_put(link_of[1], 0, &fine, sizeof fine);
+        fake_put(link_of[1], 0, &odd, sizeof odd);
+        pump();
+        CU_ASSERT_EQUAL(noted[notes - 1], 4);
+        CU_ASSERT(ranks[0].unanswered >= 2);
+        close_ranks();
+    }
+    at_once = false;
+}
+
+static void bad_results(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    rri_future *f = call(1, NEXT, OBJECT, u64(1));
+    forged_run none = forge_run(5, 8), stranger = forge_run(1, 8), wrong = stranger;
+    none.head.record.kind = stranger.head.record.kind = wrong.head.record.kind = RRI_RESULTS;
+    none.head.record.flags = stranger.head.record.flags = wrong.head.record.flags = 0;
+    wrong.item[0] = rri_future_handle(f);
+    wrong.head.record.extra = UINT64_C(16) << 32 | 1;
+    fake_put(link_of[0], 1, &none, sizeof none);
+    fake_put(link_of[0], 1, &stranger, sizeof stranger);
+    rri_progress_poll(all[0]->progress);
+    rri_progress_poll(all[0]->progress);
+    CU_ASSERT_EQUAL(atomic_load(&all[0]->calls.refused), 2);
+    fake_put(link_of[0], 1, &wrong, sizeof wrong);
+    pump();
+    expect_error(f, RREF_ERR_PROTOCOL, 0, "cannot be decoded");
+    close_ranks();
+}
+
 /* A request without its argument is answered. */
 static void short_request(void)
 {
@@ -412,7 +593,8 @@ int main(int argc, char **argv)
     static const check_case cases[] = {
         { "answers", answers }, { "failures", failures }, { "late answer", late_answer }, { "credits", credits },
         { "company", company }, { "queue limit", queue_limit }, { "bulk", bulk }, { "withdrawn", withdrawn },
-        { "bad messages", bad_messages }, { "bad records", bad_records }, { "short request", short_request }, CHECK_END
+        { "bad messages", bad_messages }, { "bad records", bad_records }, { "short request", short_request },
+        { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results }, CHECK_END
     };
     rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
     int status = check_main(argc, argv, "machine", cases);
