@@ -87,6 +87,8 @@ RRI_SOURCES = \
 	src/pending.h \
 	src/exec.c \
 	src/exec.h \
+	src/again.c \
+	src/again.h \
 	src/reference.c \
 	src/reference.h \
 	src/proxy.c \

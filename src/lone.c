@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-enum { KEPT = 4, CONTEXTS = 256 };
+enum { KEPT = 4 };
 
 typedef struct kept {
     uint64_t serial;                    /* of the context; what else is here is worth nothing when that is over */
@@ -18,17 +18,14 @@ typedef struct kept {
 
 static RRI_THREAD_LOCAL kept mine[KEPT];
 static rri_lock lock;
-static _Atomic uint64_t in_force[CONTEXTS];     /* serials, by number of context; changed under the lock */
+_Atomic uint64_t rri_in_force[RRI_CONTEXTS];     /* changed under the lock */
 static uint64_t last;                           /* under the lock */
 static pthread_key_t key;
 static bool has_key;                            /* under the lock */
 
-static unsigned number_of(const rri_futures *all) { return (unsigned)(all->table.tag >> 52) % CONTEXTS; }
+static unsigned number_of(const rri_futures *all) { return (unsigned)(all->table.tag >> 52) % RRI_CONTEXTS; }
 
-static bool is_over(const kept *k)
-{
-    return !k->serial || atomic_load_explicit(&in_force[k->serial % CONTEXTS], memory_order_acquire) != k->serial;
-}
+static bool is_over(const kept *k) { return !rri_lone_in_force(k->serial); }
 
 /* The calling thread ends: no context may end meanwhile. */
 static void give_all(void *unused)
@@ -50,8 +47,8 @@ int rri_lone_know(rri_futures *all)
     if (!has_key) has_key = pthread_key_create(&key, give_all) == 0;
     bool good = has_key;
     if (good) {
-        all->serial = ++last * CONTEXTS + number_of(all);
-        atomic_store(&in_force[number_of(all)], all->serial);
+        all->serial = ++last * RRI_CONTEXTS + number_of(all);
+        atomic_store(&rri_in_force[number_of(all)], all->serial);
     }
     rri_lock_give(&lock);
     return good ? RREF_OK : rri_fail(RREF_ERR_SYSTEM, "no key for what threads keep");
@@ -60,7 +57,7 @@ int rri_lone_know(rri_futures *all)
 void rri_lone_forget(rri_futures *all)
 {
     rri_lock_take(&lock);
-    atomic_store(&in_force[number_of(all)], 0);
+    atomic_store(&rri_in_force[number_of(all)], 0);
     rri_lock_give(&lock);
 }
 

@@ -8,12 +8,21 @@
 
 #include "future.h"
 
+enum { RRI_CONTEXTS = 256 };
+
 /* A pending future with one count; NULL through rri_fail. */
 rri_future *rri_lone_new(rri_futures *all, const rri_types *types, const char *site);
 /* The waiting thread is done with it. */
 void rri_lone_end(rri_future *future);
 
 /* Futures that are not merely kept. */
+/* Whether the context that had this serial number is there still. */
+extern _Atomic uint64_t rri_in_force[RRI_CONTEXTS];     /* serial numbers, by number of context */
+static inline bool rri_lone_in_force(uint64_t serial)
+{
+    return serial && atomic_load_explicit(&rri_in_force[serial % RRI_CONTEXTS], memory_order_acquire) == serial;
+}
+
 unsigned rri_lone_others(const rri_futures *all);
 
 /* A context begins; and ends, with what threads have kept of it. */

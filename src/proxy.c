@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Calls through a reference: find the method, aim at the object, send, and say whose fault a failure is. */
 #include "proxy.h"
+#include "again.h"
 #include "capture.h"
 #include "error.h"
 #include "exec.h"
@@ -65,11 +66,18 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
     return RREF_OK;
 }
 
+/* The name that the values begin with, or NULL. */
+static const char *name_of(const rref_value *values, size_t count)
+{
+    bool named = count && values[0].kind == RREF_VALUE_SCALAR && values[0].element == RREF_STR;
+    return named ? (const char *)(uintptr_t)values[0].bits : NULL;
+}
+
 int rri_proxy_method(const rref_value *values, size_t count, uint64_t *method)
 {
-    if (!count || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
-        return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
-    *method = BY_NAME | values[0].bits;
+    const char *name = name_of(values, count);
+    if (!name) return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
+    *method = BY_NAME | (uint64_t)(uintptr_t)name;
     return RREF_OK;
 }
 
@@ -120,6 +128,7 @@ static int sync_until(rri_reference *r, uint64_t method, const rref_value *value
     rri_future *f = rc ? NULL : rri_lone_new(&calls->futures, target.out, site);
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
     if (!rc) rc = rri_call_send(calls, &target, values, count, RRI_SYNC, site, f, deadline);
+    if (!rc && target.peer != calls->rank && deadline == RRI_NEVER) rri_again_remember(r, &target, site, RRI_SYNC);
     if (!rc) return finish_sync(calls, f, deadline);
     if (f) rri_lone_end(f);
     if (rc == RRI_LEADS) return sync_led(r, method, values, count, site, deadline);
@@ -153,6 +162,8 @@ static int send(rri_reference *r, uint64_t method, const rref_value *values, siz
     if (!rc)
         rc = rri_call_send(r->all->calls, &target, values, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY, how->site, f,
                            how->deadline);
+    if (!rc && target.runs && !how->tries && how->deadline == RRI_NEVER)
+        rri_again_remember(r, &target, how->site, f ? RRI_ASYNC : RRI_ONEWAY);
     return rc && rc != RRI_LEADS ? rri_proxy_blame(r->all, &target, how->site, rc) : rc;
 }
 
@@ -276,11 +287,43 @@ static rref_future async(rri_reference *r, uint64_t method, int before, const rr
     return (rref_future){ rri_future_handle(f) };
 }
 
+/* A call whose way is known. */
+static int post_again(const rri_run *run, const rref_value *values, const char *site)
+{
+    int rc = rri_call_run_post(run, values);
+    return rc ? rri_proxy_blame(rri_context_references(run->calls->context), &run->target, site, rc) : RREF_OK;
+}
+
+static int sync_again(const rri_run *run, const rref_value *values, size_t count, const char *site)
+{
+    rri_future *f = rri_lone_new(&run->calls->futures, run->target.out, site);
+    int rc = f ? rri_call_plain_sync(run, values, count, f) : RREF_ERR_NO_MEMORY;
+    if (!rc) return finish_sync(run->calls, f, RRI_NEVER);
+    if (f) rri_lone_end(f);
+    return rri_proxy_blame(rri_context_references(run->calls->context), &run->target, site, rc);
+}
+
+static rref_future async_again(const rri_run *run, const rref_value *values, size_t count, const char *site)
+{
+    rri_future *f = rri_future_new(&run->calls->futures, run->target.out, site);
+    if (!f) return (rref_future){ 0 };
+    uint64_t handle = rri_future_handle(f);
+    f->fresh = true;
+    int rc = rri_call_run_async(run, values, count, f);
+    if (rc) rri_proxy_blame(rri_context_references(run->calls->context), &run->target, site, rc);
+    if (rc && rri_future_claim(f)) rri_future_error_last(f);
+    return (rref_future){ handle };
+}
+
 /* ---- the API */
 
 static int sync_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
 {
     uint64_t method = 0;
+    const char *name = name_of(values, count);
+    const rri_run *run = name && timeout == RREF_DEFAULT_TIMEOUT && rri_progress_depth(0) == 0
+                             ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_SYNC) : NULL;
+    if (run) return sync_again(run, values + 1, count - 1, site);
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
     int rc = rri_proxy_method(values, count, &method);
@@ -291,6 +334,10 @@ static rref_future async_by_name(rref target, const rref_value *values, size_t c
                                  double timeout)
 {
     uint64_t method = 0;
+    const char *name = name_of(values, count);
+    const rri_run *run = name && !tries && timeout == RREF_DEFAULT_TIMEOUT
+                             ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_ASYNC) : NULL;
+    if (run) return async_again(run, values + 1, count - 1, site);
     rri_reference *r = rri_reference_of(target);
     if (!r) return (rref_future){ 0 };
     int rc = rri_proxy_method(values, count, &method);
@@ -307,6 +354,9 @@ static rref_future async_bound(rref_method_ref method, const rref_value *values,
 static int post_by_name(rref target, const rref_value *values, size_t count, const char *site, bool tries)
 {
     uint64_t method = 0;
+    const char *name = name_of(values, count);
+    const rri_run *run = name && !tries ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_ONEWAY) : NULL;
+    if (run) return post_again(run, values + 1, site);
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
     int rc = rri_proxy_method(values, count, &method);
@@ -333,13 +383,17 @@ rref_future rref_async_v(rref target, const rref_value *values, size_t count, co
 
 int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
+    const rri_run *run = rri_progress_depth(0) ? NULL
+                                               : rri_again(method.target, method.method, NULL, values, count, site, RRI_SYNC);
+    if (run) return sync_again(run, values, count, site);
     rri_reference *r = rri_reference_of(method.target);
     return r ? sync(r, method.method, RREF_OK, values, count, site, RREF_DEFAULT_TIMEOUT) : rri_error_last()->code;
 }
 
 rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
-    return async_bound(method, values, count, site, false);
+    const rri_run *run = rri_again(method.target, method.method, NULL, values, count, site, RRI_ASYNC);
+    return run ? async_again(run, values, count, site) : async_bound(method, values, count, site, false);
 }
 
 rref_future rref_try_async_v(rref target, const rref_value *values, size_t count, const char *site)
@@ -372,7 +426,8 @@ int rref_post_v(rref target, const rref_value *values, size_t count, const char 
 
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
-    return post_bound(method, values, count, site, false);
+    const rri_run *run = rri_again(method.target, method.method, NULL, values, count, site, RRI_ONEWAY);
+    return run ? post_again(run, values, site) : post_bound(method, values, count, site, false);
 }
 
 int rref_try_post_v(rref target, const rref_value *values, size_t count, const char *site)

@@ -51,6 +51,7 @@ MPI_TESTS = \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/levels \
+	tests/mpi/loops \
 	tests/mpi/nesting \
 	tests/mpi/groups \
 	tests/mpi/hostile \
