@@ -55,25 +55,31 @@ static bool aim(rri_calls *calls, const rri_record *r, int peer)
     return calls->up.instant(calls->up.up, r, c) && !c->in->refs && !c->out->variables && !c->out->refs;
 }
 
-/* Results that are all there, as the signature has them. */
-static bool answer_numbers(rref_call *c, rri_haste haste)
+static void put_numbers(const rref_call *c, char *at)
 {
     const rri_types *out = c->out;
-    rri_flow *flow = c->calls->flow;
-    const rri_record like = { .kind = RRI_RESULTS, .extra = rri_run_extra(out->slots) };
-    if (c->result_count != out->count) return false;
-    char *at = rri_lane_grow(flow, c->peer, RRI_ANSWERS, &like), *grown = at;
-    if (!at) {
-        rri_record *r = rri_lane_begin(flow, c->peer, RRI_ANSWERS, rri_round16(sizeof *r + rri_run_item(&like)));
-        if (!r) return false;
-        *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULTS, .extra = like.extra };
-        at = (char *)(r + 1);
-    }
     memcpy(at, &c->id, sizeof c->id);
     at += sizeof c->id;
     for (unsigned i = 0; i < out->count; i++) rri_number_pack(&out->type[i], &c->results[i], at + out->type[i].slot);
-    if (grown) rri_lane_grown(flow, c->peer, RRI_ANSWERS, haste);
-    else rri_lane_end(flow, c->peer, RRI_ANSWERS, haste);
+}
+
+/* Results that are all there, as the signature has them. */
+static bool answer_numbers(const rref_call *c, rri_haste haste)
+{
+    rri_flow *flow = c->calls->flow;
+    const rri_record like = { .kind = RRI_RESULTS, .extra = rri_run_extra(c->out->slots) };
+    if (c->result_count != c->out->count) return false;
+    char *at = rri_lane_grow(flow, c->peer, RRI_ANSWERS, &like);
+    if (at) {
+        put_numbers(c, at);
+        rri_lane_grown(flow, c->peer, RRI_ANSWERS, haste);
+        return true;
+    }
+    rri_record *r = rri_lane_begin(flow, c->peer, RRI_ANSWERS, rri_round16(sizeof *r + rri_run_item(&like)));
+    if (!r) return false;
+    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULTS, .extra = like.extra };
+    put_numbers(c, (char *)(r + 1));
+    rri_lane_end(flow, c->peer, RRI_ANSWERS, haste);
     return true;
 }
 
