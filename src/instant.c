@@ -63,8 +63,14 @@ static void put_numbers(const rref_call *c, char *at)
     for (unsigned i = 0; i < out->count; i++) rri_number_pack(&out->type[i], &c->results[i], at + out->type[i].slot);
 }
 
+/* What is not the last of its run has company. To ask may take the credit of the message, which must leave with the answer then. */
+static rri_haste haste_of(const rref_call *c, bool last)
+{
+    return last ? rri_progress_haste(c->calls->progress, c->peer) : RRI_COMPANY;
+}
+
 /* Results that are all there, as the signature has them. */
-static bool answer_numbers(const rref_call *c, rri_haste haste)
+static bool answer_numbers(const rref_call *c, bool last)
 {
     rri_flow *flow = c->calls->flow;
     const rri_record like = { .kind = RRI_RESULTS, .extra = rri_run_extra(c->out->slots) };
@@ -72,14 +78,14 @@ static bool answer_numbers(const rref_call *c, rri_haste haste)
     char *at = rri_lane_grow(flow, c->peer, RRI_ANSWERS, &like);
     if (at) {
         put_numbers(c, at);
-        rri_lane_grown(flow, c->peer, RRI_ANSWERS, haste);
+        rri_lane_grown(flow, c->peer, RRI_ANSWERS, haste_of(c, last));
         return true;
     }
     rri_record *r = rri_lane_begin(flow, c->peer, RRI_ANSWERS, rri_round16(sizeof *r + rri_run_item(&like)));
     if (!r) return false;
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULTS, .extra = like.extra };
     put_numbers(c, (char *)(r + 1));
-    rri_lane_end(flow, c->peer, RRI_ANSWERS, haste);
+    rri_lane_end(flow, c->peer, RRI_ANSWERS, haste_of(c, last));
     return true;
 }
 
@@ -91,9 +97,9 @@ static inline bool is_clean(const rref_call *c, int outcome)
 }
 
 /* The call that has just run: false if it was more than numbers for numbers, and its place is to be filled anew. */
-static inline bool finish(rref_call *c, int outcome, rri_haste haste)
+static inline bool finish(rref_call *c, int outcome, bool last)
 {
-    if (is_clean(c, outcome) && (c->oneway || answer_numbers(c, haste))) return true;
+    if (is_clean(c, outcome) && (c->oneway || answer_numbers(c, last))) return true;
     rri_exec_answer(c, outcome);
     rri_call_tidy(c);
     return false;
@@ -117,7 +123,7 @@ bool rri_instant_serve(rri_calls *calls, const rri_record *record, const rri_buf
     rri_exec_outer outer = rri_exec_instants(c);
     int outcome = c->handler(c, c->self);
     rri_exec_instants_over(outer);
-    finish(c, outcome, c->oneway ? RRI_COMPANY : rri_progress_haste(calls->progress, c->peer));
+    finish(c, outcome, true);
     calls->instant_busy = false;
     if (calls->occupied && !goes_on(record, buffer)) rri_instant_over(calls);
     return true;
@@ -135,11 +141,6 @@ static bool take_item(rri_calls *calls, const rri_record *run, size_t i, int pee
     return is_good(c);
 }
 
-static rri_haste haste_of(const rri_calls *calls, const rri_record *run, size_t i, const rref_call *c)
-{
-    return c->oneway || i + 1 < rri_run_count(run) ? RRI_COMPANY : rri_progress_haste(calls->progress, c->peer);
-}
-
 size_t rri_instant_run(rri_calls *calls, const rri_record *run, const rri_buffer *buffer)
 {
     rref_call *c = &calls->instant;
@@ -151,7 +152,7 @@ size_t rri_instant_run(rri_calls *calls, const rri_record *run, const rri_buffer
     rri_exec_outer outer = rri_exec_instants(c);
     for (; i < n && take_item(calls, run, i, peer, &tidy); i++) {
         int outcome = c->handler(c, c->self);
-        tidy = finish(c, outcome, haste_of(calls, run, i, c));
+        tidy = finish(c, outcome, i + 1 == n);
     }
     rri_exec_instants_over(outer);
     calls->instant_busy = false;

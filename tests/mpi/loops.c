@@ -307,6 +307,26 @@ static void occupied(void)
     OK(rref_finalize(&ctx));
 }
 
+/* No answer, whatever is wrong with it, keeps the credit of what it answers: two are soon lost. */
+static void few_credits(void)
+{
+    uint64_t x = 0;
+    setenv("RREF_CREDITS", "2", 1);
+    begin();
+    rref r = rref_create(ctx, next_rank(), "book");
+    expect(r, 0, 0);
+    for (int i = 0; i < 20; i++) {
+        rref_future f = rref_async(r, "no_sevens", (uint64_t)(i % 2 ? 7 : 11), rref_out(&x));
+        GIVES(rref_wait(f, RREF_FOREVER), i % 2 ? RREF_ERR_USER : RREF_ERR_SIGNATURE);
+        OK(rref_future_release(f));
+    }
+    OK(rref_release(r));
+    OK(rref_finalize(&ctx));
+    outcomes();
+    occupied();
+    unsetenv("RREF_CREDITS");
+}
+
 /* Futures that are given back before they are complete, given up, or looked at twice. */
 static void given_up(void)
 {
@@ -409,7 +429,8 @@ static void application_driven(void)
 
 static const check_case cases[] = {
     { "posts", posts }, { "everything_changes", everything_changes }, { "values_change", values_change },
-    { "handles_change", handles_change }, { "outcomes", outcomes }, { "occupied", occupied }, { "given_up", given_up },
+    { "handles_change", handles_change }, { "outcomes", outcomes }, { "occupied", occupied }, { "few_credits", few_credits },
+    { "given_up", given_up },
     { "nested", nested }, { "threads", threads }, { "contexts_change", contexts_change },
     { "application_driven", application_driven }, CHECK_END
 };
