@@ -193,6 +193,15 @@ void rri_crew_delist(rri_crew *crew)
     rri_give(&crew->lock, &rri_crew_lock);
 }
 
+bool rri_crew_compute(rri_crew *crew)
+{
+    rri_take(&crew->lock, &rri_crew_lock);
+    bool may = rri_crew_has_place(crew) && !crew->jobs;
+    if (may) rri_crew_enlist(crew, &rri_self);
+    rri_give(&crew->lock, &rri_crew_lock);
+    return may;
+}
+
 RRI_NEEDS(rri_crew_lock)
 static bool deep(const rri_crew *crew)
 {

@@ -104,6 +104,8 @@ void rri_crew_unblock(rri_crew *crew);
 /* A thread computes beside the driver, without a job; the lock is held. And no longer. */
 void rri_crew_enlist(rri_crew *crew, rri_member *member) RRI_NEEDS(rri_crew_lock);
 void rri_crew_delist(rri_crew *crew);
+/* The calling thread does, without a job, if one more may. */
+bool rri_crew_compute(rri_crew *crew);
 
 /* Whether one more may compute. */
 static inline bool rri_crew_has_place(const rri_crew *crew)

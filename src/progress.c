@@ -505,6 +505,7 @@ void rri_progress_offer(rri_progress *p)
     atomic_store_explicit(&p->handling, &rri_self, memory_order_relaxed);
     atomic_store(&p->role, self.offered);
     if (!atomic_load(&p->crew.watching)) rri_crew_call(&p->crew);
+    else if (!atomic_load(&p->dozes)) rri_link_kick(p->link);       /* it sleeps since this thread had departed */
 }
 
 bool rri_progress_reclaim(rri_progress *p)
@@ -516,6 +517,26 @@ bool rri_progress_reclaim(rri_progress *p)
     if (self.driving == p) self.driving = NULL;
     rri_crew_delist(&p->crew);
     return false;
+}
+
+RRI_UNCHECKED                            /* parks the role */
+bool rri_progress_depart(rri_progress *p)
+{
+    bool drives = self.driving == p && !self.offered && rri_self.crew == &p->crew && !p->config.restless;
+    if (!drives || p->due || (p->batch && p->at < p->batch->bytes)) return false;
+    if (p->batch) finish_batch(p);
+    if (work_in_sight(p)) return false;
+    if (!rri_crew_compute(&p->crew)) return false;
+    if (!atomic_load(&p->crew.watching)) rri_crew_call(&p->crew);
+    if (park(p)) return true;
+    rri_crew_delist(&p->crew);
+    return false;
+}
+
+bool rri_progress_return(rri_progress *p)
+{
+    rri_crew_delist(&p->crew);
+    return take_role(p, FREE);
 }
 
 /* A thread that is about to block lets go of the role. */

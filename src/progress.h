@@ -81,6 +81,12 @@ rri_haste rri_progress_haste(rri_progress *progress, int peer);
 void rri_progress_offer(rri_progress *progress);
 bool rri_progress_reclaim(rri_progress *progress);
 
+/* Around user code that must not run on the driver. The driver's thread leaves the role, to whoever the next message wakes, and
+ * takes it back if it is still free; so nobody is woken for the code alone. depart gives false, and does nothing, if there is
+ * something else to do for the driver; return, if another one drives by now. */
+bool rri_progress_depart(rri_progress *progress);
+bool rri_progress_return(rri_progress *progress);
+
 /* Have a library thread run a job (application-driven: whoever polls). */
 void rri_progress_submit(rri_progress *progress, rri_job *job);
 
