@@ -116,7 +116,7 @@ RRI_TRIES(rri_driver) RRI_UNCHECKED
 static bool take_role(rri_progress *p, uint64_t from)
 {
     if (!atomic_compare_exchange_strong(&p->role, &from, HELD)) return false;
-    rri_doorbell_asleep(rri_link_bell(p->link), false);
+    rri_doorbell_asleep(rri_link_bell(p->link), RRI_NOBODY);
     self.driving = p;
     self.offered = 0;
     atomic_store_explicit(&p->borrowed, rri_self.crew != &p->crew, memory_order_relaxed);
@@ -342,7 +342,7 @@ static bool park(rri_progress *p)
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     atomic_store_explicit(&p->seen, seen, memory_order_relaxed);
     free_role(p);
-    rri_doorbell_asleep(bell, true);            /* a barrier: what follows is looked at behind all of this */
+    rri_doorbell_asleep(bell, RRI_WATCHER);     /* a barrier: what follows is looked at behind all of this */
     bool more = unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen;
     if ((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE)) return false;
     if (app && limit >= 0 && !p->config.application && !atomic_load(&p->dozes)) rri_link_kick(p->link);
@@ -434,7 +434,7 @@ static void watch_parked(rri_progress *p)
     unsigned seen = atomic_load(&p->seen);
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
-    if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, seen, ns);
+    if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
@@ -464,7 +464,7 @@ static void watch(rri_progress *p)
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
             atomic_store(&p->dozes, true);
             if (app && p->config.restless) hover(p);
-            else rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? NAP_MAX_NS : TICK_NS);
+            else rri_doorbell_sleep(rri_link_bell(p->link), RRI_WATCHER, seen, app ? NAP_MAX_NS : TICK_NS);
             rri_crew_inspect(&p->crew, rri_now());
         }
     }
