@@ -490,6 +490,7 @@ static void *crew_main(void *arg)
         if (self.driving != p) continue;
         rri_has(&rri_driver);
         drive(p);
+        rri_crew_hush(&p->crew);        /* this thread watches now, unless one does already */
     }
     return NULL;
 }
@@ -504,7 +505,7 @@ void rri_progress_offer(rri_progress *p)
     self.offered = ++p->handlers << 2 | TAKEABLE;
     atomic_store_explicit(&p->handling, &rri_self, memory_order_relaxed);
     atomic_store(&p->role, self.offered);
-    if (!atomic_load(&p->crew.watching)) rri_crew_call(&p->crew);
+    if (!atomic_load(&p->crew.watching)) rri_crew_call_in(&p->crew, TICK_NS);   /* most handlers are over by then */
     else if (!atomic_load(&p->dozes)) rri_link_kick(p->link);       /* it sleeps since this thread had departed */
 }
 
@@ -527,7 +528,7 @@ bool rri_progress_depart(rri_progress *p)
     if (p->batch) finish_batch(p);
     if (work_in_sight(p)) return false;
     if (!rri_crew_compute(&p->crew)) return false;
-    if (!atomic_load(&p->crew.watching)) rri_crew_call(&p->crew);
+    if (!atomic_load(&p->crew.watching)) rri_crew_call_in(&p->crew, TICK_NS);
     if (park(p)) return true;
     rri_crew_delist(&p->crew);
     return false;
