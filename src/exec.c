@@ -277,7 +277,8 @@ void rri_exec_waits_for(uint64_t id)
 static int wait_and_tell(rri_future *f, int64_t deadline)
 {
     rri_futures *all = f->all;
-    if (rri_progress_try(all->progress, &f->event, deadline)) return RREF_OK;
+    int owed = atomic_load_explicit(&f->owed, memory_order_relaxed) - 1;
+    if (rri_progress_try(all->progress, &f->event, deadline, owed >= 0 && owed != all->rank)) return RREF_OK;
     int64_t made = atomic_load_explicit(&f->made, memory_order_relaxed);
     if (!made) made = rri_now_coarse();
     if (f->lone) atomic_store_explicit(&f->made, made, memory_order_relaxed);

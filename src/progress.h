@@ -97,8 +97,9 @@ bool rri_progress_due(rri_progress *progress, rri_job *job);
 /* The calling thread is about to send what it will wait for, by rri_progress_try and nothing before: it takes the role now if
  * that is free, since a fast answer would wake another one for it. */
 void rri_progress_ready(rri_progress *progress);
-/* Wait for an event as long as polling may, if this thread may poll. True: it has come. */
-bool rri_progress_try(rri_progress *progress, rri_event *event, int64_t deadline);
+/* Wait for an event as long as polling may, if this thread may poll. True: it has come. by_message: a message of another rank
+ * will bring it, so the thread may sleep on the doorbell for a while, for what comes to wake nobody but it. */
+bool rri_progress_try(rri_progress *progress, rri_event *event, int64_t deadline, bool by_message);
 /* Wait for it without that. As rri_progress_wait, which is both. */
 int rri_progress_sleep(rri_progress *progress, rri_event *event, int64_t deadline);
 /* Wait for an event. Returns RREF_OK; RREF_ERR_PENDING at the deadline; BLOCKING in inline code; THREAD; TOO_DEEP; FINALIZED
