@@ -387,8 +387,8 @@ static bool grant(rri_progress *p)
     return false;
 }
 
-/* How long to poll after the last news. The next call often comes as soon as data has left, and to be asleep then costs more than
- * the wait for it. */
+/* How long to poll after the last news. The next call often comes as soon as data has left, and to be asleep then costs more
+ * than the wait for it. */
 RRI_NEEDS(rri_driver)
 static int64_t patience(const rri_progress *p)
 {
@@ -396,7 +396,7 @@ static int64_t patience(const rri_progress *p)
 }
 
 /* To poll pays where news comes meanwhile. Where it does not, the core is worth more to others, who may be the ones to send the
- * news: a budget that was spent in vain is halved. Now and then all of it is tried, since who sleeps makes the other side wait. */
+ * news: a budget that was spent in vain is halved. Now and then all of it is tried: who sleeps makes the other side wait, too. */
 static void spent_in_vain(const rri_progress *p, budget *b)
 {
     b->ns = ++b->vain % PROBE == 0 ? p->config.spin : b->ns / 2;
