@@ -6,6 +6,8 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 enum { STALL_NS = 1000000 };
 
@@ -20,11 +22,24 @@ int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(v
     crew->main = main;
     crew->arg = arg;
     crew->room = config->absent ? 1 : config->workers + config->max_blocked + 2;
+    crew->alarm = -1;
     crew->thread = rri_calloc(crew->room, sizeof *crew->thread);
-    return crew->thread ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for threads");
+    if (!crew->thread) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for threads");
+    if (!config->absent) crew->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);   /* -1: each call is at once */
+    return RREF_OK;
 }
 
-RRI_UNCHECKED void rri_crew_close(rri_crew *crew) { free(crew->thread); }
+RRI_UNCHECKED void rri_crew_close(rri_crew *crew)
+{
+    if (crew->alarm >= 0) close(crew->alarm);
+    free(crew->thread);
+}
+
+/* ns 0: never. */
+static void set_alarm(rri_crew *crew, int64_t ns)
+{
+    timerfd_settime(crew->alarm, 0, &(struct itimerspec){ .it_value = { ns / 1000000000, ns % 1000000000 } }, NULL);
+}
 
 /* ---- threads; what is static here holds the lock */
 
@@ -84,8 +99,14 @@ RRI_NEEDS(rri_crew_lock)
 static bool call_thread(rri_crew *crew)
 {
     if (crew->config.absent) return true;
-    if (crew->idle > 0) rouse(crew);
-    else if (crew->threads - crew->blocked - crew->stalled < crew->config.workers + 2) return spawn(crew) == RREF_OK;
+    if (crew->idle > 0) {
+        rouse(crew);
+    } else if (crew->listener == RRI_ALARM_HEARD) {
+        crew->listener = RRI_ALARM_RUNG;
+        set_alarm(crew, 1);
+    } else if (crew->threads - crew->blocked - crew->stalled < crew->config.workers + 2) {
+        return spawn(crew) == RREF_OK;
+    }
     return true;
 }
 
@@ -114,6 +135,9 @@ void rri_crew_stop(rri_crew *crew, bool abandon)
 {
     atomic_fetch_add(&crew->call, 1);
     rri_futex_wake(&crew->call, INT_MAX);
+    rri_take(&crew->lock, &rri_crew_lock);
+    if (crew->alarm >= 0) set_alarm(crew, 1);           /* the last that is made of it: others look at stop, under the lock */
+    rri_give(&crew->lock, &rri_crew_lock);
     for (unsigned i = 0;; i++) {
         rri_take(&crew->lock, &rri_crew_lock);
         bool more = i < crew->made;
@@ -140,19 +164,59 @@ bool rri_crew_call_for_jobs(rri_crew *crew)
     return !alone;
 }
 
-void rri_crew_idle(rri_crew *crew)
+void rri_crew_call_in(rri_crew *crew, int64_t ns)
 {
-    unsigned seen = atomic_load(&crew->call);
+    if (atomic_load_explicit(&crew->armed, memory_order_relaxed)) return;
     rri_take(&crew->lock, &rri_crew_lock);
-    bool reason = atomic_load(&crew->stop) || !atomic_load(&crew->watching) || may_start(crew);
-    if (!reason) crew->idle++;
+    bool later = crew->listener == RRI_ALARM_HEARD;
+    if (atomic_load(&crew->stop)) later = false;
+    else if (later) set_alarm(crew, ns);
+    else call_thread(crew);
+    atomic_store(&crew->armed, later);
     rri_give(&crew->lock, &rri_crew_lock);
-    if (reason) return;
+}
+
+/* An alarm that has been rung for another reason stays. */
+void rri_crew_hush(rri_crew *crew)
+{
+    if (!atomic_load_explicit(&crew->armed, memory_order_relaxed)) return;
+    rri_take(&crew->lock, &rri_crew_lock);
+    atomic_store(&crew->armed, false);
+    if (crew->listener == RRI_ALARM_HEARD && !atomic_load(&crew->stop)) set_alarm(crew, 0);
+    rri_give(&crew->lock, &rri_crew_lock);
+}
+
+/* Until the alarm goes off. An end that came meanwhile has set it behind this one's look at `stop`. */
+static void listen(rri_crew *crew)
+{
+    uint64_t times;
+    if (read(crew->alarm, &times, sizeof times) > 0) atomic_store(&crew->armed, false);
+    rri_take(&crew->lock, &rri_crew_lock);
+    crew->listener = RRI_ALARM_FREE;
+    rri_give(&crew->lock, &rri_crew_lock);
+}
+
+static void sleep_till_called(rri_crew *crew, unsigned seen)
+{
     rri_futex_wait(&crew->call, seen, -1);
     rri_take(&crew->lock, &rri_crew_lock);
     if (crew->roused) crew->roused--;
     else crew->idle--;
     rri_give(&crew->lock, &rri_crew_lock);
+}
+
+/* The first to be idle listens to the alarm. */
+void rri_crew_idle(rri_crew *crew)
+{
+    unsigned seen = atomic_load(&crew->call);
+    rri_take(&crew->lock, &rri_crew_lock);
+    bool reason = atomic_load(&crew->stop) || !atomic_load(&crew->watching) || may_start(crew);
+    bool listens = !reason && crew->alarm >= 0 && crew->listener == RRI_ALARM_FREE;
+    if (listens) crew->listener = RRI_ALARM_HEARD;
+    else if (!reason) crew->idle++;
+    rri_give(&crew->lock, &rri_crew_lock);
+    if (listens) listen(crew);
+    else if (!reason) sleep_till_called(crew, seen);
 }
 
 /* ---- who computes */
@@ -191,6 +255,15 @@ void rri_crew_delist(rri_crew *crew)
     rri_take(&crew->lock, &rri_crew_lock);
     strike(crew, &rri_self);
     rri_give(&crew->lock, &rri_crew_lock);
+}
+
+bool rri_crew_compute(rri_crew *crew)
+{
+    rri_take(&crew->lock, &rri_crew_lock);
+    bool may = rri_crew_has_place(crew) && !crew->jobs;
+    if (may) rri_crew_enlist(crew, &rri_self);
+    rri_give(&crew->lock, &rri_crew_lock);
+    return may;
 }
 
 RRI_NEEDS(rri_crew_lock)

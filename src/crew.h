@@ -55,6 +55,8 @@ struct rri_crew {
     unsigned threads RRI_OWNED(rri_crew_lock), idle RRI_OWNED(rri_crew_lock);
     unsigned stalled RRI_OWNED(rri_crew_lock), blocked RRI_OWNED(rri_crew_lock);
     atomic_uint running;            /* computing; changed under the lock */
+    enum { RRI_ALARM_FREE, RRI_ALARM_HEARD, RRI_ALARM_RUNG } listener RRI_OWNED(rri_crew_lock);    /* one more idle thread */
+    int alarm;                      /* i: a timer that ends the sleep of that one; -1: none */
     unsigned roused RRI_OWNED(rri_crew_lock);   /* idle threads called that have not come yet */
     unsigned made RRI_OWNED(rri_crew_lock), room RRI_OWNED(rri_crew_lock);  /* threads ever made */
     pthread_t *thread RRI_OWNED(rri_crew_lock);
@@ -65,6 +67,7 @@ struct rri_crew {
     atomic_uint call;               /* a: changes when an idle thread has a reason to look */
     atomic_uint watching;           /* a: 1 while a thread watches */
     atomic_uint stop;               /* a */
+    atomic_bool armed;              /* a: a call is to come */
 };
 
 extern RRI_THREAD_LOCAL rri_member rri_self;
@@ -91,6 +94,9 @@ bool rri_crew_work(rri_crew *crew);
 void rri_crew_idle(rri_crew *crew);
 /* See to it that one more thread is free to drive, watch or work. */
 void rri_crew_call(rri_crew *crew);
+/* The same in ns, unless it is hushed before: costs no wake-up then. */
+void rri_crew_call_in(rri_crew *crew, int64_t ns);
+void rri_crew_hush(rri_crew *crew);
 /* The same, if jobs could start; false: no thread can be had, and all others are blocked, so the jobs are the caller's. */
 bool rri_crew_call_for_jobs(rri_crew *crew);
 
@@ -104,6 +110,8 @@ void rri_crew_unblock(rri_crew *crew);
 /* A thread computes beside the driver, without a job; the lock is held. And no longer. */
 void rri_crew_enlist(rri_crew *crew, rri_member *member) RRI_NEEDS(rri_crew_lock);
 void rri_crew_delist(rri_crew *crew);
+/* The calling thread does, without a job, if one more may. */
+bool rri_crew_compute(rri_crew *crew);
 
 /* Whether one more may compute. */
 static inline bool rri_crew_has_place(const rri_crew *crew)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 typedef struct cell {
     _Alignas(64) atomic_uint announced;
-    atomic_uint sleeping;
+    atomic_uint sleeping;       /* a rri_sleeper */
     atomic_uint there;
 } cell;
 
@@ -130,20 +131,21 @@ void rri_doorbell_ring(rri_doorbell *bell, int to)
 {
     cell *c = &bell->cells[to];
     atomic_fetch_add(&c->announced, 1);
-    if (atomic_load(&c->sleeping) && atomic_exchange(&c->sleeping, 0)) rri_futex_wake(&c->announced, 1);
+    unsigned who = atomic_load(&c->sleeping) ? atomic_exchange(&c->sleeping, RRI_NOBODY) : RRI_NOBODY;
+    if (who != RRI_NOBODY) rri_futex_wake_as(&c->announced, 1, who);
 }
 
 void rri_doorbell_wake(rri_doorbell *bell)
 {
     cell *c = &bell->cells[bell->me];
-    atomic_store(&c->sleeping, 0);      /* before the count: who goes to sleep behind it says so again */
+    atomic_store(&c->sleeping, RRI_NOBODY);     /* before the count: who goes to sleep behind it says so again */
     atomic_fetch_add(&c->announced, 1);
-    rri_futex_wake(&c->announced, 1);
+    rri_futex_wake(&c->announced, INT_MAX);
 }
 
-void rri_doorbell_sleep(rri_doorbell *bell, unsigned seen, int64_t ns)
+void rri_doorbell_sleep(rri_doorbell *bell, rri_sleeper who, unsigned seen, int64_t ns)
 {
-    rri_futex_wait(&bell->cells[bell->me].announced, seen, ns);
+    rri_futex_wait_as(&bell->cells[bell->me].announced, seen, ns, who);
 }
 
 unsigned rri_doorbell_announced(const rri_doorbell *bell)
@@ -152,9 +154,9 @@ unsigned rri_doorbell_announced(const rri_doorbell *bell)
 }
 
 /* Whoever sees the mark too long wakes somebody for nothing; one who misses it must not be possible. */
-void rri_doorbell_asleep(rri_doorbell *bell, bool asleep)
+void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who)
 {
-    atomic_store_explicit(&bell->cells[bell->me].sleeping, asleep, asleep ? memory_order_seq_cst : memory_order_release);
+    atomic_store_explicit(&bell->cells[bell->me].sleeping, who, who ? memory_order_seq_cst : memory_order_release);
 }
 
 bool rri_doorbell_sleeps(const rri_doorbell *bell)

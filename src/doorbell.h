@@ -31,13 +31,15 @@ bool rri_doorbell_left(const rri_doorbell *bell, int who);
 /* Tell neighbour `to` of one more message; wakes it if it sleeps. */
 void rri_doorbell_ring(rri_doorbell *bell, int to);
 
-/* Wake this rank's own sleeper, whatever it says of itself. */
+/* Wake this rank's own sleepers, whatever they say of themselves. */
 void rri_doorbell_wake(rri_doorbell *bell);
 
+/* Say who sleeps, for neighbours to wake: the watcher while nobody drives, or the driver itself. */
+typedef enum rri_sleeper { RRI_NOBODY, RRI_WATCHER, RRI_DOZER } rri_sleeper;
+void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who);
 /* Sleep until the counter moves from `seen`; the caller has said rri_doorbell_asleep before and looked once more. */
-void rri_doorbell_sleep(rri_doorbell *bell, unsigned seen, int64_t ns);
+void rri_doorbell_sleep(rri_doorbell *bell, rri_sleeper who, unsigned seen, int64_t ns);
 unsigned rri_doorbell_announced(const rri_doorbell *bell);
-void rri_doorbell_asleep(rri_doorbell *bell, bool asleep);
 bool rri_doorbell_sleeps(const rri_doorbell *bell);
 
 /* Publish that one more message of neighbour `from` was taken; ask how many of mine `to` has taken. */

@@ -194,6 +194,19 @@ static rri_verdict run_here(rref_call *c)
     return driver ? RRI_DONE : RRI_LOST;
 }
 
+/* By the thread that drove, without the role; false if it may not leave that now. */
+static bool run_apart(rref_call *c, rri_verdict *verdict)
+{
+    rri_progress *p = c->calls->progress;
+    if (!rri_progress_depart(p)) return false;
+    int outcome = rri_exec_run(c);
+    *verdict = rri_progress_return(p) ? RRI_DONE : RRI_LOST;
+    conclude(c, outcome);
+    rref_call *more = finish(c);
+    if (more) submit(more);
+    return true;
+}
+
 static bool runs_here(const rref_call *c, bool here)
 {
     return (here && !(c->flags & RREF_WORKER)) || (c->flags & RREF_INLINE);
@@ -266,7 +279,8 @@ void rri_exec_waits_for(uint64_t id)
 static int wait_and_tell(rri_future *f, int64_t deadline)
 {
     rri_futures *all = f->all;
-    if (rri_progress_try(all->progress, &f->event, deadline)) return RREF_OK;
+    int owed = atomic_load_explicit(&f->owed, memory_order_relaxed) - 1;
+    if (rri_progress_try(all->progress, &f->event, deadline, owed >= 0 && owed != all->rank)) return RREF_OK;
     int64_t made = atomic_load_explicit(&f->made, memory_order_relaxed);
     if (!made) made = rri_now_coarse();
     if (f->lone) atomic_store_explicit(&f->made, made, memory_order_relaxed);
@@ -298,6 +312,7 @@ int rri_exec_wait(rri_future *f, int64_t deadline)
 rri_verdict rri_exec_enter(rref_call *c, bool here)
 {
     rri_actor *a = c->actor;
+    rri_verdict verdict = RRI_DONE;
     bool at_once = c->flags & RREF_INLINE;
     if (!at_once) keep(c);
     rri_take(&a->lock, &rri_queue);
@@ -312,8 +327,8 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     if (refused) go_aside(c);
     if (!start) return RRI_DONE;
     if (runs_here(c, here)) return run_here(c);
-    submit(c);
-    return RRI_DONE;
+    if (!here || !run_apart(c, &verdict)) submit(c);
+    return verdict;
 }
 
 /* The call at the head, if it can start now. */
@@ -338,8 +353,10 @@ static void run_due(rri_job *job)
 {
     rref_call *c = (rref_call *)(void *)job;
     rri_progress *p = c->calls->progress;
-    if (runs_here(c, rri_progress_may_run(p) && rri_progress_has_place(p))) run_here(c);
-    else submit(c);
+    rri_verdict lost;
+    bool here = rri_progress_may_run(p) && rri_progress_has_place(p);
+    if (runs_here(c, here)) run_here(c);
+    else if (!here || !run_apart(c, &lost)) submit(c);
 }
 
 static void run_soon(rref_call *c)

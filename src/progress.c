@@ -17,7 +17,14 @@
 
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
        NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000,
-       MOVING_NS = 200000, NEAR_STREAK = 8, NEAR_LOOKS = 32 };
+       MOVING_NS = 200000, NAP_NEAR_NS = 100000, DOZE_NS = 1000000, SPIN_MIN_NS = 2000, PROBE = 16, NEAR_STREAK = 8,
+       NEAR_LOOKS = 32 };
+
+/* How long to poll without news before a sleep. */
+typedef struct budget {
+    int64_t ns;
+    unsigned vain;                  /* times in a row that it was spent for nothing */
+} budget;
 
 struct rri_progress {
     rri_link *link;                 /* i */
@@ -35,11 +42,13 @@ struct rri_progress {
     uint32_t at RRI_OWNED(rri_driver);          /* d: its next record */
     bool paid RRI_OWNED(rri_driver);            /* d: its credit is accounted for */
     rri_job *due RRI_OWNED(rri_driver), *due_last RRI_OWNED(rri_driver);   /* d: found in this look at MPI, to be run behind it */
+    budget spin RRI_OWNED(rri_driver), borrowed_spin RRI_OWNED(rri_driver);     /* d: of library threads; of others */
     int64_t nap RRI_OWNED(rri_driver);          /* d: how long the next bounded sleep is */
     unsigned near RRI_OWNED(rri_driver);        /* d: messages of this node since the last one of another */
     unsigned looks RRI_OWNED(rri_driver);       /* d: looks that could have been left out */
     bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
+    atomic_uint parked;             /* a: how often the role was */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
     atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
@@ -95,6 +104,7 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     p->up = up;
     p->init_thread = pthread_self();
     p->nap = NAP_MIN_NS;
+    p->spin.ns = p->borrowed_spin.ns = config->spin;
     *out = p;
     return RREF_OK;
 }
@@ -116,7 +126,7 @@ RRI_TRIES(rri_driver) RRI_UNCHECKED
 static bool take_role(rri_progress *p, uint64_t from)
 {
     if (!atomic_compare_exchange_strong(&p->role, &from, HELD)) return false;
-    rri_doorbell_asleep(rri_link_bell(p->link), false);
+    rri_doorbell_asleep(rri_link_bell(p->link), RRI_NOBODY);
     self.driving = p;
     self.offered = 0;
     atomic_store_explicit(&p->borrowed, rri_self.crew != &p->crew, memory_order_relaxed);
@@ -302,12 +312,18 @@ static void lengthen_nap(rri_progress *p)
     if (p->nap > most) p->nap = most;
 }
 
+/* Where the bell reaches all, what is waited for is that neighbours take what was sent: nothing is to do while one wakes up. */
+static int64_t least_nap(const rri_progress *p)
+{
+    return p->config.bell_reaches_all && !rri_link_moving(p->link) ? NAP_NEAR_NS : NAP_MIN_NS;
+}
+
 /* Some message now and then should not cost a whole series of short naps. */
 RRI_NEEDS(rri_driver)
 static void shorten_nap(rri_progress *p)
 {
-    const int64_t nap = p->config.bell_reaches_all ? 0 : p->nap / 8;
-    p->nap = nap > NAP_MIN_NS ? nap : NAP_MIN_NS;
+    const int64_t nap = p->config.bell_reaches_all ? 0 : p->nap / 8, least = least_nap(p);
+    p->nap = nap > least ? nap : least;
 }
 
 /* Whether something of ours may still sit in MPI or in a buffer, which only a driver gets out. */
@@ -328,23 +344,32 @@ static int64_t sleep_limit(rri_progress *p)
 
 static bool is_short(int64_t ns) { return ns >= 0 && ns <= NAP_MAX_NS; }
 
-/* Give the role back, marked asleep; false if there is work after all, and then the role is still held. Others send, and leave
- * things behind, until they see the mark: hence the second look. */
+/* Leave the role free, marked asleep, but look once more; false: it is still held. */
 RRI_NEEDS(rri_driver) RRI_UNCHECKED      /* it gives the role, and takes it again */
-static bool park(rri_progress *p)
+static bool let_go(rri_progress *p, unsigned seen, int64_t limit)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
-    unsigned seen = rri_doorbell_announced(bell);       /* before the last look: what rings from now on ends the sleep */
-    rri_flow_flush(p->flow, true);
-    rri_flow_drain(p->flow);
-    int64_t limit = sleep_limit(p);
-    bool app = rri_self.crew != &p->crew, unfinished = p->batch || p->due;
+    bool unfinished = p->batch || p->due;
+    atomic_store_explicit(&p->parked, atomic_load_explicit(&p->parked, memory_order_relaxed) + 1, memory_order_relaxed);
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     atomic_store_explicit(&p->seen, seen, memory_order_relaxed);
     free_role(p);
-    rri_doorbell_asleep(bell, true);            /* a barrier: what follows is looked at behind all of this */
+    rri_doorbell_asleep(bell, RRI_WATCHER);     /* a barrier: what follows is looked at behind all of this */
     bool more = unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen;
-    if ((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE)) return false;
+    return !((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE));
+}
+
+/* Give the role back, marked asleep; false if there is work after all, and then the role is still held. Others send, and leave
+ * things behind, until they see the mark: hence the second look. */
+RRI_NEEDS(rri_driver) RRI_UNCHECKED
+static bool park(rri_progress *p)
+{
+    unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));     /* before the last look: what rings then ends the sleep */
+    rri_flow_flush(p->flow, true);
+    rri_flow_drain(p->flow);
+    int64_t limit = sleep_limit(p);
+    bool app = rri_self.crew != &p->crew;
+    if (!let_go(p, seen, limit)) return false;
     if (app && limit >= 0 && !p->config.application && !atomic_load(&p->dozes)) rri_link_kick(p->link);
     return true;
 }
@@ -362,11 +387,27 @@ static bool grant(rri_progress *p)
     return false;
 }
 
-/* How long to poll after the last news. The next call often comes as soon as data has left, and to be asleep then costs more than
- * the wait for it. */
+/* How long to poll after the last news. The next call often comes as soon as data has left, and to be asleep then costs more
+ * than the wait for it. */
+RRI_NEEDS(rri_driver)
 static int64_t patience(const rri_progress *p)
 {
-    return p->config.spin > 0 && p->config.spin < MOVING_NS && rri_link_moving(p->link) ? MOVING_NS : p->config.spin;
+    return p->spin.ns > 0 && p->spin.ns < MOVING_NS && rri_link_moving(p->link) ? MOVING_NS : p->spin.ns;
+}
+
+/* To poll pays where news comes meanwhile. Where it does not, the core is worth more to others, who may be the ones to send the
+ * news: a budget that was spent in vain is halved. Now and then all of it is tried: who sleeps makes the other side wait, too. */
+static void spent_in_vain(const rri_progress *p, budget *b)
+{
+    b->ns = ++b->vain % PROBE == 0 ? p->config.spin : b->ns / 2;
+    if (b->ns < SPIN_MIN_NS) b->ns = p->config.spin < SPIN_MIN_NS ? p->config.spin : SPIN_MIN_NS;
+}
+
+static void well_spent(const rri_progress *p, budget *b)
+{
+    if (b->ns == p->config.spin && !b->vain) return;
+    b->ns = 4 * b->ns < p->config.spin ? 4 * b->ns : p->config.spin;
+    b->vain = 0;
 }
 
 /* Drive until the role is lost, granted or parked (library threads). */
@@ -374,7 +415,7 @@ RRI_NEEDS(rri_driver)
 static void drive(rri_progress *p)
 {
     int64_t quiet = rri_now(), arrival = quiet;
-    unsigned news = 0;
+    unsigned news = 0, times = 0;           /* the first news is what this thread was woken for */
     for (unsigned polls = 1;; polls++) {
         unsigned before = news;
         if (!(p->near && skips_look(p)) && poll_once(p, &news) == RRI_LOST) return;
@@ -391,10 +432,12 @@ static void drive(rri_progress *p)
         if (news) {
             quiet = arrival = now;
             shorten_nap(p);
+            if (times++) well_spent(p, &p->spin);
         }
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
         } else if (!news && !p->config.restless && (glance || now - quiet >= patience(p))) {
+            if (times) spent_in_vain(p, &p->spin);
             if (park(p)) return;       /* without the role, which is one way to end this */
             quiet = now;
         }
@@ -431,10 +474,11 @@ static void watch_parked(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
     int64_t limit = atomic_load(&p->sleep_ns), ns = with_looks(p, limit);
-    unsigned seen = atomic_load(&p->seen);
+    unsigned parked = atomic_load(&p->parked), seen = atomic_load(&p->seen);
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
-    if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, seen, ns);
+    if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
+    if (rri_doorbell_announced(bell) == seen && atomic_load(&p->parked) != parked) return;     /* anew: it sleeps once more */
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
@@ -464,7 +508,7 @@ static void watch(rri_progress *p)
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
             atomic_store(&p->dozes, true);
             if (app && p->config.restless) hover(p);
-            else rri_doorbell_sleep(rri_link_bell(p->link), seen, app ? NAP_MAX_NS : TICK_NS);
+            else rri_doorbell_sleep(rri_link_bell(p->link), RRI_WATCHER, seen, app ? NAP_MAX_NS : TICK_NS);
             rri_crew_inspect(&p->crew, rri_now());
         }
     }
@@ -490,6 +534,7 @@ static void *crew_main(void *arg)
         if (self.driving != p) continue;
         rri_has(&rri_driver);
         drive(p);
+        rri_crew_hush(&p->crew);        /* this thread watches now, unless one does already */
     }
     return NULL;
 }
@@ -504,7 +549,8 @@ void rri_progress_offer(rri_progress *p)
     self.offered = ++p->handlers << 2 | TAKEABLE;
     atomic_store_explicit(&p->handling, &rri_self, memory_order_relaxed);
     atomic_store(&p->role, self.offered);
-    if (!atomic_load(&p->crew.watching)) rri_crew_call(&p->crew);
+    if (!atomic_load(&p->crew.watching)) rri_crew_call_in(&p->crew, TICK_NS);   /* most handlers are over by then */
+    else if (!atomic_load(&p->dozes)) rri_link_kick(p->link);       /* it sleeps since this thread had departed */
 }
 
 bool rri_progress_reclaim(rri_progress *p)
@@ -516,6 +562,28 @@ bool rri_progress_reclaim(rri_progress *p)
     if (self.driving == p) self.driving = NULL;
     rri_crew_delist(&p->crew);
     return false;
+}
+
+/* The credit of the message goes along with the answer, if that comes soon; else the watcher sends it. */
+RRI_UNCHECKED                            /* parks the role */
+bool rri_progress_depart(rri_progress *p)
+{
+    bool drives = self.driving == p && !self.offered && rri_self.crew == &p->crew && !p->config.restless;
+    if (!drives || p->due || (p->batch && p->at < p->batch->bytes)) return false;
+    unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));
+    rri_flow_flush(p->flow, true);
+    if (p->batch) finish_batch(p);
+    if (work_in_sight(p) || !rri_crew_compute(&p->crew)) return false;
+    if (!atomic_load(&p->crew.watching)) rri_crew_call_in(&p->crew, TICK_NS);
+    if (let_go(p, seen, bounded(TICK_NS, atomic_load(&p->timers->next)))) return true;
+    rri_crew_delist(&p->crew);
+    return false;
+}
+
+bool rri_progress_return(rri_progress *p)
+{
+    rri_crew_delist(&p->crew);
+    return take_role(p, FREE);
 }
 
 /* A thread that is about to block lets go of the role. */
@@ -568,7 +636,7 @@ static bool borrow(rri_progress *p)
     if ((atomic_load(&p->role) & 3) == TAKEABLE) return false;
     unsigned was = NOBODY;
     if (!atomic_compare_exchange_strong(&p->want, &was, ASKING)) return false;
-    for (unsigned tries = 0; tries < 2000; tries++) {
+    for (unsigned tries = 0; tries < 256; tries++) {
         if (atomic_load_explicit(&p->want, memory_order_acquire) == GRANTED) break;
         if (tries % 16 == 0 && take_role(p, FREE)) {
             atomic_store(&p->want, NOBODY);
@@ -597,7 +665,7 @@ RRI_GIVES(rri_driver)
 static void leave_after(rri_progress *p, int64_t arrival)
 {
     unsigned news = 0;
-    p->nap = NAP_MIN_NS;
+    p->nap = least_nap(p);
     for (unsigned polls = 1; !park(p); polls++) {
         if (poll_once(p, &news) == RRI_PASS) {
             pass_role(p);
@@ -622,16 +690,43 @@ static bool is_spent(rri_progress *p, int64_t *quiet, unsigned *news, int64_t de
     rri_flow_flush(p->flow, true);
     if (*news || !*quiet || rri_link_moving(p->link)) *quiet = now;
     *news = 0;
-    return now - *quiet >= p->config.spin || now >= deadline;
+    return now - *quiet >= p->borrowed_spin.ns || now >= deadline;
+}
+
+/* Sleep on the doorbell, for ns at most, and keep the role: what comes wakes the thread that waits for it. As in park, others
+ * send, and leave things behind, until they see the mark. */
+RRI_NEEDS(rri_driver)
+static void doze(rri_progress *p, const rri_event *event, int64_t ns)
+{
+    rri_doorbell *bell = rri_link_bell(p->link);
+    unsigned seen = rri_doorbell_announced(bell);
+    if (p->nap < least_nap(p)) p->nap = least_nap(p);
+    int64_t limit = sleep_limit(p);
+    atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
+    rri_doorbell_asleep(bell, RRI_DOZER);
+    bool more = p->batch || p->due || work_in_sight(p) || rri_event_done(event) || rri_doorbell_announced(bell) != seen
+                || atomic_load(&p->want) == ASKING || (!is_short(limit) && leaves_behind(p));
+    if (!more) rri_doorbell_sleep(bell, RRI_DOZER, seen, limit >= 0 && limit < ns ? limit : ns);
+    rri_doorbell_asleep(bell, RRI_NOBODY);
+    lengthen_nap(p);
+}
+
+/* How much longer the driver may doze for an event that a message will bring. */
+static int64_t drowse(const rri_progress *p, int64_t quiet, int64_t deadline)
+{
+    int64_t now = rri_now(), end = rri_after(quiet, DOZE_NS + p->config.spin);
+    if (atomic_load(&p->crew.stop)) return 0;
+    return (deadline < end ? deadline : end) - now;
 }
 
 /* Poll for an event with the role in hand until it comes, the budget is spent, or a handler is due that this thread may not
  * run; then give the role back. */
 RRI_GIVES(rri_driver)
-static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
+static void drive_for(rri_progress *p, rri_event *event, int64_t deadline, bool by_message)
 {
     int64_t quiet = 0;
     unsigned news = 0;
+    bool vain = false;
     self.polls_for = event;
     for (unsigned polls = 1; !rri_event_done(event); polls++) {
         if (!(p->near && skips_look(p)) && poll_once(p, &news) == RRI_PASS) {
@@ -639,10 +734,16 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline)
             pass_role(p);
             return;
         }
-        if (polls % CLOCK_POLLS == 0 && is_spent(p, &quiet, &news, deadline)) break;
+        if (polls % CLOCK_POLLS || !is_spent(p, &quiet, &news, deadline)) continue;
+        if (!vain) spent_in_vain(p, &p->borrowed_spin);
+        vain = true;
+        int64_t left = by_message ? drowse(p, quiet, deadline) : 0;
+        if (left <= 0) break;
+        doze(p, event, left);
     }
+    if (!vain) well_spent(p, &p->borrowed_spin);
     self.polls_for = NULL;
-    leave_after(p, quiet);
+    leave_after(p, vain ? 0 : quiet);
 }
 
 static int too_deep(const rri_progress *p)
@@ -716,14 +817,14 @@ void rri_progress_ready(rri_progress *p)
 }
 
 RRI_UNCHECKED     /* with or without the role */
-bool rri_progress_try(rri_progress *p, rri_event *event, int64_t deadline)
+bool rri_progress_try(rri_progress *p, rri_event *event, int64_t deadline, bool by_message)
 {
     bool ready = self.ready == p;
     self.ready = NULL;
     if (!ready && rri_event_done(event)) return true;
     if (!ready && !may_poll(p)) return false;
     if (!ready) rri_flow_flush(p->flow, true);
-    if (ready || borrow(p)) drive_for(p, event, deadline);
+    if (ready || borrow(p)) drive_for(p, event, deadline, by_message);
     return rri_event_done(event);
 }
 
@@ -739,7 +840,7 @@ int rri_progress_sleep(rri_progress *p, rri_event *event, int64_t deadline)
 
 int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
 {
-    return rri_progress_try(p, event, deadline) ? RREF_OK : rri_progress_sleep(p, event, deadline);
+    return rri_progress_try(p, event, deadline, false) ? RREF_OK : rri_progress_sleep(p, event, deadline);
 }
 
 /* Poll, with the role in hand, until there is room in a lane or the budget is spent. */

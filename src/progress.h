@@ -81,6 +81,12 @@ rri_haste rri_progress_haste(rri_progress *progress, int peer);
 void rri_progress_offer(rri_progress *progress);
 bool rri_progress_reclaim(rri_progress *progress);
 
+/* Around user code that must not run on the driver. The driver's thread leaves the role, to whoever the next message wakes, and
+ * takes it back if it is still free; so nobody is woken for the code alone. depart gives false, and does nothing, if there is
+ * something else to do for the driver; return, if another one drives by now. */
+bool rri_progress_depart(rri_progress *progress);
+bool rri_progress_return(rri_progress *progress);
+
 /* Have a library thread run a job (application-driven: whoever polls). */
 void rri_progress_submit(rri_progress *progress, rri_job *job);
 
@@ -91,8 +97,9 @@ bool rri_progress_due(rri_progress *progress, rri_job *job);
 /* The calling thread is about to send what it will wait for, by rri_progress_try and nothing before: it takes the role now if
  * that is free, since a fast answer would wake another one for it. */
 void rri_progress_ready(rri_progress *progress);
-/* Wait for an event as long as polling may, if this thread may poll. True: it has come. */
-bool rri_progress_try(rri_progress *progress, rri_event *event, int64_t deadline);
+/* Wait for an event as long as polling may, if this thread may poll. True: it has come. by_message: a message of another rank
+ * will bring it, so the thread may sleep on the doorbell for a while, for what comes to wake nobody but it. */
+bool rri_progress_try(rri_progress *progress, rri_event *event, int64_t deadline, bool by_message);
 /* Wait for it without that. As rri_progress_wait, which is both. */
 int rri_progress_sleep(rri_progress *progress, rri_event *event, int64_t deadline);
 /* Wait for an event. Returns RREF_OK; RREF_ERR_PENDING at the deadline; BLOCKING in inline code; THREAD; TOO_DEEP; FINALIZED

@@ -26,18 +26,35 @@ void rri_lock_wait(rri_lock *lock)
     }
 }
 
-bool rri_futex_wait(atomic_uint *word, unsigned expected, int64_t ns)
+/* By kinds the kernel takes the time at which the wait is over, not how long it may last. */
+static struct timespec time_in(int64_t ns)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    ns += t.tv_nsec;
+    return (struct timespec){ t.tv_sec + ns / 1000000000, ns % 1000000000 };
+}
+
+bool rri_futex_wait_as(atomic_uint *word, unsigned expected, int64_t ns, unsigned kind)
 {
     if (rri_chaos(RRI_CHAOS_SPURIOUS)) return true;
-    struct timespec limit = { ns / 1000000000, ns % 1000000000 };
-    long rc = syscall(SYS_futex, word, FUTEX_WAIT, expected, ns < 0 ? NULL : &limit, NULL, 0);
+    struct timespec limit = { 0 };
+    if (ns >= 0) limit = time_in(ns);
+    long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, ns < 0 ? NULL : &limit, NULL, kind);
     return !(rc < 0 && errno == ETIMEDOUT);
 }
 
-void rri_futex_wake(atomic_uint *word, int count)
+bool rri_futex_wait(atomic_uint *word, unsigned expected, int64_t ns)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+    return rri_futex_wait_as(word, expected, ns, FUTEX_BITSET_MATCH_ANY);
 }
+
+void rri_futex_wake_as(atomic_uint *word, int count, unsigned kinds)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_BITSET, count, NULL, NULL, kinds);
+}
+
+void rri_futex_wake(atomic_uint *word, int count) { rri_futex_wake_as(word, count, FUTEX_BITSET_MATCH_ANY); }
 
 int rri_thread_start(pthread_t *thread, size_t stack, void *(*run)(void *), void *arg)
 {

@@ -78,6 +78,9 @@ static inline void rri_give(rri_lock *lock, const rri_role *role)
  * any reason or none; the caller looks again. Returns false when the time ran out. */
 bool rri_futex_wait(atomic_uint *word, unsigned expected, int64_t ns);
 void rri_futex_wake(atomic_uint *word, int count);
+/* The same for some kinds of sleepers, each a bit: those wake whose bit is called. */
+bool rri_futex_wait_as(atomic_uint *word, unsigned expected, int64_t ns, unsigned kind);
+void rri_futex_wake_as(atomic_uint *word, int count, unsigned kinds);
 
 /* Start a thread with a stack of that size, all signals blocked: they are the application's. Returns 0 or an errno. */
 int rri_thread_start(pthread_t *thread, size_t stack, void *(*run)(void *), void *arg);

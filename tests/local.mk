@@ -8,6 +8,7 @@ UNIT_TESTS = \
 	tests/unit/class \
 	tests/unit/clock \
 	tests/unit/counting \
+	tests/unit/crew \
 	tests/unit/descriptor \
 	tests/unit/doorbell \
 	tests/unit/error \

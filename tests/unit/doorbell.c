@@ -85,15 +85,15 @@ static void marks(void)
 {
     open_bells();
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
-    rri_doorbell_asleep(bell[1], true);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER);
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
     CU_ASSERT(!rri_doorbell_sleeps(bell[0]));
     rri_doorbell_ring(bell[0], 0);
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
     rri_doorbell_ring(bell[0], 1);
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
-    rri_doorbell_asleep(bell[1], true);
-    rri_doorbell_asleep(bell[1], false);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER);
+    rri_doorbell_asleep(bell[1], RRI_NOBODY);
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
     close_bells();
 }
@@ -105,8 +105,8 @@ static void sleeps_not_on_news(void)
     open_bells();
     unsigned seen = rri_doorbell_announced(bell[1]);
     rri_doorbell_ring(bell[0], 1);
-    rri_doorbell_asleep(bell[1], true);
-    rri_doorbell_sleep(bell[1], seen, -1);  /* would be for ever */
+    rri_doorbell_asleep(bell[1], RRI_WATCHER);
+    rri_doorbell_sleep(bell[1], RRI_WATCHER, seen, -1);  /* would be for ever */
     close_bells();
 }
 
@@ -114,9 +114,42 @@ static void sleeps_so_long(void)
 {
     open_bells();
     double start = check_clock();
-    rri_doorbell_asleep(bell[1], true);
-    rri_doorbell_sleep(bell[1], rri_doorbell_announced(bell[1]), 20000000);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER);
+    rri_doorbell_sleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]), 20000000);
     CU_ASSERT(check_clock() - start < check_patience(10));
+    close_bells();
+}
+
+/* Two sleepers of one rank, the watcher first: the mark says whom a ring wakes, and the rank's own wakes both. */
+static atomic_uint asleep, awake;
+
+static void *lie_down(void *arg)
+{
+    rri_sleeper who = (rri_sleeper)(uintptr_t)arg;
+    unsigned seen = rri_doorbell_announced(bell[1]);
+    atomic_fetch_or(&asleep, who);
+    rri_doorbell_sleep(bell[1], who, seen, -1);
+    atomic_fetch_or(&awake, who);
+    return NULL;
+}
+
+static bool lies(void *arg) { return atomic_load(&asleep) & *(const unsigned *)arg; }
+static bool stands(void *arg) { return atomic_load(&awake) & *(const unsigned *)arg; }
+
+static void one_of_two_wakes(void)
+{
+    pthread_t thread[2];
+    unsigned who[] = { RRI_WATCHER, RRI_DOZER };
+    open_bells();
+    for (unsigned i = 0; i < 2; i++) {
+        CU_ASSERT_FATAL(pthread_create(&thread[i], NULL, lie_down, (void *)(uintptr_t)who[i]) == 0);
+        CU_ASSERT(check_until(lies, &who[i], 10));
+    }
+    rri_doorbell_asleep(bell[1], RRI_DOZER);
+    rri_doorbell_ring(bell[0], 1);
+    CU_ASSERT(check_until(stands, &who[1], 10));
+    rri_doorbell_wake(bell[1]);
+    for (unsigned i = 0; i < 2; i++) pthread_join(thread[i], NULL);
     close_bells();
 }
 
@@ -135,9 +168,10 @@ static void *sleeper(void *arg)
             atomic_store(&taken, handled);
             continue;
         }
-        rri_doorbell_asleep(mine, true);
-        if (rri_doorbell_announced(mine) == announced && rri_doorbell_sleeps(mine)) rri_doorbell_sleep(mine, announced, -1);
-        rri_doorbell_asleep(mine, false);
+        rri_doorbell_asleep(mine, RRI_WATCHER);
+        if (rri_doorbell_announced(mine) == announced && rri_doorbell_sleeps(mine))
+            rri_doorbell_sleep(mine, RRI_WATCHER, announced, -1);
+        rri_doorbell_asleep(mine, RRI_NOBODY);
     }
     return NULL;
 }
@@ -164,7 +198,7 @@ int main(int argc, char **argv)
     static const check_case cases[] = {
         { "alone", alone }, { "two segments", two_segments }, { "name is gone", name_is_gone }, { "counting", counting },
         { "marks", marks }, { "sleeps not on news", sleeps_not_on_news }, { "sleeps so long", sleeps_so_long },
-        { "every ring wakes", every_ring_wakes }, CHECK_END
+        { "one of two wakes", one_of_two_wakes }, { "every ring wakes", every_ring_wakes }, CHECK_END
     };
     return check_main(argc, argv, "doorbell", cases);
 }
