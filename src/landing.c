@@ -5,6 +5,23 @@
 
 #include <stdlib.h>
 
+/*
+ * Areas lie to a line of the cache as large memory of malloc does, which begins behind a head of 16 bytes, and so does most of
+ * what comes and goes. Between places that differ in this MPI copies up to a tenth slower.
+ */
+enum { LINE = 64, HEAD = 16 };
+
+static void *make_area(size_t bytes)
+{
+    char *memory = rri_aligned_alloc(LINE, LINE + bytes);
+    return memory ? memory + HEAD : NULL;
+}
+
+static void free_area(void *at)
+{
+    if (at) free((char *)at - HEAD);
+}
+
 /* An area much larger than the data is left for larger data. */
 static bool fits(size_t area, size_t bytes) { return area >= bytes && area / 4 <= bytes; }
 
@@ -28,8 +45,8 @@ void *rri_landing_take(rri_landings *all, size_t *bytes)
     }
     rri_lock_give(&all->lock);
     if (at) return at;
-    *bytes = (*bytes + 63) & ~(size_t)63;
-    return rri_aligned_alloc(64, *bytes);
+    *bytes = (*bytes + LINE - 1) & ~(size_t)(LINE - 1);
+    return make_area(*bytes);
 }
 
 void rri_landing_give(rri_landings *all, void *at, size_t bytes)
@@ -37,7 +54,7 @@ void rri_landing_give(rri_landings *all, void *at, size_t bytes)
     void *old[RRI_LANDINGS];
     unsigned n = 0;
     if (!at || bytes > all->limit) {
-        free(at);
+        free_area(at);
         return;
     }
     rri_lock_take(&all->lock);
@@ -47,10 +64,10 @@ void rri_landing_give(rri_landings *all, void *at, size_t bytes)
     all->area[0].bytes = bytes;
     all->kept += bytes;
     rri_lock_give(&all->lock);
-    while (n) free(old[--n]);
+    while (n) free_area(old[--n]);
 }
 
 void rri_landings_close(rri_landings *all)
 {
-    while (all->count) free(remove_area(all, all->count - 1));
+    while (all->count) free_area(remove_area(all, all->count - 1));
 }

@@ -18,7 +18,7 @@ typedef struct rri_landings {
     size_t kept;                                            /* l: bytes in all areas */
 } rri_landings;
 
-/* An area, 64-aligned, of at least *bytes, which becomes its size; NULL without memory. */
+/* An area, 16-aligned, of at least *bytes, which becomes its size; NULL without memory. */
 void *rri_landing_take(rri_landings *all, size_t *bytes);
 /* Give an area back; kept for the next, or freed when there are too many. */
 void rri_landing_give(rri_landings *all, void *at, size_t bytes);

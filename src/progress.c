@@ -265,6 +265,7 @@ static rri_verdict poll_once(rri_progress *p, unsigned *news)
         ++*news;
         if (!p->config.bell_reaches_all) p->near = rri_link_neighbour(p->link, p->batch->peer) ? p->near + 1 : 0;
         rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);
+        if (rri_link_moving(p->link)) *news += rri_link_advance(p->link);   /* what has left lends its memory to what comes */
         rri_verdict v = run_batch(p);
         if (v == RRI_LOST) return v;
         rri_flow_flush(p->flow, false);

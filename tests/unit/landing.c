@@ -14,7 +14,7 @@ static void used_again(void)
     size_t bytes = 1000;
     void *a = rri_landing_take(&all, &bytes);
     CU_ASSERT_PTR_NOT_NULL(a);
-    CU_ASSERT_EQUAL((uintptr_t)a % 64, 0);
+    CU_ASSERT_EQUAL((uintptr_t)a % 64, 16);
     CU_ASSERT_EQUAL(bytes, 1024);
     rri_landing_give(&all, a, bytes);
     bytes = 300;

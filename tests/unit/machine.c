@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { RANKS = 3, ROOM = 8192, EAGER = 1024, OBJECT = 16, MANY = 40, LONG = 5000 };
-enum { NEXT, FAIL, NOTE, REVERSE, METHODS };
+enum { NEXT, FAIL, NOTE, REVERSE, MIRROR, METHODS };
 
 typedef struct rank {
     fake_rank fake;
@@ -58,8 +58,18 @@ static int reverse(rref_call *call, void *self)
     return rref_return_owned(call, y, n, free);
 }
 
-static const rref_handler handler[METHODS] = { next, fail, note, reverse };
-static const char *const text[METHODS] = { "u64 -> u64", "u64 -> u64", "u64", "u64[] -> u64[]" };
+/* Notes where its argument lies, and returns it from there. */
+static int mirror(rref_call *call, void *self)
+{
+    size_t n;
+    const uint64_t *x = rref_arg_u64s(call, 0, &n);
+    (void)self;
+    noted[notes++ % (2 * MANY)] = (uintptr_t)x;
+    return rref_return_borrowed(call, x, n);
+}
+
+static const rref_handler handler[METHODS] = { next, fail, note, reverse, mirror };
+static const char *const text[METHODS] = { "u64 -> u64", "u64 -> u64", "u64", "u64[] -> u64[]", "u64[] -> u64[]" };
 
 static int run(rref_call *call) { return call->handler(call, call->self); }
 
@@ -314,6 +324,29 @@ static void bulk(void)
     const uint64_t *y = rri_payload_data(f->types, 0, f->payload, f->landing, &n);
     CU_ASSERT_EQUAL_FATAL(n, LONG);
     for (unsigned i = 0; i < LONG; i++) CU_ASSERT_EQUAL(y[i], LONG - 1 - i);
+    rri_future_drop(f);
+    close_ranks();
+}
+
+/* The result has left, and the next request has come, before the owner looks again: it uses the same memory. */
+static void landing_again(void)
+{
+    static uint64_t x[LONG];
+    open_ranks(8, 1024, 1 << 20);
+    all[1]->calls.landings.limit = all[1]->calls.landing_limit = 1 << 20;
+    notes = 0;
+    rri_future *f = call(1, MIRROR, OBJECT, u64s(x, LONG));
+    for (int i = 0; i < 100 && !rri_event_done(&f->event); i++) {
+        rri_progress_poll(all[1]->progress);
+        rri_progress_poll(all[0]->progress);
+    }
+    CU_ASSERT_FATAL(rri_event_done(&f->event) && rri_link_busy(link_of[1]));
+    rri_future_drop(f);
+    f = call(1, MIRROR, OBJECT, u64s(x, LONG));
+    pump();
+    CU_ASSERT(rri_event_done(&f->event));
+    CU_ASSERT_EQUAL(notes, 2);
+    CU_ASSERT_EQUAL(noted[0], noted[1]);
     rri_future_drop(f);
     close_ranks();
 }
@@ -592,9 +625,10 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         { "answers", answers }, { "failures", failures }, { "late answer", late_answer }, { "credits", credits },
-        { "company", company }, { "queue limit", queue_limit }, { "bulk", bulk }, { "withdrawn", withdrawn },
-        { "bad messages", bad_messages }, { "bad records", bad_records }, { "short request", short_request },
-        { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results }, CHECK_END
+        { "company", company }, { "queue limit", queue_limit }, { "bulk", bulk }, { "landing again", landing_again },
+        { "withdrawn", withdrawn }, { "bad messages", bad_messages }, { "bad records", bad_records },
+        { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
+        CHECK_END
     };
     rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
     int status = check_main(argc, argv, "machine", cases);
