@@ -83,10 +83,12 @@ static int occupy(rri_object *o, int64_t deadline)
 static int local_object(rri_reference *r, int64_t deadline, rri_object **o)
 {
     int rc = RREF_OK;
-    if (r->creation) rc = rri_progress_wait(r->all->calls->progress, &r->creation->event, deadline);
+    rri_future *creation = rri_reference_creation(r);
+    if (creation) rc = rri_progress_wait(rri_references_of(r)->calls->progress, &creation->event, deadline);
+    if (creation) rri_future_drop(creation);
     if (rc == RREF_ERR_PENDING) return rri_fail(RREF_ERR_TIMEOUT, "the object was not there in time");
     if (rc == RREF_OK) rc = rri_reference_error(r);
-    *o = rc ? NULL : rri_object_of(r->all->objects, atomic_load(&r->address));
+    *o = rc ? NULL : rri_object_of(rri_references_of(r)->objects, rri_reference_address(r));
     if (!rc && !*o) rc = rri_fail(RREF_ERR_PENDING, "the object is still to come");
     return rc;
 }
@@ -121,7 +123,7 @@ int rref_leave(rref reference)
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
     int rc = rri_reference_local(reference);
-    rri_object *o = rc ? NULL : rri_object_of(r->all->objects, atomic_load(&r->address));
+    rri_object *o = rc ? NULL : rri_object_of(rri_references_of(r)->objects, rri_reference_address(r));
     if (rc) return rc;
     if (!o || !entered_here(o)) return rri_fail(RREF_ERR_STATE, "this thread has not entered the object");
     atomic_store(&o->occupant, NULL);
