@@ -25,9 +25,9 @@ RRI_ROLE(rri_queue);
 typedef struct rri_actor {
     rri_lock lock;
     bool busy RRI_OWNED(rri_queue);     /* an exclusive call runs or is about to */
-    uint64_t waits_for RRI_OWNED(rri_queue);    /* call of this rank that the running one waits for, or 0 */
     bool unborn RRI_OWNED(rri_queue);   /* it is the constructor: concurrent calls wait, too */
-    rref_call *first RRI_OWNED(rri_queue), *last RRI_OWNED(rri_queue);  /* waiting */
+    uint64_t waits_for RRI_OWNED(rri_queue);    /* call of this rank that the running one waits for, or 0 */
+    rref_call *last RRI_OWNED(rri_queue);       /* waiting, in a ring: behind the last one is the first */
 } rri_actor;
 
 /* Whom a call is for. */
@@ -45,7 +45,7 @@ enum { RRI_OWNED_MAX = RRI_TYPES_MAX, RRI_SITES = 4096 };
 /* What a handler sees. */
 struct rref_call {
     rri_job job;
-    rref_call *next;                    /* in an actor's queue */
+    rref_call *next;                    /* in an actor's queue, which is a ring */
     rri_calls *calls;
     rri_actor *actor;
     void *object;                       /* the higher floor's */

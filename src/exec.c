@@ -19,19 +19,22 @@ static bool can_start(const rri_actor *a, const rref_call *c)
 }
 
 RRI_NEEDS(rri_queue)
+static rref_call *first(const rri_actor *a) { return a->last ? a->last->next : NULL; }
+
+RRI_NEEDS(rri_queue)
 static void append(rri_actor *a, rref_call *c)
 {
-    c->next = NULL;
-    if (a->first) a->last->next = c;
-    else a->first = c;
+    c->next = a->last ? a->last->next : c;
+    if (a->last) a->last->next = c;
     a->last = c;
 }
 
 RRI_NEEDS(rri_queue)
 static rref_call *pop(rri_actor *a)
 {
-    rref_call *c = a->first;
-    a->first = c->next;
+    rref_call *c = a->last->next;
+    if (c == a->last) a->last = NULL;
+    else a->last->next = c->next;
     c->next = NULL;
     return c;
 }
@@ -130,8 +133,9 @@ static void submit(rref_call *c)
 RRI_NEEDS(rri_queue)
 static rref_call *ungranted_head(rri_actor *a)
 {
-    rref_call *c = a->first && a->first->ungranted ? a->first : NULL;
-    if (c) c->ungranted = false;
+    rref_call *c = first(a);
+    if (!c || !c->ungranted) return NULL;
+    c->ungranted = false;
     return c;
 }
 
@@ -140,7 +144,9 @@ static rref_call *next(rri_actor *a)
 {
     for (;;) {
         rri_take(&a->lock, &rri_queue);
-        rref_call *c = a->first && a->first->ready ? pop(a) : NULL, *head = ungranted_head(a);
+        rref_call *c = first(a);
+        c = c && c->ready ? pop(a) : NULL;
+        rref_call *head = ungranted_head(a);
         if (!c) a->busy = false;
         rri_give(&a->lock, &rri_queue);
         if (head) rri_call_grant(head);
@@ -234,6 +240,16 @@ static void go_aside(rref_call *c)
     else submit(c);
 }
 
+/* All that wait, as a list. */
+RRI_NEEDS(rri_queue)
+static rref_call *take_queue(rri_actor *a)
+{
+    rref_call *c = first(a);
+    if (c) a->last->next = NULL;
+    a->last = NULL;
+    return c;
+}
+
 void rri_exec_waits_for(uint64_t id)
 {
     rref_call *own = current, *ready = NULL;
@@ -241,17 +257,14 @@ void rri_exec_waits_for(uint64_t id)
     rri_actor *a = own->actor;
     rri_take(&a->lock, &rri_queue);
     a->waits_for = id;
-    a->last = NULL;
-    for (rref_call **at = &a->first, *c; (c = *at);) {
+    for (rref_call *all = take_queue(a), *c; (c = all);) {
+        all = c->next;
         if (!made_for(c, id)) {
-            a->last = c;
-            at = &c->next;
-            continue;
+            append(a, c);
+        } else if (set_aside(c)) {
+            c->next = ready;
+            ready = c;
         }
-        *at = c->next;
-        if (!set_aside(c)) continue;
-        c->next = ready;
-        ready = c;
     }
     rri_give(&a->lock, &rri_queue);
     for (rref_call *c; (c = ready);) {
@@ -299,7 +312,7 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     bool at_once = c->flags & RREF_INLINE;
     if (!at_once) keep(c);
     rri_take(&a->lock, &rri_queue);
-    bool start = !a->first && can_start(a, c);
+    bool start = !a->last && can_start(a, c);
     bool aside = !start && made_for(c, a->waits_for), refused = aside && set_aside(c);
     if (!start && at_once) keep(c);
     if (!start && !aside) append(a, c);
@@ -318,7 +331,7 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
 static rref_call *startable(rri_actor *a)
 {
     rri_take(&a->lock, &rri_queue);
-    rref_call *c = a->first;
+    rref_call *c = first(a);
     bool start = c && can_start(a, c);
     if (start) {
         pop(a);
@@ -375,7 +388,7 @@ void rri_exec_forsake(rref_call *c)
 bool rri_exec_occupy(rri_actor *a)
 {
     rri_take(&a->lock, &rri_queue);
-    bool got = !a->busy && !a->first;
+    bool got = !a->busy && !a->last;
     if (got) a->busy = true;
     rri_give(&a->lock, &rri_queue);
     return got;

@@ -698,7 +698,7 @@ rref rri_reference_wrap(rri_references *all, const rri_class *k, void *self)
     rri_object *o = rri_object_wrap(all->objects, k, self);
     if (!o) return rri_reference_failed(all);
     uint64_t address = rri_table_handle(&all->objects->table, o);
-    rri_reference *r = make(all, me, rri_address(me, o->number), address, k, 0, all->objects->weight, NULL);
+    rri_reference *r = make(all, me, o->identity, address, k, 0, all->objects->weight, NULL);
     if (!r) rri_object_unwrap(o);
     return r ? handle_of(r) : rri_reference_failed(all);
 }
@@ -744,7 +744,7 @@ static int existence(const rri_reference *r)
     uint64_t address = rri_reference_address(r);
     const rri_object *o = object_here(rri_references_of(r), r->owner, address);
     int state = o ? atomic_load(&o->state) : RRI_CONSTRUCTING;
-    if (state == RRI_FAILED) return rri_fail_as(o->outcome, o->error);
+    if (state == RRI_FAILED) return rri_object_why(o);
     if (!(address & RRI_NAMED) || state != RRI_CONSTRUCTING) return RREF_OK;
     return rri_fail(RREF_ERR_PENDING, "not known on this rank; rref_creation asks the owner");
 }
@@ -784,6 +784,7 @@ int rref_local_value(rref reference, void **self)
     rri_object *o = rri_object_of(rri_references_of(r)->objects, rri_reference_address(r));
     if (!o || atomic_load(&o->state) == RRI_CONSTRUCTING)
         return rri_fail(RREF_ERR_PENDING, "the object is still under construction");
+    if (atomic_load(&o->state) == RRI_FAILED) return rri_object_why(o);
     *self = o->self;
     return RREF_OK;
 }
