@@ -85,7 +85,12 @@ struct rref_call {
     rri_signature *given;               /* of a creation's arguments as they came, if the creator has not the class */
     void *refitted;                     /* those arguments as the constructor wants them; malloc'ed */
     void *landing;                      /* bulk arguments */
-    size_t landing_bytes;               /* of it, when it goes back to the landings; else it is malloc'ed */
+    size_t landing_bytes;               /* of it, when it goes back to the landings; else it is malloc'ed, or a berth */
+    int (*land)(rref_call *call, void **at, size_t bytes);  /* higher floor's: its object's memory for them; or NULL */
+    void (*landed)(rref_call *call, void *at, size_t bytes, int outcome);   /* ... is no longer needed */
+    bool lands;                         /* its object is to be asked where they land, when the call starts */
+    size_t berth;                       /* bytes of the landing area, if it is the object's */
+    int moored;                         /* what has become of them */
     rref *taken;                        /* references among the arguments, released after the handler */
     size_t taken_count, taken_room;
     unsigned result_count;

@@ -4,6 +4,7 @@
  * without a call that could start.
  */
 #include "exec.h"
+#include "berth.h"
 #include "error.h"
 #include "memory.h"
 #include "pending.h"
@@ -174,13 +175,17 @@ static rref_call *finish(rref_call *c)
 
 static void run_job(rri_job *job)
 {
-    for (rref_call *c = (rref_call *)(void *)job; c; c = finish(c)) execute(c);
+    for (rref_call *c = (rref_call *)(void *)job; c; c = finish(c)) {
+        if (c->lands && rri_berth_take(c)) return;
+        execute(c);
+    }
 }
 
 /* On the driver: the role is takeable while user code runs. */
 static rri_verdict run_here(rref_call *c)
 {
     rri_progress *p = c->calls->progress;
+    if (c->lands && rri_berth_take(c)) return RRI_DONE;
     if (c->flags & RREF_INLINE) {
         bool was = rri_progress_inline(true);
         execute(c);
@@ -228,6 +233,11 @@ static bool set_aside(rref_call *c)
 {
     c->aside = true;
     c->flags |= RREF_CONCURRENT;
+    if (c->lands && !c->landing) {          /* not at the object, which is occupied */
+        c->ungranted = true;
+        c->ready = false;
+    }
+    c->lands = false;
     if (!c->reentrant) rri_call_fail_early(c, RREF_ERR_REENTRANT, "the object waits for a call that this one is made for");
     return c->ready || c->ungranted;
 }
@@ -370,6 +380,8 @@ void rri_exec_ready(rref_call *c)
     for (rref_call *now; (now = startable(a));) run_soon(now);
 }
 
+void rri_exec_landed(rref_call *c) { run_soon(c); }
+
 void rri_exec_left(rref_call *c)
 {
     rref_call *more = part(c);
@@ -380,6 +392,7 @@ void rri_exec_left(rref_call *c)
 void rri_exec_forsake(rref_call *c)
 {
     rri_never_free(c);
+    rri_berth_over(c, true);
     rri_idle(c->calls->futures.colours, c->colour);
     rref_call *more = c->holds_object ? next(c->actor) : NULL;
     if (more) submit(more);

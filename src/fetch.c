@@ -61,7 +61,7 @@ int rri_fetch_aim(rref_call *c, const rri_object *o, uint16_t method)
         c->flags = RREF_CONCURRENT;
     } else if (is_result(o->klass)) {
         c->handler = rri_result_give;
-    } else if (o->klass->source->hooks) {
+    } else if (o->klass->packed.text) {
         aim_pack(c, o->klass);
     } else {
         c->handler = cannot_pack;

@@ -388,6 +388,31 @@ static int aim_at_failed(const rri_object *o, const rri_record *record, rref_cal
     return rri_object_why(o);
 }
 
+/* ---- large arguments that land where the object has them */
+
+static int land(rref_call *c, void **at, size_t bytes)
+{
+    const rri_object *o = c->object;
+    if (atomic_load(&o->state) == RRI_FAILED) return rri_object_why(o);
+    *at = o->klass->berths->landing(o->self, c->method_name, bytes);
+    if (*at) return RREF_OK;
+    return rri_fail(RREF_ERR_NO_MEMORY, "class %s has no memory for %zu bytes of arguments", o->klass->name, bytes);
+}
+
+static void landed(rref_call *c, void *at, size_t bytes, int outcome)
+{
+    const rri_object *o = c->object;
+    if (o->klass->berths->landed) o->klass->berths->landed(o->self, at, bytes, outcome);
+}
+
+/* Other methods may run beside concurrent ones. */
+static void aim_landing(const rri_object *o, rref_call *c)
+{
+    if (!o->klass->berths || c->flags & RREF_CONCURRENT) return;
+    c->land = land;
+    c->landed = landed;
+}
+
 static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
 {
     c->class_name = o->klass ? o->klass->name : "?";      /* a failed creation may have none */
@@ -407,6 +432,7 @@ static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
     c->in = &m->signature.in;
     c->out = &m->signature.out;
     c->method_name = m->name;
+    aim_landing(o, c);
     return RREF_OK;
 }
 

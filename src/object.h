@@ -39,7 +39,7 @@ typedef struct rri_object {
         int outcome;                        /* of its construction, when it failed */
     };
     _Atomic uint64_t weight;                /* a: given out */
-    _Atomic uint64_t identity;              /* a: its address by creator and number; set again when a member of a group gets its own */
+    _Atomic uint64_t identity;              /* a: address by creator and number; set again for a member of a group */
     _Atomic(rri_object_more *) more;        /* a: set once, or NULL */
     uint32_t next;                          /* same bucket, under the lock: index of its slot plus one, or 0 */
     atomic_uchar state;

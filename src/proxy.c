@@ -108,13 +108,14 @@ static int sync_led(rri_reference *r, uint64_t method, const rref_value *values,
 static int sync_until(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site,
                       int64_t deadline)
 {
-    rri_calls *calls = rri_references_of(r)->calls;
+    rri_references *all = rri_references_of(r);
+    rri_calls *calls = all->calls;
     rri_target target = { 0 };
     int rc = rri_reference_is_sound(r) ? RREF_OK : rri_reference_error(r), outcome;
     if (!rc && !rri_is_resolved(r)) rc = rri_resolve_wait(r, deadline);
     if (!rc) rc = rri_proxy_aim(r, method, &target);
     if (!rc && target.peer == calls->rank && rri_call_direct(calls, &target, values, count, deadline, &outcome))
-        return outcome ? rri_proxy_blame(rri_references_of(r), &target, site, outcome) : RREF_OK;
+        return outcome ? rri_proxy_blame(all, &target, site, outcome) : RREF_OK;
     if (!rc && rri_progress_depth(0) > 0) rc = rri_progress_may_wait(calls->progress);  /* what nobody can wait for is not sent */
     rri_future *f = rc ? NULL : rri_lone_new(&calls->futures, target.out, site);
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
@@ -122,15 +123,16 @@ static int sync_until(rri_reference *r, uint64_t method, const rref_value *value
     if (!rc) return finish_sync(calls, f, deadline);
     if (f) rri_lone_end(f);
     if (rc == RRI_LEADS) return sync_led(r, method, values, count, site, deadline);
-    return rri_proxy_blame(rri_references_of(r), &target, site, rc);
+    return rri_proxy_blame(all, &target, site, rc);
 }
 
 static int sync(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, const char *site,
                 double timeout)
 {
     int64_t deadline = RRI_NEVER;
-    int rc = before ? before : rri_call_deadline(rri_references_of(r)->calls, timeout, &deadline);
-    return rc ? rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc) : sync_until(r, method, values, count, site, deadline);
+    rri_references *all = rri_references_of(r);
+    int rc = before ? before : rri_call_deadline(all->calls, timeout, &deadline);
+    return rc ? rri_proxy_blame(all, &(rri_target){ 0 }, site, rc) : sync_until(r, method, values, count, site, deadline);
 }
 
 /* How a call is made, beside its method and values. */
@@ -144,15 +146,16 @@ typedef struct manner {
 /* Send a call whose class is known; future NULL: one-way. On an error nothing was sent, and it is blamed. Or RRI_LEADS. */
 static int send(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const manner *how, rri_future *f)
 {
+    rri_references *all = rri_references_of(r);
     rri_target target = { 0 };
     int rc = rri_proxy_aim(r, method, &target);
     target.tries = how->tries;
     if (!rc && f) atomic_store_explicit(&f->types, target.out, memory_order_release);
     if (how->skip) values += how->skip;         /* there may be none */
     if (!rc)
-        rc = rri_call_send(rri_references_of(r)->calls, &target, values, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY, how->site, f,
+        rc = rri_call_send(all->calls, &target, values, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY, how->site, f,
                            how->deadline);
-    return rc && rc != RRI_LEADS ? rri_proxy_blame(rri_references_of(r), &target, how->site, rc) : rc;
+    return rc && rc != RRI_LEADS ? rri_proxy_blame(all, &target, how->site, rc) : rc;
 }
 
 /* ---- calls held until the class of their object is known */

@@ -55,8 +55,8 @@ static void end_held(rri_held *held, const rri_class *klass)
     if (!rc) rc = rri_proxy_aim(r, h->method, &target);
     target.out = &no_results;
     if (!rc)
-        rc = rri_call_send(rri_references_of(r)->calls, &target, h->arguments.values + h->skip, h->arguments.count - h->skip, RRI_REMOTE,
-                           h->site, h->result, h->deadline);
+        rc = rri_call_send(rri_references_of(r)->calls, &target, h->arguments.values + h->skip, h->arguments.count - h->skip,
+                           RRI_REMOTE, h->site, h->result, h->deadline);
     if (rc) renounce(r, &target, h, rc);
     rri_capture_free(&h->arguments);
     rri_future_drop(h->result);
