@@ -201,11 +201,44 @@ enum {
     RREF_REENTRANT = 2              /**< methods may run while one of their object waits for a call that led to them */
 };
 
-/** How objects of a class are copied to other ranks (rref_to_here): taken apart there, put together here. */
+/** Gives memory of an object in which the large arguments of a call of its method land, so that they arrive where the object
+ *  has them. Large are arrays that travel beside the message (RREF_EAGER): they lie in the memory in their order, each
+ *  aligned to 64 bytes from its start; bytes is what they take together. What is small is in the message as ever: the method
+ *  finds out by where its views (rref_arg_f64s and others) point. The object is occupied from this call on until the memory
+ *  was taken back. Not asked for concurrent methods, constructors, calls of the own rank without a message, and calls of a
+ *  reentrant class that run while another method waits. What comes unasked for (up to 4 MiB) is copied there.
+ *
+ *  @param self    the object
+ *  @param method  name of the method that is to run
+ *  @param bytes   at least 1
+ *  @return memory aligned to 16 bytes; NULL: there is none, and the call fails with NO_MEMORY (not aligned: ARGUMENT)
+ *
+ *  Thread: any that runs methods of the object.  Blocks: must not; a wait in it fails with BLOCKING.  Progress: none.  Owns:
+ *  the memory stays the object's, lent until `landed`.  Since: 0.1 */
+typedef void *(*rref_landing)(void *self, const char *method, size_t bytes);
+
+/** Takes the memory of a landing back, once for each. Runs as rref_landing does, after the method, and after results that lie
+ *  in that memory have left.
+ *
+ *  @param self     the object
+ *  @param memory   what rref_landing gave
+ *  @param bytes    as there
+ *  @param outcome  RREF_OK: the arguments have come; the method has run, or was too late to. RREF_ERR_CANCELLED: they have
+ *                  not, or not whole; no method has run. RREF_ERR_PEER_LOST: the caller's rank was lost in the middle of the
+ *                  transfer, and MPI may still write to the memory, or read from it: it may be neither used nor freed
+ *
+ *  Thread: any that runs methods of the object.  Blocks: must not; a wait in it fails with BLOCKING.  Progress: none.  Owns:
+ *  the memory is the object's alone again.  Since: 0.1 */
+typedef void (*rref_landed)(void *self, void *memory, size_t bytes, int outcome);
+
+/** How objects of a class are copied to other ranks (rref_to_here), taken apart there and put together here; and where large
+ *  arguments land. The first three are all given or none, and so is one of the two parts at least. */
 typedef struct rref_hooks {
     const char *signature;          /**< what an object is packed into, e.g. "u64, f64[]"; no results */
     rref_handler pack;              /**< gives these values with rref_return_*; runs like a method of the object */
     rref_constructor unpack;        /**< a constructor that has these values as arguments */
+    rref_landing landing;           /**< NULL: large arguments land in memory of the library */
+    rref_landed landed;             /**< may be NULL */
 } rref_hooks;
 
 typedef struct rref_class {

@@ -81,9 +81,9 @@ static bool has_places(void)
 
 void rri_again_remember(const rri_reference *r, const rri_target *target, const char *site, rri_mode mode)
 {
-    rri_calls *calls = r->all->calls;
+    rri_references *all = rri_references_of(r);
     if (target->address & RRI_NAMED || !has_places()) return;      /* then every call finds its way anew */
-    uint64_t handle = rri_table_handle(&r->all->table, r);
-    *place_of(handle, site) = (made){ calls->futures.serial, handle, site, r, mode,
-                                      rri_call_run_of(calls, target, site, mode == RRI_ONEWAY) };
+    uint64_t handle = rri_table_handle(&all->table, r);
+    *place_of(handle, site) = (made){ all->calls->futures.serial, handle, site, r, mode,
+                                      rri_call_run_of(all->calls, target, site, mode == RRI_ONEWAY) };
 }

@@ -185,11 +185,11 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     const rri_bulk_note *note = bulk ? (const void *)(r + 1) : NULL;
     answered(calls, f, a.peer);
     a.good = readable && rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
-    if (r->object) calls->up.created(calls->up.up, f, r->object);
     if (!rri_future_claim(f)) {
         refuse_result(&a, note);
         return;
     }
+    if (r->object) calls->up.created(calls->up.up, f, r->object);
     if (note && rri_bulk_pushed(note)) {
         receive_posted(&a, note);
         return;

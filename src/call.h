@@ -25,9 +25,9 @@ RRI_ROLE(rri_queue);
 typedef struct rri_actor {
     rri_lock lock;
     bool busy RRI_OWNED(rri_queue);     /* an exclusive call runs or is about to */
-    uint64_t waits_for RRI_OWNED(rri_queue);    /* call of this rank that the running one waits for, or 0 */
     bool unborn RRI_OWNED(rri_queue);   /* it is the constructor: concurrent calls wait, too */
-    rref_call *first RRI_OWNED(rri_queue), *last RRI_OWNED(rri_queue);  /* waiting */
+    uint64_t waits_for RRI_OWNED(rri_queue);    /* call of this rank that the running one waits for, or 0 */
+    rref_call *last RRI_OWNED(rri_queue);       /* waiting, in a ring: behind the last one is the first */
 } rri_actor;
 
 /* Whom a call is for. */
@@ -54,7 +54,7 @@ enum { RRI_OWNED_MAX = RRI_TYPES_MAX, RRI_SITES = 4096 };
 /* What a handler sees. */
 struct rref_call {
     rri_job job;
-    rref_call *next;                    /* in an actor's queue */
+    rref_call *next;                    /* in an actor's queue, which is a ring */
     rri_calls *calls;
     rri_actor *actor;
     void *object;                       /* the higher floor's */
@@ -94,7 +94,12 @@ struct rref_call {
     rri_signature *given;               /* of a creation's arguments as they came, if the creator has not the class */
     void *refitted;                     /* those arguments as the constructor wants them; malloc'ed */
     void *landing;                      /* bulk arguments */
-    size_t landing_bytes;               /* of it, when it goes back to the landings; else it is malloc'ed */
+    size_t landing_bytes;               /* of it, when it goes back to the landings; else it is malloc'ed, or a berth */
+    int (*land)(rref_call *call, void **at, size_t bytes);  /* higher floor's: its object's memory for them; or NULL */
+    void (*landed)(rref_call *call, void *at, size_t bytes, int outcome);   /* ... is no longer needed */
+    bool lands;                         /* its object is to be asked where they land, when the call starts */
+    size_t berth;                       /* bytes of the landing area, if it is the object's */
+    int moored;                         /* what has become of them */
     rref *taken;                        /* references among the arguments, released after the handler */
     size_t taken_count, taken_room;
     unsigned result_count;

@@ -73,6 +73,10 @@ static int compile_method(rri_class *c, const rref_method *m, bool far)
 static int compile_hooks(rri_class *c, const rref_hooks *hooks, bool far)
 {
     if (!hooks) return RREF_OK;
+    if (hooks->landed && !hooks->landing)
+        return rri_fail(RREF_ERR_ARGUMENT, "class %s takes landings back, and gives none", c->name);
+    if (hooks->landing) c->berths = hooks;
+    if (hooks->landing && !hooks->signature && !hooks->pack && !hooks->unpack) return RREF_OK;
     if (!hooks->signature || (!far && (!hooks->pack || !hooks->unpack)))
         return rri_fail(RREF_ERR_ARGUMENT, "the hooks of class %s need pack, unpack and a signature", c->name);
     int rc = parse(c->name, "pack", hooks->signature, &c->packed);

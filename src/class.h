@@ -23,6 +23,7 @@ typedef struct rri_class {
     uint64_t id;
     rri_signature create;
     rri_signature packed;           /* what its objects are packed into; text is NULL without hooks */
+    const rref_hooks *berths;       /* of this rank's classes: where large arguments land, or NULL; not part of the description */
     unsigned flags;
     unsigned count;
     rri_method method[];

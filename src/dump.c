@@ -45,7 +45,7 @@ static void write_objects(rri_objects *objects, FILE *to)
 typedef struct held {
     rref reference[LINES];
     const char *site[LINES];
-    int64_t made[LINES];
+    int64_t age[LINES];
     unsigned count;
 } held;
 
@@ -53,12 +53,12 @@ static void look_at(void *item, void *arg)
 {
     rri_reference *r = item;
     held *h = arg;
-    if (!atomic_load_explicit(&r->held, memory_order_acquire) || r->owner < 0 || r->number == 0) return;
+    if (!atomic_load_explicit(&r->held, memory_order_acquire) || r->owner < 0 || !rri_reference_number(r)) return;
     unsigned i = h->count++;
     if (i >= LINES) return;
-    h->reference[i] = (rref){ rri_table_handle(&r->all->table, r) };
-    h->site[i] = r->site;
-    h->made[i] = r->made;
+    h->reference[i] = (rref){ rri_table_handle(&rri_references_of(r)->table, r) };
+    h->site[i] = rri_reference_origin(r).site;
+    h->age[i] = rri_reference_age(r);
 }
 
 static void write_references(rri_references *all, FILE *to)
@@ -70,7 +70,7 @@ static void write_references(rri_references *all, FILE *to)
     for (unsigned i = 0; i < h.count && i < LINES; i++) {
         if (rref_format(h.reference[i], name, sizeof name) < 0) continue;       /* released meanwhile */
         fprintf(to, "  %s%s%s, for %.1f s\n", name, h.site[i] ? ", created at " : "", h.site[i] ? h.site[i] : "",
-                (double)(rri_now_coarse() - h.made[i]) * 1e-9);
+                (double)h.age[i] * 1e-9);
     }
     if (h.count > LINES) fprintf(to, "  and %u more\n", h.count - LINES);
 }

@@ -65,7 +65,8 @@ static int queue(rref_call *c, turn *t, int64_t deadline)
 static int occupy(rri_object *o, int64_t deadline)
 {
     turn *t = rri_calloc(1, sizeof *t);
-    rref_call *c = t ? entering_call(o, t) : NULL;
+    rri_object_more *more = rri_object_more_of(o);
+    rref_call *c = t && more ? entering_call(o, t) : NULL;
     int rc = RREF_OK;
     if (!c) {
         free(t);
@@ -74,8 +75,8 @@ static int occupy(rri_object *o, int64_t deadline)
     if (rri_exec_occupy(c->actor)) free(t);
     else rc = queue(c, t, deadline);
     if (rc) return rc;
-    o->entered = c;
-    atomic_store(&o->occupant, &this_thread);
+    more->entered = c;
+    atomic_store(&more->occupant, &this_thread);
     return RREF_OK;
 }
 
@@ -83,15 +84,21 @@ static int occupy(rri_object *o, int64_t deadline)
 static int local_object(rri_reference *r, int64_t deadline, rri_object **o)
 {
     int rc = RREF_OK;
-    if (r->creation) rc = rri_progress_wait(r->all->calls->progress, &r->creation->event, deadline);
+    rri_future *creation = rri_reference_creation(r);
+    if (creation) rc = rri_progress_wait(rri_references_of(r)->calls->progress, &creation->event, deadline);
+    if (creation) rri_future_drop(creation);
     if (rc == RREF_ERR_PENDING) return rri_fail(RREF_ERR_TIMEOUT, "the object was not there in time");
     if (rc == RREF_OK) rc = rri_reference_error(r);
-    *o = rc ? NULL : rri_object_of(r->all->objects, atomic_load(&r->address));
+    *o = rc ? NULL : rri_object_of(rri_references_of(r)->objects, rri_reference_address(r));
     if (!rc && !*o) rc = rri_fail(RREF_ERR_PENDING, "the object is still to come");
     return rc;
 }
 
-static bool entered_here(const rri_object *o) { return atomic_load(&o->occupant) == &this_thread; }
+static bool entered_here(const rri_object *o)
+{
+    const rri_object_more *more = atomic_load(&o->more);
+    return more && atomic_load(&more->occupant) == &this_thread;
+}
 
 int rref_enter(rref reference, double timeout, void **self)
 {
@@ -110,7 +117,7 @@ int rref_enter(rref reference, double timeout, void **self)
     if (!rc) rc = occupy(o, deadline);
     if (!rc && atomic_load(&o->state) == RRI_FAILED) {
         rref_leave(reference);
-        rc = rri_fail_as(o->error->code, o->error);
+        rc = rri_object_why(o);
     }
     if (!rc) *self = o->self;
     return rc;
@@ -121,10 +128,11 @@ int rref_leave(rref reference)
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
     int rc = rri_reference_local(reference);
-    rri_object *o = rc ? NULL : rri_object_of(r->all->objects, atomic_load(&r->address));
+    rri_object *o = rc ? NULL : rri_object_of(rri_references_of(r)->objects, rri_reference_address(r));
     if (rc) return rc;
     if (!o || !entered_here(o)) return rri_fail(RREF_ERR_STATE, "this thread has not entered the object");
-    atomic_store(&o->occupant, NULL);
-    rri_exec_left(o->entered);
+    rri_object_more *more = atomic_load(&o->more);
+    atomic_store(&more->occupant, NULL);
+    rri_exec_left(more->entered);
     return RREF_OK;
 }

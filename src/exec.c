@@ -4,6 +4,7 @@
  * without a call that could start.
  */
 #include "exec.h"
+#include "berth.h"
 #include "error.h"
 #include "memory.h"
 #include "pending.h"
@@ -19,19 +20,22 @@ static bool can_start(const rri_actor *a, const rref_call *c)
 }
 
 RRI_NEEDS(rri_queue)
+static rref_call *first(const rri_actor *a) { return a->last ? a->last->next : NULL; }
+
+RRI_NEEDS(rri_queue)
 static void append(rri_actor *a, rref_call *c)
 {
-    c->next = NULL;
-    if (a->first) a->last->next = c;
-    else a->first = c;
+    c->next = a->last ? a->last->next : c;
+    if (a->last) a->last->next = c;
     a->last = c;
 }
 
 RRI_NEEDS(rri_queue)
 static rref_call *pop(rri_actor *a)
 {
-    rref_call *c = a->first;
-    a->first = c->next;
+    rref_call *c = a->last->next;
+    if (c == a->last) a->last = NULL;
+    else a->last->next = c->next;
     c->next = NULL;
     return c;
 }
@@ -132,8 +136,9 @@ static void submit(rref_call *c)
 RRI_NEEDS(rri_queue)
 static rref_call *ungranted_head(rri_actor *a)
 {
-    rref_call *c = a->first && a->first->ungranted ? a->first : NULL;
-    if (c) c->ungranted = false;
+    rref_call *c = first(a);
+    if (!c || !c->ungranted) return NULL;
+    c->ungranted = false;
     return c;
 }
 
@@ -142,7 +147,9 @@ static rref_call *next(rri_actor *a)
 {
     for (;;) {
         rri_take(&a->lock, &rri_queue);
-        rref_call *c = a->first && a->first->ready ? pop(a) : NULL, *head = ungranted_head(a);
+        rref_call *c = first(a);
+        c = c && c->ready ? pop(a) : NULL;
+        rref_call *head = ungranted_head(a);
         if (!c) a->busy = false;
         rri_give(&a->lock, &rri_queue);
         if (head) rri_call_grant(head);
@@ -170,13 +177,17 @@ static rref_call *finish(rref_call *c)
 
 static void run_job(rri_job *job)
 {
-    for (rref_call *c = (rref_call *)(void *)job; c; c = finish(c)) execute(c);
+    for (rref_call *c = (rref_call *)(void *)job; c; c = finish(c)) {
+        if (c->lands && rri_berth_take(c)) return;
+        execute(c);
+    }
 }
 
 /* On the driver: the role is takeable while user code runs. */
 static rri_verdict run_here(rref_call *c)
 {
     rri_progress *p = c->calls->progress;
+    if (c->lands && rri_berth_take(c)) return RRI_DONE;
     if (c->flags & RREF_INLINE) {
         bool was = rri_progress_inline(true);
         execute(c);
@@ -237,6 +248,11 @@ static bool set_aside(rref_call *c)
 {
     c->aside = true;
     c->flags |= RREF_CONCURRENT;
+    if (c->lands && !c->landing) {          /* not at the object, which is occupied */
+        c->ungranted = true;
+        c->ready = false;
+    }
+    c->lands = false;
     if (!c->reentrant) rri_call_fail_early(c, RREF_ERR_REENTRANT, "the object waits for a call that this one is made for");
     return c->ready || c->ungranted;
 }
@@ -249,6 +265,16 @@ static void go_aside(rref_call *c)
     else submit(c);
 }
 
+/* All that wait, as a list. */
+RRI_NEEDS(rri_queue)
+static rref_call *take_queue(rri_actor *a)
+{
+    rref_call *c = first(a);
+    if (c) a->last->next = NULL;
+    a->last = NULL;
+    return c;
+}
+
 void rri_exec_waits_for(uint64_t id)
 {
     rref_call *own = current, *ready = NULL;
@@ -256,17 +282,14 @@ void rri_exec_waits_for(uint64_t id)
     rri_actor *a = own->actor;
     rri_take(&a->lock, &rri_queue);
     a->waits_for = id;
-    a->last = NULL;
-    for (rref_call **at = &a->first, *c; (c = *at);) {
+    for (rref_call *all = take_queue(a), *c; (c = all);) {
+        all = c->next;
         if (!made_for(c, id)) {
-            a->last = c;
-            at = &c->next;
-            continue;
+            append(a, c);
+        } else if (set_aside(c)) {
+            c->next = ready;
+            ready = c;
         }
-        *at = c->next;
-        if (!set_aside(c)) continue;
-        c->next = ready;
-        ready = c;
     }
     rri_give(&a->lock, &rri_queue);
     for (rref_call *c; (c = ready);) {
@@ -316,7 +339,7 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     bool at_once = c->flags & RREF_INLINE;
     if (!at_once) keep(c);
     rri_take(&a->lock, &rri_queue);
-    bool start = !a->first && can_start(a, c);
+    bool start = !a->last && can_start(a, c);
     bool aside = !start && made_for(c, a->waits_for), refused = aside && set_aside(c);
     if (!start && at_once) keep(c);
     if (!start && !aside) append(a, c);
@@ -335,7 +358,7 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
 static rref_call *startable(rri_actor *a)
 {
     rri_take(&a->lock, &rri_queue);
-    rref_call *c = a->first;
+    rref_call *c = first(a);
     bool start = c && can_start(a, c);
     if (start) {
         pop(a);
@@ -376,6 +399,8 @@ void rri_exec_ready(rref_call *c)
     for (rref_call *now; (now = startable(a));) run_soon(now);
 }
 
+void rri_exec_landed(rref_call *c) { run_soon(c); }
+
 void rri_exec_left(rref_call *c)
 {
     rref_call *more = part(c);
@@ -386,6 +411,7 @@ void rri_exec_left(rref_call *c)
 void rri_exec_forsake(rref_call *c)
 {
     rri_never_free(c);
+    rri_berth_over(c, true);
     rri_idle(c->calls->futures.colours, c->colour);
     rref_call *more = c->holds_object ? next(c->actor) : NULL;
     if (more) submit(more);
@@ -394,7 +420,7 @@ void rri_exec_forsake(rref_call *c)
 bool rri_exec_occupy(rri_actor *a)
 {
     rri_take(&a->lock, &rri_queue);
-    bool got = !a->busy && !a->first;
+    bool got = !a->busy && !a->last;
     if (got) a->busy = true;
     rri_give(&a->lock, &rri_queue);
     return got;

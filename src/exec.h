@@ -9,6 +9,8 @@
 rri_verdict rri_exec_enter(rref_call *call, bool here);
 /* The data of a call is there. */
 void rri_exec_ready(rref_call *call);
+/* The data of a call that has started is at its object. */
+void rri_exec_landed(rref_call *call);
 /* The data of its result has left: free the object if it was kept, and the call. */
 /* ... or stays with MPI, and with it the call, for good. */
 void rri_exec_forsake(rref_call *call);

@@ -61,7 +61,7 @@ int rri_fetch_aim(rref_call *c, const rri_object *o, uint16_t method)
         c->flags = RREF_CONCURRENT;
     } else if (is_result(o->klass)) {
         c->handler = rri_result_give;
-    } else if (o->klass->source->hooks) {
+    } else if (o->klass->packed.text) {
         aim_pack(c, o->klass);
     } else {
         c->handler = cannot_pack;
@@ -73,8 +73,8 @@ int rri_fetch_aim(rref_call *c, const rri_object *o, uint16_t method)
 
 static int ask(rri_reference *r, uint16_t method, const char *site, int64_t deadline, rri_future **answer)
 {
-    rri_calls *calls = r->all->calls;
-    rri_target target = { .peer = r->owner, .address = atomic_load(&r->address), .method = method, .in = &no_types,
+    rri_calls *calls = rri_references_of(r)->calls;
+    rri_target target = { .peer = r->owner, .address = rri_reference_address(r), .method = method, .in = &no_types,
                           .out = &no_types, .class_name = r->klass ? r->klass->name : "?", .method_name = name_of(method) };
     int rc = rri_reference_error(r);
     rri_future *f = rc ? NULL : rri_future_new(&calls->futures, &no_types, site);
@@ -82,27 +82,42 @@ static int ask(rri_reference *r, uint16_t method, const char *site, int64_t dead
     if (f) {
         f->quiet = true;
         f->open = method == RRI_METHOD_FETCH;
-        f->tag = rri_table_handle(&r->all->table, r);
+        f->tag = rri_table_handle(&rri_references_of(r)->table, r);
         rc = rri_call_send(calls, &target, no_values, 0, RRI_ASYNC, site, f, deadline);
     }
-    if (rc) rri_proxy_blame(r->all, &target, site, rc);
+    if (rc) rri_proxy_blame(rri_references_of(r), &target, site, rc);
     if (rc && f) rri_future_drop(f);
     *answer = f;
     return rc;
 }
 
+/* Created here, and confirmed. */
+static bool was_confirmed(const rri_reference *r)
+{
+    return r->owner >= 0 && rri_reference_creator(r) == rri_references_of(r)->calls->rank && rri_reference_number(r)
+           && rri_handle_kind_of(rri_reference_address(r)) == RRI_KIND_OBJECT;
+}
+
 /* A rank that did not create the object asks its owner. */
 rref_future rref_creation(rref reference)
 {
-    rri_future *f;
+    rri_future *f = NULL;
     rri_reference *r = rri_reference_of(reference);
+    rri_future *creation = r ? rri_reference_creation(r) : NULL;
     if (!r) return (rref_future){ 0 };
-    if (r->creation) return rri_future_follower(r->creation);
-    if (ask(r, RRI_METHOD_EXISTS, NULL, RRI_NEVER, &f) == RREF_OK) return (rref_future){ rri_future_handle(f) };
+    if (creation) {
+        rref_future follower = rri_future_follower(creation);
+        rri_future_drop(creation);
+        return follower;
+    }
+    bool done = was_confirmed(r);
+    if (!done && ask(r, RRI_METHOD_EXISTS, NULL, RRI_NEVER, &f) == RREF_OK) return (rref_future){ rri_future_handle(f) };
     rref_error error = *rri_error_last();
-    f = rri_future_new(&r->all->calls->futures, &no_types, NULL);
+    f = rri_future_new(&rri_references_of(r)->calls->futures, &no_types, NULL);
     if (!f) return (rref_future){ 0 };
-    if (rri_future_claim(f)) rri_future_error(f, &error);
+    rri_future_claim(f);                /* nobody else can */
+    if (done) rri_future_value(f, NULL, 0, NULL);
+    else rri_future_error(f, &error);
     return (rref_future){ rri_future_handle(f) };
 }
 
@@ -201,7 +216,7 @@ static int start_unpack(const fetch *x, rri_future *values)
         *next = *x;
         next->copy = copy;
         c->result = next;
-        c->object = rri_object_of(x->all->objects, atomic_load(&r->address));
+        c->object = rri_object_of(x->all->objects, rri_reference_address(r));
         c->actor = &((rri_object *)c->object)->actor;
         rri_future_keep(x->whole);
         rri_call_enter(c);
@@ -292,10 +307,10 @@ static int start(const fetch *x, rri_reference *from)
 
 rri_future *rri_fetch(rri_reference *r)
 {
-    rri_future *whole = rri_future_new(&r->all->calls->futures, &no_types, NULL);
+    rri_future *whole = rri_future_new(&rri_references_of(r)->calls->futures, &no_types, NULL);
     if (!whole) return NULL;
     whole->open = true;
-    fetch x = { .all = r->all, .whole = whole, .deadline = RRI_NEVER };
+    fetch x = { .all = rri_references_of(r), .whole = whole, .deadline = RRI_NEVER };
     if (start(&x, r)) fail_last(whole);
     return whole;
 }
@@ -303,11 +318,11 @@ rri_future *rri_fetch(rri_reference *r)
 static rri_future *to_here(rref reference, double timeout, const char *site)
 {
     rri_reference *r = rri_reference_of(reference);
-    rri_future *whole = r ? rri_future_new(&r->all->calls->futures, &no_types, site) : NULL;
+    rri_future *whole = r ? rri_future_new(&rri_references_of(r)->calls->futures, &no_types, site) : NULL;
     if (!whole) return NULL;
     whole->open = true;
-    fetch x = { .all = r->all, .whole = whole, .site = site };
-    int rc = rri_call_deadline(r->all->calls, timeout, &x.deadline);
+    fetch x = { .all = rri_references_of(r), .whole = whole, .site = site };
+    int rc = rri_call_deadline(rri_references_of(r)->calls, timeout, &x.deadline);
     if (!rc) rc = start(&x, r);
     if (rc) fail_last(whole);
     return whole;

@@ -133,11 +133,13 @@ static int make_member(rri_service *service, uint64_t number, const rref_value *
     *own = rref_create_v(all->context, all->calls->rank, values, count, site);
     rri_reference *r = rri_reference_of(*own);
     if (!r) return rri_error_last()->code;
-    if (r->creation) rri_progress_wait(all->calls->progress, &r->creation->event, RRI_NEVER);
+    rri_future *creation = rri_reference_creation(r);
+    if (creation) rri_progress_wait(all->calls->progress, &creation->event, RRI_NEVER);
+    if (creation) rri_future_drop(creation);
     int rc = rri_reference_error(r);
     if (rc) return rc;
     *klass = r->klass;
-    return rri_object_rename(all->objects, atomic_load(&r->address), number);
+    return rri_object_rename(all->objects, rri_reference_address(r), number);
 }
 
 static int add(rri_service *service, uint64_t number, const rri_class *klass, rref own, rref_group *group)

@@ -18,10 +18,18 @@ typedef struct arrival {
     rref from;                  /* with a count of its own */
 } arrival;
 
+/* The reference's lock is held. */
+static struct rri_lead *lead_of(const rri_reference *r)
+{
+    const rri_more *more = atomic_load(&r->more);
+    return more ? more->lead : NULL;
+}
+
 rri_reference *rri_lead(rri_reference *r)
 {
     rri_lock_take(&r->lock);
-    rref to = r->lead && r->lead->ready ? r->lead->to : (rref){ 0 };
+    const struct rri_lead *l = lead_of(r);
+    rref to = l && l->ready ? l->to : (rref){ 0 };
     rri_lock_give(&r->lock);
     return to.bits ? rri_reference_of(to) : NULL;
 }
@@ -29,7 +37,7 @@ rri_reference *rri_lead(rri_reference *r)
 rri_reference *rri_lead_aim(rri_reference *r)
 {
     rri_lock_take(&r->lock);
-    rref to = r->lead->to;
+    rref to = lead_of(r)->to;
     rri_lock_give(&r->lock);
     return rri_reference_of(to);
 }
@@ -39,11 +47,11 @@ static rri_held *next_held(rri_reference *r, bool found)
 {
     struct rri_lead *gone = NULL, *l;
     rri_lock_take(&r->lock);
-    l = r->lead;
+    l = lead_of(r);
     rri_held *h = l->first;
     if (h) l->first = h->next;
     else if (found) l->ready = true;
-    else gone = l, r->lead = NULL;
+    else gone = l, rri_reference_more(r)->lead = NULL;
     rri_lock_give(&r->lock);
     free(gone);
     return h;
@@ -55,7 +63,7 @@ static void finish(rri_reference *r, int rc)
     rref_error why = *rri_error_last();
     for (rri_held *h; (h = next_held(r, !rc));) {
         if (rc) *rri_error_last() = why;
-        rri_held_run(r->all->calls, h, rc ? NULL : atomic_load(&r->klass));
+        rri_held_run(rri_references_of(r)->calls, h, rc ? NULL : atomic_load(&r->klass));
     }
 }
 
@@ -70,7 +78,7 @@ static int take(rri_reference *r, rri_future *f)
     int rc = all->take(all->up, f->payload, &to);
     if (rc) return rc;
     rri_lock_take(&r->lock);
-    r->lead->to = to;
+    lead_of(r)->to = to;
     rri_lock_give(&r->lock);
     return RREF_OK;
 }
@@ -111,13 +119,14 @@ static void append(struct rri_lead *l, rri_held *held, unsigned colour)
 
 void rri_lead_hold(rri_reference *r, rri_held *held)
 {
-    struct rri_lead *fresh = rri_calloc(1, sizeof *fresh), *unused = fresh;
+    rri_more *more = rri_reference_more(r);
+    struct rri_lead *fresh = more ? rri_calloc(1, sizeof *fresh) : NULL, *unused = fresh;
     bool ready = false;
     rri_lock_take(&r->lock);
-    if (!r->lead && fresh) r->lead = fresh, unused = NULL;
-    struct rri_lead *l = r->lead;
+    if (fresh && !more->lead) more->lead = fresh, unused = NULL;
+    struct rri_lead *l = lead_of(r);
     if (l) ready = l->ready;
-    if (l && !ready) append(l, held, rri_begin(r->all->calls->futures.colours));
+    if (l && !ready) append(l, held, rri_begin(rri_references_of(r)->calls->futures.colours));
     rri_lock_give(&r->lock);
     free(unused);
     if (!l) rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a call");

@@ -85,6 +85,8 @@ RRI_SOURCES = \
 	src/lone.h \
 	src/pending.c \
 	src/pending.h \
+	src/berth.c \
+	src/berth.h \
 	src/exec.c \
 	src/exec.h \
 	src/again.c \

@@ -200,7 +200,7 @@ int rref_publish(rref reference, const char *name)
     rref home;
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
-    int rc = home_of(r->all, name, &home);
+    int rc = home_of(rri_references_of(r), name, &home);
     return rc ? rc : rref_sync_v(home, RREF_LIST_("publish", name, reference), NULL);
 }
 

@@ -18,10 +18,31 @@
 
 static const rri_types no_types;
 
-static size_t bucket_of(const rri_objects *all, int creator, uint64_t number)
+static size_t bucket_of(const rri_objects *all, uint64_t identity)
 {
-    uint64_t h = (number ^ (uint64_t)creator << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t h = (identity & ~RRI_NAMED) * UINT64_C(0x9e3779b97f4a7c15);
     return (size_t)(h >> 20) & (all->buckets - 1);
+}
+
+/* The object that a bucket, or another one of the bucket, leads to. */
+static rri_object *led_to(const rri_objects *all, uint32_t next)
+{
+    return next ? (rri_object *)(void *)rri_slot_at(&all->table, next - 1) : NULL;
+}
+
+rri_object_more *rri_object_more_of(rri_object *o)
+{
+    rri_object_more *there = atomic_load(&o->more), *fresh = there ? NULL : rri_calloc(1, sizeof *fresh);
+    if (!fresh) return there;
+    if (atomic_compare_exchange_strong(&o->more, &there, fresh)) return fresh;
+    free(fresh);
+    return there;
+}
+
+int rri_object_why(const rri_object *o)
+{
+    const rri_object_more *more = atomic_load(&o->more);
+    return rri_fail_as(o->outcome, more ? more->error : NULL);
 }
 
 int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, unsigned context, int ranks, int64_t weight,
@@ -43,9 +64,10 @@ int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, u
 
 static void forget(void *item, void *arg)
 {
-    rri_object *o = item;
+    rri_object_more *more = atomic_load(&((rri_object *)item)->more);
     (void)arg;
-    free(o->error);
+    if (more) free(more->error);
+    free(more);
 }
 
 static void drop_parked(rri_objects *all)
@@ -67,19 +89,32 @@ void rri_objects_close(rri_objects *all)
     free(all->seen);
 }
 
+/* The lock is held. */
+static void file(rri_objects *all, rri_object *o)
+{
+    uint32_t *bucket = &all->bucket[bucket_of(all, o->identity)];
+    o->next = *bucket;
+    *bucket = o->slot.index + 1;
+}
+
+static void unfile(rri_objects *all, rri_object *o)
+{
+    uint32_t *at = &all->bucket[bucket_of(all, o->identity)];
+    while (*at != o->slot.index + 1) at = &led_to(all, *at)->next;
+    *at = o->next;
+}
+
 static void rehash(rri_objects *all)
 {
     size_t buckets = 2 * all->buckets, old = all->buckets;
-    rri_object **bucket = rri_calloc(buckets, sizeof *bucket), **from = all->bucket;
+    uint32_t *bucket = rri_calloc(buckets, sizeof *bucket), *from = all->bucket;
     if (!bucket) return;                    /* longer chains, no harm */
     all->buckets = buckets;
     all->bucket = bucket;
     for (size_t i = 0; i < old; i++)
-        for (rri_object *o; (o = from[i]);) {
+        for (rri_object *o; (o = led_to(all, from[i]));) {
             from[i] = o->next;
-            size_t b = bucket_of(all, o->creator, o->number);
-            o->next = bucket[b];
-            bucket[b] = o;
+            file(all, o);
         }
     free(from);
 }
@@ -93,14 +128,11 @@ static rri_object *add(rri_objects *all, const rri_class *klass, int creator, ui
     }
     o->all = all;
     o->klass = klass;
-    o->creator = creator;
     atomic_store(&o->weight, all->weight);
     rri_lock_take(&all->lock);
-    o->number = number ? number : ++all->own;
+    o->identity = rri_address(creator, number ? number : ++all->own);
     if (all->count++ > all->buckets) rehash(all);
-    size_t b = bucket_of(all, creator, o->number);
-    o->next = all->bucket[b];
-    all->bucket[b] = o;
+    file(all, o);
     rri_lock_give(&all->lock);
     return o;
 }
@@ -109,12 +141,10 @@ static void remove_object(rri_object *o)
 {
     rri_objects *all = o->all;
     rri_lock_take(&all->lock);
-    rri_object **at = &all->bucket[bucket_of(all, o->creator, o->number)];
-    while (*at != o) at = &(*at)->next;
-    *at = o->next;
+    unfile(all, o);
     all->count--;
     rri_lock_give(&all->lock);
-    free(o->error);
+    forget(o, NULL);
     rri_table_remove(&all->table, o);
 }
 
@@ -123,21 +153,17 @@ int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number)
     rri_object *o = rri_object_of(all, address);
     if (!o) return rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
     rri_lock_take(&all->lock);
-    rri_object **at = &all->bucket[bucket_of(all, o->creator, o->number)];
-    while (*at != o) at = &(*at)->next;
-    *at = o->next;
-    o->number = number;
-    at = &all->bucket[bucket_of(all, o->creator, number)];
-    o->next = *at;
-    *at = o;
+    unfile(all, o);
+    o->identity = rri_address(rri_address_creator(o->identity), number);
+    file(all, o);
     rri_lock_give(&all->lock);
     return RREF_OK;
 }
 
-static rri_object *identified(rri_objects *all, int creator, uint64_t number)
+static rri_object *identified(const rri_objects *all, uint64_t identity)
 {
-    rri_object *o = all->bucket[bucket_of(all, creator, number)];
-    while (o && (o->number != number || o->creator != creator)) o = o->next;
+    rri_object *o = led_to(all, all->bucket[bucket_of(all, identity)]);
+    while (o && o->identity != identity) o = led_to(all, o->next);
     return o;
 }
 
@@ -147,7 +173,7 @@ rri_object *rri_object_of(rri_objects *all, uint64_t address)
     if (address == RRI_SERVICE) return all->service;
     if (!(address & RRI_NAMED)) return rri_table_find(&all->table, address);
     rri_lock_take(&all->lock);
-    rri_object *o = identified(all, rri_address_creator(address), rri_address_number(address));
+    rri_object *o = identified(all, address);
     rri_lock_give(&all->lock);
     return o;
 }
@@ -359,7 +385,32 @@ static int aim_at_failed(const rri_object *o, const rri_record *record, rref_cal
 {
     bool known = o->klass && record->method < o->klass->count && o->outcome != RREF_ERR_CLASS_MISMATCH;
     if (known) c->in = &o->klass->method[record->method].signature.in;
-    return rri_fail_as(o->outcome, o->error);
+    return rri_object_why(o);
+}
+
+/* ---- large arguments that land where the object has them */
+
+static int land(rref_call *c, void **at, size_t bytes)
+{
+    const rri_object *o = c->object;
+    if (atomic_load(&o->state) == RRI_FAILED) return rri_object_why(o);
+    *at = o->klass->berths->landing(o->self, c->method_name, bytes);
+    if (*at) return RREF_OK;
+    return rri_fail(RREF_ERR_NO_MEMORY, "class %s has no memory for %zu bytes of arguments", o->klass->name, bytes);
+}
+
+static void landed(rref_call *c, void *at, size_t bytes, int outcome)
+{
+    const rri_object *o = c->object;
+    if (o->klass->berths->landed) o->klass->berths->landed(o->self, at, bytes, outcome);
+}
+
+/* Other methods may run beside concurrent ones. */
+static void aim_landing(const rri_object *o, rref_call *c)
+{
+    if (!o->klass->berths || c->flags & RREF_CONCURRENT) return;
+    c->land = land;
+    c->landed = landed;
 }
 
 static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
@@ -381,6 +432,7 @@ static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
     c->in = &m->signature.in;
     c->out = &m->signature.out;
     c->method_name = m->name;
+    aim_landing(o, c);
     return RREF_OK;
 }
 
@@ -390,7 +442,7 @@ static int run_found(rref_call *c)
     rri_object *o = c->object;
     if (atomic_load(&o->state) == RRI_FAILED) {
         c->error = rri_malloc(sizeof *c->error);
-        rri_fail_as(o->outcome, o->error);
+        rri_object_why(o);
         if (c->error) *c->error = *rri_error_last();
         return o->outcome;
     }
@@ -410,13 +462,14 @@ static int run_constructor(rref_call *c)
 
 static void fail_object(rri_object *o, const rref_error *error)
 {
-    o->outcome = error->code;
-    o->error = rri_malloc(sizeof *o->error);
-    if (o->error) {
-        *o->error = *error;
-        rri_error_origin(&o->all->calls->futures, o->error);
+    rri_object_more *more = rri_object_more_of(o);
+    rref_error *why = more ? rri_malloc(sizeof *why) : NULL;
+    if (why) {
+        *why = *error;
+        rri_error_origin(&o->all->calls->futures, why);
+        more->error = why;
     }
-    o->self = NULL;
+    o->outcome = error->code;
     atomic_store(&o->state, RRI_FAILED);
 }
 
@@ -432,7 +485,7 @@ static void constructed(rref_call *c, int outcome)
     rri_object *o = c->object;
     if (outcome && c->error) *rri_error_last() = *c->error;
     if (atomic_load(&o->state) != RRI_FAILED) rri_object_finish(o, outcome);
-    unpark(o->all, rri_address(o->creator, o->number));
+    unpark(o->all, o->identity);
 }
 
 /* Creators count from 1 in the order of their lane; a number out of order is refused. */
@@ -484,7 +537,7 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
     }
     if (rc) {
         unpark(all, rri_address(buffer->peer, r->object));
-        rri_fail_as(o->outcome, o->error);
+        rri_object_why(o);
     }
     return rc;
 }
@@ -624,7 +677,8 @@ int rri_object_find(void *up, const rri_record *record, rri_buffer *buffer, rref
 static int run_destructor(rref_call *c)
 {
     rri_object *o = c->object;
-    if (o->klass && o->klass->source->destroy && o->self) o->klass->source->destroy(o->self);
+    bool whole = o->klass && o->klass->source->destroy && atomic_load(&o->state) != RRI_FAILED;
+    if (whole && o->self) o->klass->source->destroy(o->self);
     return RREF_OK;
 }
 
@@ -644,14 +698,12 @@ static void destroy(rri_object *o)
         atomic_store(&o->weight, 1);
         return;
     }
-    bool failed = atomic_load(&o->state) == RRI_FAILED;
     atomic_fetch_add(&o->all->dying, 1);
-    if (!failed) atomic_store(&o->state, RRI_DYING);
+    if (atomic_load(&o->state) != RRI_FAILED) atomic_store(&o->state, RRI_DYING);
     c->in = c->out = &no_types;
     c->local = true;
     c->object = o;
     c->actor = &o->actor;
-    if (failed) o->self = NULL;
     c->run = run_destructor;
     c->ended = destroyed;
     rri_call_enter(c);
@@ -663,7 +715,7 @@ static bool keep_release(rri_objects *all, const rri_object *o, uint64_t address
 {
     rri_record kept = { .kind = RRI_PARCELS, .object = address, .extra = weight,
                         .flags = rri_colour(all->calls->futures.colours) ? RRI_FLAG_COLOUR : 0 };
-    if (o) kept.object = rri_address(o->creator, o->number);
+    if (o) kept.object = o->identity;
     if (!(kept.object & RRI_NAMED)) return false;
     return (o ? keep_order(all, &kept, NULL) : missing(all, &kept, NULL)) == RRI_PARK;
 }
@@ -718,7 +770,7 @@ void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, 
 {
     rri_lock_take(&all->lock);
     for (size_t i = 0; i < all->buckets; i++)
-        for (const rri_object *o = all->bucket[i]; o; o = o->next)
+        for (const rri_object *o = led_to(all, all->bucket[i]); o; o = led_to(all, o->next))
             if (!lasting(o)) visit(o, arg);
     rri_lock_give(&all->lock);
 }

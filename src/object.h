@@ -21,23 +21,31 @@ typedef enum rri_object_state { RRI_CONSTRUCTING, RRI_ALIVE, RRI_FAILED, RRI_DYI
 
 static inline bool rri_number_is_group(uint64_t number) { return number >= RRI_GROUP_NUMBERS && number < RRI_OWN_NUMBERS; }
 
+/* What few objects have: memory of its own. */
+typedef struct rri_object_more {
+    rref_error *error;                      /* of its construction, when it failed and there was memory for it */
+    _Atomic(const void *) occupant;         /* a: the thread that has entered it (enter.c), whose call this is */
+    rref_call *entered;
+} rri_object_more;
+
+/* 88 bytes, of which there may be very many. */
 typedef struct rri_object {
     rri_slot slot;
     rri_actor actor;
     struct rri_objects *all;
     const rri_class *klass;
-    void *self;
-    struct rri_object *next;                /* same bucket, under the lock */
+    union {
+        void *self;
+        int outcome;                        /* of its construction, when it failed */
+    };
     _Atomic uint64_t weight;                /* a: given out */
-    _Atomic uint64_t number;                /* a: set again when a member of a group gets its own */
-    int creator;
-    atomic_int state;
+    _Atomic uint64_t identity;              /* a: address by creator and number; set again for a member of a group */
+    _Atomic(rri_object_more *) more;        /* a: set once, or NULL */
+    uint32_t next;                          /* same bucket, under the lock: index of its slot plus one, or 0 */
+    atomic_uchar state;
     bool shared;                            /* the root object: all its methods are concurrent */
-    int outcome;                            /* of the construction */
-    rref_error *error;                      /* its text, when it failed and there was memory for it */
-    _Atomic(const void *) occupant;         /* a: the thread that has entered it (enter.c), whose call this is */
-    rref_call *entered;
 } rri_object;
+_Static_assert(sizeof(rri_object) <= 88, "an object's size");
 
 typedef struct rri_parked {
     struct rri_parked *next;
@@ -57,7 +65,7 @@ typedef struct rri_objects {
     const rri_class *results;               /* of results that stay here */
     rri_signature describe;                 /* i: of RRI_METHOD_DESCRIBE: class id, 0 for the object's -> descriptor */
     rri_lock lock;
-    rri_object **bucket;                    /* under the lock: by identity */
+    uint32_t *bucket;                       /* under the lock: by identity; as next */
     size_t buckets, count;
     uint64_t *seen;                         /* under the lock: last number of each creator */
     struct { rri_parked *first, *last; } parked[RRI_PARKS];     /* under the lock */
@@ -93,6 +101,10 @@ void rri_object_unwrap(rri_object *object);
 rri_object *rri_object_of(rri_objects *all, uint64_t address);
 /* Give an object that was made here, and that nobody else knows yet, another number. */
 int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number);
+/* Its further memory; NULL if there is none to be had. */
+rri_object_more *rri_object_more_of(rri_object *object);
+/* Say why its construction failed. */
+int rri_object_why(const rri_object *object);
 /* What was begun is there (0), or has failed with the thread's last error. */
 void rri_object_finish(rri_object *object, int outcome);
 /* Give out more weight of a local object: how much. */

@@ -30,9 +30,9 @@ rref_method_ref rref_bind(rref reference, const char *method)
         return bound;
     }
     const rri_class *k = rri_resolved(r);
-    if (k == r->all->objects->results) k = NULL;        /* of what it leads to */
+    if (k == rri_references_of(r)->objects->results) k = NULL;        /* of what it leads to */
     int index = k ? rri_method_find(k, method) : -1;
-    const char *name = k ? NULL : rri_resolver_intern(r->all->resolver, method);
+    const char *name = k ? NULL : rri_resolver_intern(rri_references_of(r)->resolver, method);
     if (index >= 0) bound.method = (uint64_t)index;
     else if (name) bound.method = BY_NAME | (uint64_t)(uintptr_t)name;
     else if (k) no_method(k, method);
@@ -52,7 +52,7 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
     const rri_class *k = atomic_load_explicit(&r->klass, memory_order_acquire);
     if (!k)
         return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not known on this rank", r->owner);
-    if (!k->count && k == r->all->objects->results) return RRI_LEADS;
+    if (!k->count && k == rri_references_of(r)->objects->results) return RRI_LEADS;
     if (bound_name(method)) {
         int index = rri_method_find(k, bound_name(method));
         if (index < 0) return no_method(k, bound_name(method));
@@ -60,7 +60,7 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
     }
     if (method >= k->count) return rri_fail(RREF_ERR_NO_METHOD, "the method was not found when it was bound");
     const rri_method *m = &k->method[method];
-    uint64_t address = atomic_load_explicit(&r->address, memory_order_acquire);
+    uint64_t address = rri_reference_address(r);
     *target = (rri_target){ r->owner, address, (uint16_t)method, &m->signature.in, &m->signature.out, k->name, m->name, false,
                             m->flags & RREF_INLINE && !(address & RRI_NAMED) };
     return RREF_OK;
@@ -110,20 +110,21 @@ static int sync_led(rri_reference *r, uint64_t method, const rref_value *values,
 {
     rri_reference *to = rri_lead(r);
     int rc = to ? RREF_OK : rri_held_wait(r, deadline, rri_lead_hold);
-    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    if (rc) return rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc);
     return sync_until(to ? to : rri_lead_aim(r), method, values, count, site, deadline);
 }
 
 static int sync_until(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const char *site,
                       int64_t deadline)
 {
-    rri_calls *calls = r->all->calls;
+    rri_references *all = rri_references_of(r);
+    rri_calls *calls = all->calls;
     rri_target target = { 0 };
     int rc = rri_reference_is_sound(r) ? RREF_OK : rri_reference_error(r), outcome;
     if (!rc && !rri_is_resolved(r)) rc = rri_resolve_wait(r, deadline);
     if (!rc) rc = rri_proxy_aim(r, method, &target);
     if (!rc && target.peer == calls->rank && rri_call_direct(calls, &target, values, count, deadline, &outcome))
-        return outcome ? rri_proxy_blame(r->all, &target, site, outcome) : RREF_OK;
+        return outcome ? rri_proxy_blame(all, &target, site, outcome) : RREF_OK;
     if (!rc && rri_progress_depth(0) > 0) rc = rri_progress_may_wait(calls->progress);  /* what nobody can wait for is not sent */
     rri_future *f = rc ? NULL : rri_lone_new(&calls->futures, target.out, site);
     if (!rc && !f) rc = RREF_ERR_NO_MEMORY;
@@ -132,15 +133,16 @@ static int sync_until(rri_reference *r, uint64_t method, const rref_value *value
     if (!rc) return finish_sync(calls, f, deadline);
     if (f) rri_lone_end(f);
     if (rc == RRI_LEADS) return sync_led(r, method, values, count, site, deadline);
-    return rri_proxy_blame(r->all, &target, site, rc);
+    return rri_proxy_blame(all, &target, site, rc);
 }
 
 static int sync(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, const char *site,
                 double timeout)
 {
     int64_t deadline = RRI_NEVER;
-    int rc = before ? before : rri_call_deadline(r->all->calls, timeout, &deadline);
-    return rc ? rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc) : sync_until(r, method, values, count, site, deadline);
+    rri_references *all = rri_references_of(r);
+    int rc = before ? before : rri_call_deadline(all->calls, timeout, &deadline);
+    return rc ? rri_proxy_blame(all, &(rri_target){ 0 }, site, rc) : sync_until(r, method, values, count, site, deadline);
 }
 
 /* How a call is made, beside its method and values. */
@@ -154,17 +156,18 @@ typedef struct manner {
 /* Send a call whose class is known; future NULL: one-way. On an error nothing was sent, and it is blamed. Or RRI_LEADS. */
 static int send(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const manner *how, rri_future *f)
 {
+    rri_references *all = rri_references_of(r);
     rri_target target = { 0 };
     int rc = rri_proxy_aim(r, method, &target);
     target.tries = how->tries;
     if (!rc && f) atomic_store_explicit(&f->types, target.out, memory_order_release);
     if (how->skip) values += how->skip;         /* there may be none */
     if (!rc)
-        rc = rri_call_send(r->all->calls, &target, values, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY, how->site, f,
+        rc = rri_call_send(all->calls, &target, values, count - how->skip, f ? RRI_ASYNC : RRI_ONEWAY, how->site, f,
                            how->deadline);
     if (!rc && target.runs && !how->tries && how->deadline == RRI_NEVER)
         rri_again_remember(r, &target, how->site, f ? RRI_ASYNC : RRI_ONEWAY);
-    return rc && rc != RRI_LEADS ? rri_proxy_blame(r->all, &target, how->site, rc) : rc;
+    return rc && rc != RRI_LEADS ? rri_proxy_blame(all, &target, how->site, rc) : rc;
 }
 
 /* ---- calls held until the class of their object is known */
@@ -210,7 +213,7 @@ static bool is_over(const held_call *h) { return h->future && rri_event_done(&h-
 
 static int blame_held(rri_reference *r, const held_call *h)
 {
-    return rri_proxy_blame(r->all, &(rri_target){ 0 }, h->how.site, rri_error_last()->code);
+    return rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, h->how.site, rri_error_last()->code);
 }
 
 static void end_held(rri_held *held, const rri_class *klass)
@@ -222,7 +225,7 @@ static void end_held(rri_held *held, const rri_class *klass)
     if (!is_over(h))
         rc = !klass ? blame_held(r, h)
                     : send(r, h->method, h->arguments.values, h->arguments.count, &h->how, h->future);
-    settle_held(h, r->all, rc);
+    settle_held(h, rri_references_of(r), rc);
 }
 
 /* The object that a result leads to is known; its class may not be. */
@@ -234,7 +237,7 @@ static void end_led(rri_held *held, const rri_class *klass)
     if (!is_over(h))
         rc = !klass ? blame_held(r, h)
                     : submit(rri_lead_aim(r), h->method, h->arguments.values, h->arguments.count, &h->how, h->future);
-    settle_held(h, r->all, rc);
+    settle_held(h, rri_references_of(r), rc);
 }
 
 /* values are those of the call as it was made, its name included. The future has its deadline from now on. */
@@ -251,7 +254,7 @@ static int hold(rri_reference *r, bool leads, uint64_t method, const rref_value 
     if (rc) {
         if (h) rri_capture_free(&h->arguments);
         free(h);
-        return rri_proxy_blame(r->all, &(rri_target){ 0 }, how->site, rc);
+        return rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, how->site, rc);
     }
     if (how->skip) h->method = BY_NAME | h->arguments.values[0].bits;
     if (f) rri_future_keep(f);
@@ -266,7 +269,7 @@ static int hold(rri_reference *r, bool leads, uint64_t method, const rref_value 
 static int submit(rri_reference *r, uint64_t method, const rref_value *values, size_t count, const manner *how, rri_future *f)
 {
     int rc = rri_reference_is_sound(r) ? RREF_OK : rri_reference_error(r);
-    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, how->site, rc);
+    if (rc) return rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, how->site, rc);
     if (!rri_is_resolved(r) && !rri_resolved(r)) return hold(r, false, method, values, count, how, f);
     rc = send(r, method, values, count, how, f);
     if (rc != RRI_LEADS) return rc;
@@ -277,11 +280,11 @@ static int submit(rri_reference *r, uint64_t method, const rref_value *values, s
 static rref_future async(rri_reference *r, uint64_t method, int before, const rref_value *values, size_t count, manner how,
                          double timeout)
 {
-    rri_calls *calls = r->all->calls;
+    rri_calls *calls = rri_references_of(r)->calls;
     int rc = before ? before : rri_call_deadline(calls, timeout, &how.deadline);
     rri_future *f = rri_future_new(&calls->futures, &rri_types_to_come, how.site);
     if (!f) return (rref_future){ 0 };
-    if (rc) rri_proxy_blame(r->all, &(rri_target){ 0 }, how.site, rc);
+    if (rc) rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, how.site, rc);
     else rc = submit(r, method, values, count, &how, f);
     if (rc && rri_future_claim(f)) rri_future_error_last(f);
     return (rref_future){ rri_future_handle(f) };
@@ -360,7 +363,7 @@ static int post_by_name(rref target, const rref_value *values, size_t count, con
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
     int rc = rri_proxy_method(values, count, &method);
-    if (rc) return rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
+    if (rc) return rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc);
     return submit(r, method, values, count, &(manner){ site, 1, tries, RRI_NEVER }, NULL);
 }
 

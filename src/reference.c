@@ -19,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 256, LOW = 16, REPORTED = 100 };
+enum { LOW = 16, REPORTED = 100, ORIGIN_TRIES = 8 };
 
-static _Atomic(rri_references *) contexts[CONTEXTS];
+_Atomic(rri_references *) rri_references_open_now[RRI_REFERENCE_CONTEXTS];
 
 /* A reference on the wire. */
 typedef struct wire {
@@ -36,21 +36,25 @@ _Static_assert(sizeof(wire) == RRI_REF_WIRE, "a reference's size on the wire");
 void rri_references_open(rri_references *all, unsigned context)
 {
     rri_table_init(&all->table, RRI_KIND_REF, context, sizeof(rri_reference));
-    atomic_store(&contexts[context % CONTEXTS], all);
+    all->opened = rri_now_coarse();
+    atomic_store(&rri_references_open_now[context % RRI_REFERENCE_CONTEXTS], all);
 }
 
 static void forget(void *item, void *arg)
 {
-    rri_reference *r = item;
+    rri_more *more = atomic_load(&((rri_reference *)item)->more);
     (void)arg;
-    free(r->error);
-    free(r->lead);
+    if (!more) return;
+    free(more->error);
+    free(more->lead);
+    free(more);
 }
 
 void rri_references_close(rri_references *all)
 {
-    atomic_store(&contexts[all->table.tag >> 52 & 0xff], NULL);
+    atomic_store(&rri_references_open_now[all->table.tag >> 52 & 0xff], NULL);
     rri_table_each(&all->table, forget, NULL);
+    for (size_t i = 0; i < RRI_ORIGINS; i++) free(atomic_load(&all->origin[i]));
     rri_table_free(&all->table);
 }
 
@@ -58,57 +62,140 @@ rri_reference *rri_reference_of(rref reference)
 {
     uint64_t bits = reference.bits;
     if (rri_forked()) return NULL;
-    rri_references *all = rri_handle_kind_of(bits) == RRI_KIND_REF ? atomic_load(&contexts[rri_handle_context(bits)]) : NULL;
+    rri_references *all = rri_handle_kind_of(bits) == RRI_KIND_REF
+                          ? atomic_load(&rri_references_open_now[rri_handle_context(bits)]) : NULL;
     rri_reference *r = all ? rri_table_find(&all->table, bits) : NULL;
     if (r && !atomic_load_explicit(&r->held, memory_order_acquire)) r = NULL;     /* it vouches still, for others */
     if (!r) rri_fail(RREF_ERR_HANDLE, bits ? "not a reference, or released already" : "a zero reference");
     return r;
 }
 
+/* ---- what is kept elsewhere */
+
+rri_more *rri_reference_more(rri_reference *r)
+{
+    rri_more *there = atomic_load(&r->more), *fresh = there ? NULL : rri_calloc(1, sizeof *fresh);
+    if (!fresh) return there;
+    if (atomic_compare_exchange_strong(&r->more, &there, fresh)) return fresh;
+    free(fresh);
+    return there;
+}
+
+rri_future *rri_reference_creation(const rri_reference *r)
+{
+    uint64_t place = atomic_load_explicit(&r->place, memory_order_acquire);
+    return rri_handle_kind_of(place) == RRI_KIND_FUTURE ? rri_future_hold(place) : NULL;
+}
+
+uint64_t rri_reference_class_id(const rri_reference *r)
+{
+    const rri_class *k = atomic_load(&r->klass);
+    const rri_more *more = k ? NULL : atomic_load(&r->more);
+    return k ? k->id : more ? more->class_id : 0;
+}
+
+static bool same_origin(const rri_origin *a, const rri_origin *b)
+{
+    return a->site == b->site && a->by_class == b->by_class && a->by_method == b->by_method;
+}
+
+static unsigned hash_of_origin(const rri_origin *o)
+{
+    uint64_t h = ((uintptr_t)o->site * UINT64_C(0x9e3779b97f4a7c15)) ^ (uintptr_t)o->by_method ^ ((uintptr_t)o->by_class << 32);
+    return (unsigned)((h * UINT64_C(0x9e3779b97f4a7c15)) >> 52);
+}
+
+/* The place of an origin in the list, if it can have one: 0 is none. What is in a place stays there. */
+static unsigned number_of_origin(rri_references *all, rri_origin origin)
+{
+    unsigned h = hash_of_origin(&origin);
+    if (!origin.site && !origin.by_class) return 0;
+    for (unsigned i = 0; i < ORIGIN_TRIES; i++, h = (h + 1) % RRI_ORIGINS) {
+        rri_origin *there = h ? atomic_load_explicit(&all->origin[h], memory_order_acquire) : NULL;
+        if (there && same_origin(there, &origin)) return h;
+        rri_origin *fresh = h && !there ? rri_malloc(sizeof *fresh) : NULL;
+        if (!fresh) continue;
+        *fresh = origin;
+        if (atomic_compare_exchange_strong(&all->origin[h], &there, fresh)) return h;
+        free(fresh);
+        if (same_origin(there, &origin)) return h;
+    }
+    return 0;
+}
+
+rri_origin rri_reference_origin(const rri_reference *r)
+{
+    const rri_origin *o = r->origin ? atomic_load(&rri_references_of(r)->origin[r->origin]) : NULL;
+    return o ? *o : (rri_origin){ NULL, NULL, NULL };
+}
+
+static unsigned age_now(const rri_references *all)
+{
+    int64_t age = (rri_now_coarse() - all->opened) >> RRI_AGE_SHIFT;
+    return age < RRI_AGES ? (unsigned)age : RRI_AGES;
+}
+
+int64_t rri_reference_age(const rri_reference *r)
+{
+    int64_t age = rri_now_coarse() - rri_references_of(r)->opened - ((int64_t)r->made << RRI_AGE_SHIFT);
+    return age > 0 ? age : 0;
+}
+
+/* ---- made and ended */
+
 /* For the report at the end: whether it was an object, presumably, that wanted it. */
-static void note_holder(rri_reference *r)
+static rri_origin origin_of(const rri_references *all, const char *site)
 {
     const rref_call *c = rri_exec_current();
     const rri_object *o = c ? c->object : NULL;
-    if (!o || o->all != r->all->objects || o == o->all->root || o == o->all->service) return;
-    r->by_class = c->class_name;
-    r->by_method = c->method_name;
+    if (!o || o->all != all->objects || o == o->all->root || o == o->all->service) return (rri_origin){ site, NULL, NULL };
+    return (rri_origin){ site, c->class_name, c->method_name };
 }
 
-static rri_reference *make(rri_references *all, int owner, int creator, uint64_t number, uint64_t address,
-                           const rri_class *klass, uint64_t class_id, uint64_t weight)
+/* What only the id of the class is known of keeps that. */
+static bool note_class(rri_reference *r, const rri_class *klass, uint64_t class_id)
+{
+    if (!klass && class_id) klass = rri_class_of_id(rri_references_of(r)->classes, class_id);
+    atomic_store_explicit(&r->klass, klass, memory_order_relaxed);
+    if (klass || !class_id) return true;
+    rri_more *more = rri_reference_more(r);
+    if (more) more->class_id = class_id;
+    return more;
+}
+
+static rri_reference *make(rri_references *all, int owner, uint64_t identity, uint64_t place, const rri_class *klass,
+                           uint64_t class_id, uint64_t weight, const char *site)
 {
     rri_reference *r = rri_table_add(&all->table, NULL);
+    if (r) {
+        r->context = (unsigned)(all->table.tag >> 52) & 0xff;
+        if (!note_class(r, klass, class_id)) {
+            rri_table_remove(&all->table, r);
+            r = NULL;
+        }
+    }
     if (!r) {
         rri_fail(RREF_ERR_NO_MEMORY, "no memory for a reference");
         return NULL;
     }
-    r->all = all;
-    r->owner = owner;
-    r->creator = creator;
-    r->number = number;
-    atomic_store_explicit(&r->address, address, memory_order_relaxed);
-    atomic_store_explicit(&r->klass, klass, memory_order_relaxed);
-    atomic_store_explicit(&r->class_id, class_id, memory_order_relaxed);
+    if (owner < 0) r->owner = -1;
+    else r->owner = owner & 0x7fffff;
+    atomic_store_explicit(&r->identity, identity, memory_order_relaxed);
+    atomic_store_explicit(&r->place, place, memory_order_relaxed);
     r->weight = weight;
-    r->made = rri_now_coarse();
-    note_holder(r);
-    if (!klass && class_id) rri_resolved(r);
-    atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
+    r->made = age_now(all) & RRI_AGES;
+    r->origin = number_of_origin(all, origin_of(all, site)) & (RRI_ORIGINS - 1);
+    r->kept = true;
     atomic_store_explicit(&r->held, 1, memory_order_release);
     return r;
 }
 
 static rref handle_of(const rri_reference *r)
 {
-    return (rref){ r ? rri_table_handle(&r->all->table, r) : 0 };
+    return (rref){ r ? rri_table_handle(&rri_references_of(r)->table, r) : 0 };
 }
 
-void rri_reference_know(rri_reference *r, const rri_class *klass)
-{
-    atomic_store(&r->class_id, klass->id);
-    atomic_store(&r->klass, klass);
-}
+void rri_reference_know(rri_reference *r, const rri_class *klass) { atomic_store(&r->klass, klass); }
 
 static bool hold(rri_reference *r)
 {
@@ -122,35 +209,51 @@ rref rri_reference_keep(rri_reference *r) { return hold(r) ? handle_of(r) : (rre
 rref rri_reference_failed(rri_references *all)
 {
     rref_error error = *rri_error_last();
-    rri_reference *r = make(all, -1, all->calls->rank, 0, 0, NULL, 0, 0);
+    rri_reference *r = make(all, -1, rri_address(all->calls->rank, 0), 0, NULL, 0, 0, NULL);
+    rri_more *more = r ? rri_reference_more(r) : NULL;
     if (!r) return (rref){ 0 };
     rri_error_origin(&all->calls->futures, &error);
-    r->error = rri_malloc(sizeof *r->error);
-    if (r->error) *r->error = error;
+    if (more) more->error = rri_malloc(sizeof *more->error);
+    if (more && more->error) *more->error = error;
     *rri_error_last() = error;
     return handle_of(r);
+}
+
+static void remove_reference(rri_reference *r)
+{
+    rri_more *more = atomic_load(&r->more);
+    if (more) {
+        rri_lead_free(more->lead);
+        free(more->error);
+        free(more);
+    }
+    rri_table_remove(&rri_references_of(r)->table, r);
 }
 
 void rri_reference_forget(rri_references *all, uint64_t handle)
 {
     rri_reference *r = rri_table_find(&all->table, handle);
-    if (r) rri_table_remove(&all->table, r);
+    if (r) remove_reference(r);
 }
 
 static int own_error(const rri_reference *r)
 {
+    const rri_more *more = atomic_load(&r->more);
     if (r->owner >= 0) return RREF_OK;
-    if (!r->error) return rri_fail(RREF_ERR_NO_MEMORY, "the reference's error was lost for want of memory");
-    *rri_error_last() = *r->error;
-    return r->error->code;
+    if (!more || !more->error) return rri_fail(RREF_ERR_NO_MEMORY, "the reference's error was lost for want of memory");
+    *rri_error_last() = *more->error;
+    return more->error->code;
 }
 
 /* Failure of the construction, as far as it is known here. */
 int rri_reference_error(const rri_reference *r)
 {
     int rc = own_error(r);
-    if (rc || !r->creation || !rri_event_done(&r->creation->event) || r->creation->outcome == RREF_OK) return rc;
-    return rri_fail_as(r->creation->outcome, r->creation->error);
+    rri_future *creation = rc ? NULL : rri_reference_creation(r);
+    if (!creation) return rc;
+    if (rri_event_done(&creation->event) && creation->outcome) rc = rri_fail_as(creation->outcome, creation->error);
+    rri_future_drop(creation);
+    return rc;
 }
 
 /* Retain and release leave such a handle alone. */
@@ -159,10 +262,10 @@ rref rri_reference_lasting(rri_references *all, _Atomic uint64_t *place, int ran
 {
     uint64_t there = atomic_load(place);
     if (there) return (rref){ there };
-    rri_reference *r = make(all, rank, rank, number, address, klass, class_id, 0);
+    rri_reference *r = make(all, rank, rri_address(rank, number), address, klass, class_id, 0, NULL);
     rref mine = handle_of(r);
     if (r && !atomic_compare_exchange_strong(place, &there, mine.bits)) {
-        rri_table_remove(&all->table, r);
+        remove_reference(r);
         return (rref){ there };
     }
     return mine;
@@ -177,7 +280,8 @@ static rref root(rri_references *all, int rank)
 /* Uncounted: of root and service objects, and of members of groups. */
 static bool is_lasting(const rri_reference *r)
 {
-    return r->owner >= 0 && (r->number == 0 || rri_number_is_group(r->number)) && r->weight == 0;
+    uint64_t number = rri_reference_number(r);
+    return r->owner >= 0 && (number == 0 || rri_number_is_group(number)) && r->weight == 0;
 }
 
 /* ---- weight */
@@ -187,19 +291,30 @@ static void give_back(rri_references *all, int owner, uint64_t address, uint64_t
     if (weight && !atomic_load(&all->closing)) rri_weight_send(all->calls->weights, owner, address, weight);
 }
 
+/* The creation's count is given back by who takes it out of its place: here, or when it is confirmed. */
+static void drop_creation(rri_references *all, uint64_t place)
+{
+    if (rri_handle_kind_of(place) == RRI_KIND_FUTURE) rri_future_drop(rri_table_find(&all->calls->futures.table, place));
+}
+
 static void end(rri_reference *r)
 {
-    rri_references *all = r->all;
-    give_back(all, r->owner, atomic_load(&r->address), r->weight);
-    if (r->creation) rri_future_drop(r->creation);
-    rri_lead_free(r->lead);
-    free(r->error);
-    rri_table_remove(&all->table, r);
+    rri_references *all = rri_references_of(r);
+    give_back(all, r->owner, rri_reference_address(r), r->weight);
+    drop_creation(all, atomic_exchange(&r->place, 0));
+    remove_reference(r);
 }
+
+/* Under the lock. */
+static bool is_over(const rri_reference *r) { return !r->kept && !r->asked && !r->vouches; }
 
 static void drop(rri_reference *r)
 {
-    if (atomic_fetch_sub(&r->refs, 1) == 1) end(r);
+    rri_lock_take(&r->lock);
+    r->kept = false;
+    bool over = is_over(r);
+    rri_lock_give(&r->lock);
+    if (over) end(r);
 }
 
 /* What a reference waits for is over, and has brought it weight, or none. False if it does not wait. */
@@ -212,8 +327,9 @@ static bool settle(rri_references *all, uint64_t handle, uint64_t weight)
     if (waits && weight) r->asked = false;
     else if (waits) r->vouches--;
     if (waits) r->weight += weight;
+    bool over = waits && is_over(r);
     rri_lock_give(&r->lock);
-    if (waits) drop(r);
+    if (over) end(r);
     return waits;
 }
 
@@ -227,19 +343,29 @@ static void dismiss(rri_references *all, int rank, uint64_t voucher)
 /* Under the lock: whether the reference is to ask for weight, which it does once at a time. */
 static bool should_ask(rri_reference *r)
 {
-    bool ask = r->weight < LOW && !r->asked && !atomic_load(&r->all->closing);
-    if (ask) {
-        r->asked = true;
-        atomic_fetch_add(&r->refs, 1);
-    }
+    bool ask = r->weight < LOW && !r->asked && !atomic_load(&rri_references_of(r)->closing);
+    if (ask) r->asked = true;
     return ask;
 }
 
+/* It is asked another time. */
+static void ask_not(rri_reference *r)
+{
+    rri_lock_take(&r->lock);
+    r->asked = false;
+    bool over = is_over(r);
+    rri_lock_give(&r->lock);
+    if (over) end(r);
+}
+
+/* One that has a voucher has memory for its wish. */
 static void ask(rri_reference *r, int guarantor, uint64_t voucher)
 {
-    const rri_wish wish = { .address = atomic_load(&r->address), .handle = handle_of(r).bits,
+    const rri_wish wish = { .address = rri_reference_address(r), .handle = handle_of(r).bits,
                             .refill = { .voucher = voucher, .guarantor = guarantor } };
-    rri_weight_wish(r->all->calls->weights, r->owner, &wish, &r->wish);
+    rri_more *more = rri_reference_more(r);
+    if (more) rri_weight_wish(rri_references_of(r)->calls->weights, r->owner, &wish, &more->wish);
+    else ask_not(r);
 }
 
 /* The local object that an address of this rank means, if it is there yet. */
@@ -254,21 +380,22 @@ static uint64_t part_of(uint64_t weight) { return weight >= 16 ? weight / 16 : w
 static void vouch(rri_reference *r, wire *w)
 {
     r->vouches++;
-    atomic_fetch_add(&r->refs, 1);
-    w->weight = (uint64_t)r->all->calls->rank;
+    w->weight = (uint64_t)rri_references_of(r)->calls->rank;
     w->voucher = handle_of(r).bits;
 }
 
 /* A part of the weight goes with the wire; at least 1 stays. */
-static void share(rri_reference *r, wire *w)
+static int share(rri_reference *r, wire *w)
 {
     rri_lock_take(&r->lock);
     w->weight = part_of(r->weight);
     r->weight -= w->weight;
-    bool low = should_ask(r);
-    if (!w->weight) vouch(r, w);
+    bool low = should_ask(r), vouches = !w->weight && r->vouches < RRI_VOUCHES;
+    if (vouches) vouch(r, w);
     rri_lock_give(&r->lock);
     if (low) ask(r, 0, 0);
+    if (w->weight || vouches) return RREF_OK;
+    return rri_fail(RREF_ERR_NO_MEMORY, "%d copies of the reference wait for weight", RRI_VOUCHES);
 }
 
 /* ---- on the wire */
@@ -280,15 +407,16 @@ static int put(void *up, rref reference, void *to)
     rri_references *all = up;
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
-    if (r->all != all) return rri_fail(RREF_ERR_HANDLE, "a reference of another context");
+    if (rri_references_of(r) != all) return rri_fail(RREF_ERR_HANDLE, "a reference of another context");
     int rc = rri_reference_error(r);
     if (rc) return rc;
     wire *w = to;
-    *w = (wire){ atomic_load(&r->class_id), r->owner, r->creator, r->number, atomic_load(&r->address), 0, 0 };
+    *w = (wire){ rri_reference_class_id(r), r->owner, rri_reference_creator(r), rri_reference_number(r),
+                 rri_reference_address(r), 0, 0 };
     if (!is_counted(w)) return RREF_OK;
     rri_object *o = object_here(all, r->owner, w->address);
-    if (o) w->weight = rri_object_mint(o);      /* the owner's own handle does not wear out */
-    else share(r, w);
+    if (!o) return share(r, w);
+    w->weight = rri_object_mint(o);             /* the owner's own handle does not wear out */
     return RREF_OK;
 }
 
@@ -301,6 +429,9 @@ static bool ranks_are_good(const rri_references *all, const wire *w)
 static int check_wire(const rri_references *all, const wire *w)
 {
     if (!ranks_are_good(all, w)) return rri_fail(RREF_ERR_PROTOCOL, "a reference to an object of rank %d", w->owner);
+    if (w->creator < 0 || w->creator >= rri_link_size(all->calls->link) || w->number >> RRI_NUMBER_BITS
+        || rri_handle_kind_of(w->address) == RRI_KIND_FUTURE)
+        return rri_fail(RREF_ERR_PROTOCOL, "a reference to an object that cannot be");
     if (is_counted(w) && !w->weight && !w->voucher) return rri_fail(RREF_ERR_PROTOCOL, "a reference without weight");
     return RREF_OK;
 }
@@ -308,10 +439,11 @@ static int check_wire(const rri_references *all, const wire *w)
 /* A new reference without weight, and its voucher. The owner need not ask. */
 static void want_weight(rri_reference *r, int guarantor, uint64_t voucher)
 {
-    rri_object *o = object_here(r->all, r->owner, atomic_load(&r->address));
+    rri_references *all = rri_references_of(r);
+    rri_object *o = object_here(all, r->owner, rri_reference_address(r));
     if (o) {
         r->weight = rri_object_mint(o);
-        dismiss(r->all, guarantor, voucher);
+        dismiss(all, guarantor, voucher);
     } else if (should_ask(r)) {
         ask(r, guarantor, voucher);
     }
@@ -320,8 +452,13 @@ static void want_weight(rri_reference *r, int guarantor, uint64_t voucher)
 /* A reference that is counted. What is on the wire without weight is taken whole: nothing is left to drop. */
 static int take_counted(rri_references *all, wire *w, uint64_t weight, rri_reference **taken)
 {
-    rri_reference *r = *taken = make(all, w->owner, w->creator, w->number, w->address, NULL, w->class_id, weight);
-    if (!r) return RREF_ERR_NO_MEMORY;
+    rri_reference *r = *taken = make(all, w->owner, rri_address(w->creator, w->number), w->address, NULL, w->class_id, weight,
+                                     NULL);
+    if (r && w->voucher && !rri_reference_more(r)) {
+        remove_reference(r);
+        r = NULL;
+    }
+    if (!r) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a reference");
     if (w->voucher) want_weight(r, (int)w->weight, w->voucher);
     w->weight = w->voucher ? 0 : w->weight - weight;
     w->voucher = 0;
@@ -375,8 +512,9 @@ static int take_part(void *up, const void *from, rref *reference)
 int rri_reference_split(rri_reference *r, rref *further)
 {
     wire w;
-    int rc = put(r->all, handle_of(r), &w);
-    return rc ? rc : take_all(r->all, &w, further);
+    rri_references *all = rri_references_of(r);
+    int rc = put(all, handle_of(r), &w);
+    return rc ? rc : take_all(all, &w, further);
 }
 
 static void drop_wire(void *up, const void *from)
@@ -404,7 +542,10 @@ rri_ref_trade rri_reference_trade(rri_references *all)
 void rri_reference_created(rri_references *all, rri_future *future, uint64_t handle)
 {
     rri_reference *r = rri_table_find(&all->table, future->tag);
-    if (r && !(handle & RRI_NAMED)) atomic_store(&r->address, handle);
+    if (!r || rri_handle_kind_of(handle) != RRI_KIND_OBJECT) return;
+    uint64_t place = rri_future_handle(future);
+    if (atomic_compare_exchange_strong(&r->place, &place, handle)) rri_future_drop(future);
+    else if (place & RRI_NAMED) atomic_compare_exchange_strong(&r->place, &place, handle);
 }
 
 static void refuse(rri_references *all, int peer)
@@ -500,33 +641,32 @@ static int send_creation(rri_references *all, int rank, const rri_class *k, cons
     return rc;
 }
 
-rri_reference *rri_reference_begin(rri_references *all, int owner, const rri_class *k, const char *site)
+rri_reference *rri_reference_begin(rri_references *all, int owner, const rri_class *k, const char *site,
+                                   rri_future **creation)
 {
     rri_calls *calls = all->calls;
-    rri_future *f = rri_future_new(&calls->futures, &no_results, site);
-    rri_reference *r = f ? make(all, owner, calls->rank, 0, 0, k, k ? k->id : 0, all->objects->weight) : NULL;
+    rri_future *f = *creation = rri_future_new(&calls->futures, &no_results, site);
+    rri_reference *r = f ? make(all, owner, rri_address(calls->rank, 0), rri_future_handle(f), k, 0, all->objects->weight, site)
+                         : NULL;
     if (!r) {
         if (f) rri_future_drop(f);
         return NULL;
     }
+    rri_future_keep(f);
     f->quiet = true;
     f->tag = handle_of(r).bits;
-    r->creation = f;
-    r->site = site;
     return r;
 }
 
 rref rri_reference_begun(rri_reference *r, int rc, uint64_t number)
 {
-    uint64_t none = 0;                      /* the answer may have brought the handle already */
     if (rc) {
-        rri_references *all = r->all;
+        rri_references *all = rri_references_of(r);
         r->weight = 0;
         end(r);
         return rri_reference_failed(all);
     }
-    r->number = number;
-    atomic_compare_exchange_strong(&r->address, &none, rri_address(r->creator, number));
+    atomic_store(&r->identity, rri_address(rri_reference_creator(r), number));
     return handle_of(r);
 }
 
@@ -534,10 +674,13 @@ static rref create(rri_references *all, int rank, const rri_class *k, const rref
                    const char *site)
 {
     uint64_t number = 0;
-    rri_reference *r = rri_reference_begin(all, rank, k, site);
+    rri_future *creation;
+    rri_reference *r = rri_reference_begin(all, rank, k, site, &creation);
     if (!r) return rri_reference_failed(all);
-    int rc = send_creation(all, rank, k, values, count, r->creation, &number);
-    return rri_reference_begun(r, rc, number);
+    int rc = send_creation(all, rank, k, values, count, creation, &number);
+    rref begun = rri_reference_begun(r, rc, number);
+    rri_future_drop(creation);
+    return begun;
 }
 
 rref rref_create_v(rref_context *context, int rank, const rref_value *values, size_t count, const char *site)
@@ -555,7 +698,7 @@ rref rri_reference_wrap(rri_references *all, const rri_class *k, void *self)
     rri_object *o = rri_object_wrap(all->objects, k, self);
     if (!o) return rri_reference_failed(all);
     uint64_t address = rri_table_handle(&all->objects->table, o);
-    rri_reference *r = make(all, me, me, o->number, address, k, k->id, all->objects->weight);
+    rri_reference *r = make(all, me, o->identity, address, k, 0, all->objects->weight, NULL);
     if (!r) rri_object_unwrap(o);
     return r ? handle_of(r) : rri_reference_failed(all);
 }
@@ -592,16 +735,16 @@ int rref_owner(rref reference)
 bool rref_is_owner(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
-    return r && r->owner == r->all->calls->rank;
+    return r && r->owner == rri_references_of(r)->calls->rank;
 }
 
 /* What a rank knows that did not create the object: it exists if its owner's handle came with the reference. */
 static int existence(const rri_reference *r)
 {
-    uint64_t address = atomic_load(&r->address);
-    const rri_object *o = r->owner == r->all->calls->rank ? rri_object_of(r->all->objects, address) : NULL;
+    uint64_t address = rri_reference_address(r);
+    const rri_object *o = object_here(rri_references_of(r), r->owner, address);
     int state = o ? atomic_load(&o->state) : RRI_CONSTRUCTING;
-    if (state == RRI_FAILED) return rri_fail_as(o->outcome, o->error);
+    if (state == RRI_FAILED) return rri_object_why(o);
     if (!(address & RRI_NAMED) || state != RRI_CONSTRUCTING) return RREF_OK;
     return rri_fail(RREF_ERR_PENDING, "not known on this rank; rref_creation asks the owner");
 }
@@ -611,10 +754,12 @@ int rref_confirmed(rref reference)
     rri_reference *r = rri_reference_of(reference);
     if (!r) return rri_error_last()->code;
     int rc = rri_reference_error(r);
-    if (rc) return rc;
-    if (!r->creation) return existence(r);
-    if (rri_event_done(&r->creation->event)) return RREF_OK;
-    return rri_fail(RREF_ERR_PENDING, "the owner has not confirmed the object yet");
+    rri_future *creation = rc ? NULL : rri_reference_creation(r);
+    if (!creation) return rc ? rc : existence(r);
+    if (!rri_event_done(&creation->event)) rc = rri_fail(RREF_ERR_PENDING, "the owner has not confirmed the object yet");
+    else if (creation->outcome) rc = rri_fail_as(creation->outcome, creation->error);
+    rri_future_drop(creation);
+    return rc;
 }
 
 int rri_reference_local(rref reference)
@@ -622,9 +767,10 @@ int rri_reference_local(rref reference)
     char name[128];
     const rri_reference *r = rri_reference_of(reference);
     int rc = r ? own_error(r) : rri_error_last()->code;
-    if (rc || r->owner == r->all->calls->rank) return rc;
+    if (rc || r->owner == rri_references_of(r)->calls->rank) return rc;
     rref_format(reference, name, sizeof name);
-    return rri_fail(RREF_ERR_NOT_OWNER, "%s belongs to rank %d; this is rank %d", name, r->owner, r->all->calls->rank);
+    return rri_fail(RREF_ERR_NOT_OWNER, "%s belongs to rank %d; this is rank %d", name, r->owner,
+                    rri_references_of(r)->calls->rank);
 }
 
 int rref_local_value(rref reference, void **self)
@@ -635,9 +781,10 @@ int rref_local_value(rref reference, void **self)
     int rc = rri_reference_error(r);
     if (!rc) rc = rri_reference_local(reference);
     if (rc) return rc;
-    rri_object *o = rri_object_of(r->all->objects, atomic_load(&r->address));
+    rri_object *o = rri_object_of(rri_references_of(r)->objects, rri_reference_address(r));
     if (!o || atomic_load(&o->state) == RRI_CONSTRUCTING)
         return rri_fail(RREF_ERR_PENDING, "the object is still under construction");
+    if (atomic_load(&o->state) == RRI_FAILED) return rri_object_why(o);
     *self = o->self;
     return RREF_OK;
 }
@@ -645,25 +792,28 @@ int rref_local_value(rref reference, void **self)
 bool rref_same_object(rref a, rref b)
 {
     rri_reference *x = rri_reference_of(a), *y = rri_reference_of(b);
-    return x && y && x->all == y->all && x->owner >= 0 && x->owner == y->owner && x->creator == y->creator
-           && x->number == y->number;
+    return x && y && x->context == y->context && x->owner >= 0 && x->owner == y->owner
+           && atomic_load(&x->identity) == atomic_load(&y->identity);
 }
 
 uint64_t rref_hash(rref reference)
 {
     rri_reference *r = rri_reference_of(reference);
     if (!r) return 0;
-    uint64_t h = (uint64_t)(uint32_t)r->owner << 32 | (uint32_t)r->creator;
-    h = (h ^ r->number * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
+    uint64_t h = (uint64_t)(uint32_t)r->owner << 32 | (uint32_t)rri_reference_creator(r);
+    h = (h ^ rri_reference_number(r) * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
     h ^= h >> 29;
     return h ? h : 1;
 }
 
 static int format(const rri_reference *r, char *buffer, size_t size)
 {
-    if (r->owner < 0) return snprintf(buffer, size, "(failed: %s)", r->error ? rref_error_name(r->error->code) : "?");
+    const rri_more *more = atomic_load(&r->more);
     const rri_class *k = atomic_load(&r->klass);
-    return snprintf(buffer, size, "%s@%d (%d.%" PRIu64 ")", k ? k->name : "?", r->owner, r->creator, r->number);
+    if (r->owner < 0)
+        return snprintf(buffer, size, "(failed: %s)", more && more->error ? rref_error_name(more->error->code) : "?");
+    return snprintf(buffer, size, "%s@%d (%d.%" PRIu64 ")", k ? k->name : "?", r->owner, rri_reference_creator(r),
+                    rri_reference_number(r));
 }
 
 int rref_format(rref reference, char *buffer, size_t size)
@@ -687,7 +837,6 @@ typedef struct report {
     unsigned count;
     int rank;
     bool by_objects;                /* those; else the others */
-    int64_t now;
 } report;
 
 static void report_one(void *item, void *arg)
@@ -695,18 +844,19 @@ static void report_one(void *item, void *arg)
     rri_reference *r = item;
     report *to = arg;
     char name[128];
-    if (r->owner < 0 || is_lasting(r) || !atomic_load(&r->held) || !!r->by_class != to->by_objects) return;
+    const rri_origin from = rri_reference_origin(r);
+    if (r->owner < 0 || is_lasting(r) || !atomic_load(&r->held) || !!from.by_class != to->by_objects) return;
     if (to->count++ >= REPORTED) return;
     format(r, name, sizeof name);
     rri_log(RRI_LOG_WARN, "still held at the end: %s, by rank %d for %.1f s, %s%s%s%s%s%s", name, to->rank,
-            (double)(to->now - r->made) * 1e-9, r->site ? "created at " : "received", r->site ? r->site : "",
-            r->by_class ? " in an object's method, " : "", r->by_class ? r->by_class : "", r->by_class ? "." : "",
-            r->by_class ? r->by_method : "");
+            (double)rri_reference_age(r) * 1e-9, from.site ? "created at " : "received", from.site ? from.site : "",
+            from.by_class ? " in an object's method, " : "", from.by_class ? from.by_class : "", from.by_class ? "." : "",
+            from.by_class ? from.by_method : "");
 }
 
 unsigned rri_references_report(rri_references *all)
 {
-    report r = { .rank = all->calls->rank, .now = rri_now_coarse() };
+    report r = { .rank = all->calls->rank };
     rri_table_each(&all->table, report_one, &r);
     r.by_objects = true;            /* they come second: what keeps such an object is more often among the others */
     rri_table_each(&all->table, report_one, &r);

@@ -14,12 +14,15 @@ static const rri_types no_results;
 static rref send_off(rri_references *all, rri_target *target, const rref_value *values, size_t count, const char *site,
                      int64_t deadline)
 {
-    rri_reference *r = rri_reference_begin(all, target->peer, all->objects->results, site);
+    rri_future *creation;
+    rri_reference *r = rri_reference_begin(all, target->peer, all->objects->results, site, &creation);
     if (!r) return rri_reference_failed(all);
     target->out = &no_results;
-    int rc = rri_call_send(all->calls, target, values, count, RRI_REMOTE, site, r->creation, deadline);
+    int rc = rri_call_send(all->calls, target, values, count, RRI_REMOTE, site, creation, deadline);
     if (rc) rri_proxy_blame(all, target, site, rc);
-    return rri_reference_begun(r, rc, r->creation->number);
+    rref begun = rri_reference_begun(r, rc, creation->number);
+    rri_future_drop(creation);
+    return begun;
 }
 
 /* ---- calls whose object's class is not known yet: the result is announced at once, and the call follows */
@@ -37,8 +40,8 @@ typedef struct held_call {
 
 static void renounce(rri_reference *r, const rri_target *target, const held_call *h, int rc)
 {
-    rri_proxy_blame(r->all, target, h->site, rc);
-    rri_call_renounce(r->all->calls, r->owner, h->result->number, rri_error_last());
+    rri_proxy_blame(rri_references_of(r), target, h->site, rc);
+    rri_call_renounce(rri_references_of(r)->calls, r->owner, h->result->number, rri_error_last());
     if (rri_future_claim(h->result)) rri_future_error_last(h->result);
 }
 
@@ -52,8 +55,8 @@ static void end_held(rri_held *held, const rri_class *klass)
     if (!rc) rc = rri_proxy_aim(r, h->method, &target);
     target.out = &no_results;
     if (!rc)
-        rc = rri_call_send(r->all->calls, &target, h->arguments.values + h->skip, h->arguments.count - h->skip, RRI_REMOTE,
-                           h->site, h->result, h->deadline);
+        rc = rri_call_send(rri_references_of(r)->calls, &target, h->arguments.values + h->skip, h->arguments.count - h->skip,
+                           RRI_REMOTE, h->site, h->result, h->deadline);
     if (rc) renounce(r, &target, h, rc);
     rri_capture_free(&h->arguments);
     rri_future_drop(h->result);
@@ -63,21 +66,21 @@ static void end_held(rri_held *held, const rri_class *klass)
 
 static rref announce(rri_reference *r, held_call *h, const char *site)
 {
-    rri_reference *result = rri_reference_begin(r->all, r->owner, r->all->objects->results, site);
-    int rc = result ? rri_call_announce(r->all->calls, r->owner, &result->creation->number) : RREF_ERR_NO_MEMORY;
+    rri_references *all = rri_references_of(r);
+    rri_reference *result = rri_reference_begin(all, r->owner, all->objects->results, site, &h->result);
+    int rc = result ? rri_call_announce(all->calls, r->owner, &h->result->number) : RREF_ERR_NO_MEMORY;
     if (!rc) {
-        h->result = result->creation;
-        rri_future_keep(h->result);
         h->target = rri_reference_keep(r);
         rref handle = rri_reference_begun(result, RREF_OK, h->result->number);
         rri_resolve(r, &h->held);
         return handle;
     }
     rref_error why = *rri_error_last();
+    if (result) rri_future_drop(h->result);
     rri_capture_free(&h->arguments);
     free(h);
     *rri_error_last() = why;
-    return result ? rri_reference_begun(result, rc, 0) : rri_reference_failed(r->all);
+    return result ? rri_reference_begun(result, rc, 0) : rri_reference_failed(all);
 }
 
 static rref hold(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
@@ -91,8 +94,8 @@ static rref hold(rri_reference *r, uint64_t method, const rref_value *values, si
     if (!rc) return announce(r, h, site);
     if (h) rri_capture_free(&h->arguments);
     free(h);
-    rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    return rri_reference_failed(r->all);
+    rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc);
+    return rri_reference_failed(rri_references_of(r));
 }
 
 /* Through a result: whose owner the new one's is, is known when that is there. */
@@ -112,21 +115,21 @@ static rref remote_until(rri_reference *r, uint64_t method, const rref_value *va
     int rc = rri_reference_error(r);
     if (!rc && !rri_resolved(r)) return hold(r, method, values, count, skip, site, deadline);
     if (!rc) rc = rri_proxy_aim(r, method, &target);
-    if (!rc) return send_off(r->all, &target, skip ? values + skip : values, count - skip, site, deadline);
+    if (!rc) return send_off(rri_references_of(r), &target, skip ? values + skip : values, count - skip, site, deadline);
     if (rc == RRI_LEADS && (rc = led(&r, deadline)) == RREF_OK)
         return remote_until(r, method, values, count, skip, site, deadline);
-    rri_proxy_blame(r->all, &target, site, rc);
-    return rri_reference_failed(r->all);
+    rri_proxy_blame(rri_references_of(r), &target, site, rc);
+    return rri_reference_failed(rri_references_of(r));
 }
 
 static rref remote(rri_reference *r, uint64_t method, const rref_value *values, size_t count, unsigned skip, const char *site,
                    double timeout)
 {
     int64_t deadline;
-    int rc = rri_call_deadline(r->all->calls, timeout, &deadline);
+    int rc = rri_call_deadline(rri_references_of(r)->calls, timeout, &deadline);
     if (!rc) return remote_until(r, method, values, count, skip, site, deadline);
-    rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    return rri_reference_failed(r->all);
+    rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc);
+    return rri_reference_failed(rri_references_of(r));
 }
 
 rref_remote_proxy rref_rpc_remote(rref target, double timeout) { return (rref_remote_proxy){ target, timeout }; }
@@ -138,8 +141,8 @@ rref rref_invoke_remote_v(rref_remote_proxy proxy, const rref_value *values, siz
     if (!r) return (rref){ 0 };
     int rc = rri_proxy_method(values, count, &method);
     if (!rc) return remote(r, method, values, count, 1, site, proxy.timeout);
-    rri_proxy_blame(r->all, &(rri_target){ 0 }, site, rc);
-    return rri_reference_failed(r->all);
+    rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc);
+    return rri_reference_failed(rri_references_of(r));
 }
 
 rref rref_remote_v(rref target, const rref_value *values, size_t count, const char *site)

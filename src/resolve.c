@@ -41,11 +41,15 @@ typedef struct rri_name {
 
 /* ---- what is known; the lock is held */
 
-static uint64_t identity(const rri_reference *r) { return r->number ? rri_address(r->creator, r->number) : RRI_ROOT; }
+static uint64_t identity(const rri_reference *r)
+{
+    uint64_t identity = atomic_load(&r->identity);
+    return rri_address_number(identity) ? identity : RRI_ROOT;
+}
 
 static query *query_for(const rri_resolver *s, rri_reference *r)
 {
-    uint64_t id = atomic_load(&r->class_id);
+    uint64_t id = rri_reference_class_id(r);
     query *q = s->first;
     while (q && (q->class_id ? q->class_id != id : q->owner != r->owner || q->object != identity(r))) q = q->next;
     return q;
@@ -54,7 +58,7 @@ static query *query_for(const rri_resolver *s, rri_reference *r)
 static const rri_class *known(rri_resolver *s, rri_reference *r)
 {
     const rri_class *k = atomic_load(&r->klass);
-    return k ? k : rri_class_of_id(s->classes, atomic_load(&r->class_id));
+    return k ? k : rri_class_of_id(s->classes, rri_reference_class_id(r));
 }
 
 static void hold(query *q, rri_held *held)
@@ -244,7 +248,7 @@ static query *open_query(rri_resolver *s, const rri_reference *r)
     if (!q) return NULL;
     q->all = s;
     q->owner = r->owner;
-    q->class_id = atomic_load(&r->class_id);
+    q->class_id = rri_reference_class_id(r);
     q->object = identity(r);
     q->next = s->first;
     s->first = q;
@@ -255,7 +259,7 @@ static query *open_query(rri_resolver *s, const rri_reference *r)
 
 const rri_class *rri_resolved(rri_reference *r)
 {
-    rri_resolver *s = r->all->resolver;
+    rri_resolver *s = rri_references_of(r)->resolver;
     const rri_class *k = atomic_load_explicit(&r->klass, memory_order_acquire);
     if (k && !atomic_load_explicit(&s->open, memory_order_acquire)) return k;
     rri_lock_take(&s->lock);
@@ -267,7 +271,7 @@ const rri_class *rri_resolved(rri_reference *r)
 
 void rri_resolve(rri_reference *r, rri_held *held)
 {
-    rri_resolver *s = r->all->resolver;
+    rri_resolver *s = rri_references_of(r)->resolver;
     rri_lock_take(&s->lock);
     query *q = query_for(s, r), *fresh = NULL;
     const rri_class *k = q ? NULL : known(s, r);
@@ -315,7 +319,7 @@ int rri_resolve_wait(rri_reference *r, int64_t deadline)
 
 int rri_held_wait(rri_reference *r, int64_t deadline, void (*begin)(rri_reference *, rri_held *))
 {
-    rri_calls *calls = r->all->calls;
+    rri_calls *calls = rri_references_of(r)->calls;
     waiter *w = rri_malloc(sizeof *w);
     rri_future *f = w ? rri_future_new(&calls->futures, &no_types, NULL) : NULL;
     if (!f) {

@@ -45,7 +45,7 @@ const rri_class *rri_resolved(rri_reference *reference);
 static inline bool rri_is_resolved(const rri_reference *r)
 {
     return atomic_load_explicit(&r->klass, memory_order_acquire)
-           && !atomic_load_explicit(&r->all->resolver->open, memory_order_acquire);
+           && !atomic_load_explicit(&rri_references_of(r)->resolver->open, memory_order_acquire);
 }
 /* Hold something until the class is known. It may run before this returns. */
 void rri_resolve(rri_reference *reference, rri_held *held);

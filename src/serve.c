@@ -2,6 +2,7 @@
 /* Owns the owner's side of calls: from a record to a call that may run, and from its outcome to the answer. No lock is held
  * while user code runs. */
 #include "answer.h"
+#include "berth.h"
 #include "described.h"
 #include "error.h"
 #include "exec.h"
@@ -61,6 +62,7 @@ void rri_call_tidy(rref_call *c)
     free(c->error);
     rri_described_free(c);
     if (c->deferred) rri_future_drop(c->deferred);
+    rri_berth_over(c, false);
     if (c->landing_bytes) {
         atomic_fetch_sub(&calls->landed, c->landing_bytes);
         rri_landing_give(&calls->landings, c->landing, c->landing_bytes);
@@ -353,7 +355,9 @@ static int take_arguments(rref_call *c, const rri_record *r)
     int rc = read_arguments(c, r, &p);
     if (rc || !(r->flags & RRI_FLAG_BULK)) return rc;
     c->offered = (const void *)(r + 1);
+    c->lands = c->land;
     if (rri_bulk_pushed(c->offered)) return take_pushed(c, c->offered, p.bulk);
+    if (c->lands) return RREF_OK;               /* in its turn, which comes without the data */
     c->ready = false;
     c->ungranted = must_wait(c->calls, p.bulk);
     return c->ungranted ? RREF_OK : accept_arguments(c, p.bulk);

@@ -42,10 +42,11 @@ static bool queues_behind(const rref_call *running, int caller, uint64_t id)
     rri_actor *a = running->flags & RREF_CONCURRENT ? NULL : running->actor;
     if (!a) return false;
     rri_take(&a->lock, &rri_queue);
-    const rref_call *c = a->first;
-    while (c && !is_call(c, caller, id)) c = c->next;
+    const rref_call *c = a->last;
+    bool found = c && is_call(c, caller, id);
+    for (c = c ? c->next : NULL; !found && c != a->last; c = c->next) found = is_call(c, caller, id);
     rri_give(&a->lock, &rri_queue);
-    return c;
+    return found;
 }
 
 static bool holds_up(const rri_stuck *s, int caller, uint64_t id)

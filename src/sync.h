@@ -32,8 +32,9 @@
  * that it loads late. */
 #define RRI_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 
-/* A lock for sections of some ten nanoseconds: one locked instruction to take, a plain store to give. */
-typedef struct RRI_ATTRIBUTE(capability("lock")) rri_lock { atomic_uint word; } rri_lock;
+/* A lock for sections of some ten nanoseconds: one locked instruction to take, a plain store to give. One byte, since there is
+ * one in every object and reference. */
+typedef struct RRI_ATTRIBUTE(capability("lock")) rri_lock { atomic_uchar word; } rri_lock;
 
 void rri_lock_wait(rri_lock *lock) RRI_GETS(lock) RRI_UNCHECKED;
 

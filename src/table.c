@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the chunks of items. Invariant: a slot's generation only grows; LIVE is set from add to
- * remove. */
+/* Owns the chunks of items. Invariant: a slot's generation only grows; LIVE is set from add to remove. */
 #include "table.h"
 #include "memory.h"
 
@@ -14,7 +13,7 @@ RRI_UNCHECKED
 void rri_table_init(rri_table *table, rri_handle_kind kind, unsigned context, size_t item)
 {
     memset(table, 0, sizeof *table);
-    table->item = (uint32_t)((item + 15) & ~(size_t)15);
+    table->item = (uint32_t)((item + 7) & ~(size_t)7);
     table->tag = (uint64_t)kind << 60 | (uint64_t)(context & 0xff) << 52;
     table->oldest = table->newest = NONE;
 }
@@ -46,8 +45,10 @@ RRI_NEEDS(rri_table_lock)
 static rri_slot *reuse(rri_table *table)
 {
     if (table->oldest == NONE) return NULL;
-    rri_slot *slot = rri_slot_at(table, table->oldest);
-    table->oldest = slot->next;
+    uint32_t index = table->oldest;
+    rri_slot *slot = rri_slot_at(table, index);
+    table->oldest = slot->index;
+    slot->index = index;
     if (table->oldest == NONE) table->newest = NONE;
     memset((char *)slot + sizeof *slot, 0, table->item - sizeof *slot);
     return slot;
@@ -84,10 +85,11 @@ void rri_table_remove(rri_table *table, void *item)
     atomic_store_explicit(&slot->word, generation & RRI_GENERATIONS, memory_order_release);
     count_live(table, -1);
     if (generation <= RRI_GENERATIONS) {        /* else it is retired */
-        slot->next = NONE;
-        if (table->newest == NONE) table->oldest = slot->index;
-        else rri_slot_at(table, table->newest)->next = slot->index;
-        table->newest = slot->index;
+        uint32_t index = slot->index;
+        slot->index = NONE;
+        if (table->newest == NONE) table->oldest = index;
+        else rri_slot_at(table, table->newest)->index = index;
+        table->newest = index;
     }
     rri_give(&table->lock, &rri_table_lock);
 }

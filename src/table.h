@@ -15,8 +15,7 @@ typedef enum rri_handle_kind { RRI_KIND_REF = 1, RRI_KIND_FUTURE, RRI_KIND_OBJEC
 /* Stands first in every item. */
 typedef struct rri_slot {
     atomic_uint word;           /* generation, and LIVE */
-    uint32_t index;             /* of this slot; constant */
-    uint32_t next;              /* free list, under the table's lock */
+    uint32_t index;             /* of this slot while it is live; of the next one in the free list, under the table's lock */
 } rri_slot;
 
 enum { RRI_TABLE_CHUNKS = 21, RRI_TABLE_FIRST = 256 };

@@ -12,10 +12,12 @@
 static int wait_for(rri_reference *r, double timeout, const rri_class **klass)
 {
     int64_t deadline;
-    rri_calls *calls = r->all->calls;
+    rri_calls *calls = rri_references_of(r)->calls;
     int rc = rri_reference_error(r);
     if (!rc) rc = rri_call_deadline(calls, timeout, &deadline);
-    if (!rc && r->creation) rc = rri_progress_wait(calls->progress, &r->creation->event, deadline);
+    rri_future *creation = rc ? NULL : rri_reference_creation(r);
+    if (creation) rc = rri_progress_wait(calls->progress, &creation->event, deadline);
+    if (creation) rri_future_drop(creation);
     if (rc == RREF_ERR_PENDING) rc = rri_fail(RREF_ERR_TIMEOUT, "the owner did not confirm the object in time");
     if (!rc) rc = rri_reference_error(r);
     if (!rc) rc = rri_resolve_wait(r, deadline);
@@ -85,20 +87,22 @@ static void confirmed(rri_reaction *reaction, rri_future *creation)
 /* An object that is being made is asked for when it is there. */
 static void begin(question *q, rri_reference *r)
 {
-    confirmation *c = r->creation ? rri_malloc(sizeof *c) : NULL;
+    rri_future *creation = rri_reference_creation(r);
+    confirmation *c = creation ? rri_malloc(sizeof *c) : NULL;
     if (c) {
         *c = (confirmation){ { NULL, confirmed, true }, q };
-        rri_future_react(r->creation, &c->reaction);
+        rri_future_react(creation, &c->reaction);
     } else {
         rri_resolve(r, &q->held);
     }
+    if (creation) rri_future_drop(creation);
 }
 
 static int inquire(rri_reference *r, rri_future *answer, double timeout)
 {
     int64_t deadline;
     int rc = rri_reference_error(r);
-    if (!rc) rc = rri_call_deadline(r->all->calls, timeout, &deadline);
+    if (!rc) rc = rri_call_deadline(rri_references_of(r)->calls, timeout, &deadline);
     if (!rc) rc = rri_future_deadline(answer, deadline, overdue);
     question *q = rc ? NULL : rri_malloc(sizeof *q);
     if (!rc && !q) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a question");
@@ -112,7 +116,7 @@ static int inquire(rri_reference *r, rri_future *answer, double timeout)
 rref_future rref_class_of_async(rref reference, double timeout)
 {
     rri_reference *r = rri_reference_of(reference);
-    rref_future answer = r ? rref_promise(r->all->context, "str") : (rref_future){ 0 };
+    rref_future answer = r ? rref_promise(rri_references_of(r)->context, "str") : (rref_future){ 0 };
     rri_future *f = answer.bits ? rri_future_of(answer.bits) : NULL;
     if (!f) return answer;
     f->promise = false;

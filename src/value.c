@@ -424,6 +424,18 @@ static bool is_bulk(const rri_type *type, const void *payload)
     return type->variable && (read_extent(type, payload).where & RRI_BULK);
 }
 
+size_t rri_payload_landing(const rri_types *types, const void *payload)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < types->count; i++) {
+        if (!is_bulk(&types->type[i], payload)) continue;
+        extent slot = read_extent(&types->type[i], payload);
+        size_t end = (size_t)(slot.where & ~RRI_BULK) + data_bytes(&types->type[i], slot.count);
+        if (end > bytes) bytes = end;
+    }
+    return bytes;
+}
+
 unsigned rri_payload_segments(const rri_types *types, const void *payload, void *landing, rri_segment *segments)
 {
     unsigned n = 0;

@@ -109,6 +109,8 @@ void rri_segments_copy(const rri_packing *packing, rri_segment *segments, void *
  * is 16-aligned. */
 int rri_payload_check(const rri_types *types, const void *payload, size_t bytes, rri_packing *packing);
 
+/* Bytes that a checked payload needs in a landing area, to the end of the last segment. */
+size_t rri_payload_landing(const rri_types *types, const void *payload);
 /* Lay out the segments of a checked payload in a landing area. Returns how many. */
 unsigned rri_payload_segments(const rri_types *types, const void *payload, void *landing, rri_segment *segments);
 

@@ -190,11 +190,13 @@ rref counted_create(int creator)
     static const rri_types none;
     rri_calls *calls = &fakes[creator]->calls;
     const rri_target target = { COUNTED_OWNER, 0, 0, &thing->create.in, &none, thing->name, "constructor", false, false };
-    rri_reference *r = rri_reference_begin(&ranks[creator].references, COUNTED_OWNER, thing, "here:1");
+    rri_future *creation;
+    rri_reference *r = rri_reference_begin(&ranks[creator].references, COUNTED_OWNER, thing, "here:1", &creation);
     must(r, "a reference");
-    int rc = rri_call_create(calls, &target, thing->id, thing->name, strlen(thing->name), NULL, 0, r->creation, &number);
+    int rc = rri_call_create(calls, &target, thing->id, thing->name, strlen(thing->name), NULL, 0, creation, &number);
     must(!rc, "a creation");
     rref made = rri_reference_begun(r, rc, number);
+    rri_future_drop(creation);
     sent(creator);
     return made;
 }
@@ -216,7 +218,7 @@ void counted_share(int rank, rref reference, int to)
 
 void counted_use(int rank, rref reference)
 {
-    post(rank, COUNTED_OWNER, atomic_load(&rri_reference_of(reference)->address), USE, NULL, 0);
+    post(rank, COUNTED_OWNER, rri_reference_address(rri_reference_of(reference)), USE, NULL, 0);
 }
 
 void counted_drop(rref reference) { must(!rref_release(reference), "a release"); }

@@ -39,6 +39,7 @@ FUZZ_TESTS = \
 
 # tests/mpi/NAME.c: the public interface only. NAME-N is NAME on N ranks.
 MPI_TESTS = \
+	tests/mpi/berths \
 	tests/mpi/beside \
 	tests/mpi/bytes \
 	tests/mpi/calls \

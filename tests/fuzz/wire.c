@@ -184,8 +184,11 @@ static void drop_queue(void *item, void *arg)
 {
     rri_actor *a = &((rri_object *)item)->actor;
     (void)arg;
-    for (rref_call *c; (c = a->first);) {
-        a->first = c->next;
+    rref_call *all = a->last ? a->last->next : NULL;
+    if (all) a->last->next = NULL;
+    a->last = NULL;
+    for (rref_call *c; (c = all);) {
+        all = c->next;
         rri_exec_free(c);
     }
 }

@@ -89,7 +89,7 @@ static int vector_unpack(rref_call *call, void **self)
     return RREF_OK;
 }
 
-static const rref_hooks vector_hooks = { "f64[]", vector_pack, vector_unpack };
+static const rref_hooks vector_hooks = { "f64[]", vector_pack, vector_unpack, NULL, NULL };
 static const rref_class vector_class =
     RREF_CLASS_EX("vector", "u64", vector_create, vector_destroy, vector_methods, RREF_SEALED | RREF_REENTRANT, &vector_hooks);
 static const rref_class simple_class = RREF_CLASS("simple", "u64", vector_create, vector_destroy, vector_methods);

@@ -61,7 +61,7 @@ int vector_unpack(rref_call *call, void **self)
     return RREF_OK;
 }
 
-const rref_hooks vector_hooks = { "f64[]", vector_pack, vector_unpack };
+const rref_hooks vector_hooks = { "f64[]", vector_pack, vector_unpack, nullptr, nullptr };
 const rref_class vector_class = RREF_CLASS_EX("vector", "u64", vector_create, vector_destroy, vector_methods,
                                               RREF_SEALED | RREF_REENTRANT, &vector_hooks);
 const rref_class simple_class = RREF_CLASS("simple", "u64", vector_create, vector_destroy, vector_methods);

@@ -100,7 +100,7 @@ static const rref_method track_methods[] = {
     RREF_METHOD("mark", "i64", track_mark, 0),
     RREF_METHODS_END
 };
-static const rref_hooks track_hooks = { "str, i64, f64[]", track_pack, track_unpack };
+static const rref_hooks track_hooks = { .signature = "str, i64, f64[]", .pack = track_pack, .unpack = track_unpack };
 static const rref_class track_class =
     RREF_CLASS_EX("track", "u64, str", track_create, track_destroy, track_methods, RREF_REENTRANT, &track_hooks);
 

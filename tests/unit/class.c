@@ -83,7 +83,7 @@ static void refuse_method(const char *name, const char *signature, rref_handler 
 
 static void refuse_hooks(const char *signature, rref_handler pack, rref_constructor unpack, int code)
 {
-    const rref_hooks hooks = { signature, pack, unpack };
+    const rref_hooks hooks = { .signature = signature, .pack = pack, .unpack = unpack };
     refuse(&(rref_class)RREF_CLASS_EX("thing", "", NULL, NULL, NULL, 0, &hooks), code);
 }
 
@@ -145,7 +145,7 @@ static uint64_t id_of(const char *name, const char *constructor, const rref_meth
 
 static uint64_t id_of_extra(unsigned flags, const char *packed)
 {
-    const rref_hooks hooks = { packed, handler, create };
+    const rref_hooks hooks = { .signature = packed, .pack = handler, .unpack = create };
     return id_of_class(&(rref_class)RREF_CLASS_EX("c", "", NULL, NULL, NULL, flags, packed ? &hooks : NULL));
 }
 
