@@ -29,6 +29,7 @@ static int set_error(rref_call *call, int code, const char *format, va_list list
 int rref_fail(rref_call *call, int code, const char *format, ...)
 {
     va_list list;
+    if (call->failed) return code;          /* for a reason of its own, which stays */
     va_start(list, format);
     set_error(call, code, format, list);
     va_end(list);
