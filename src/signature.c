@@ -139,8 +139,8 @@ static int parse_struct(parser *p, rri_type *type)
 
 static uint8_t element_named(const char *word, size_t length)
 {
-    for (uint8_t e = RREF_NONE + 1; e < ELEMENTS; e++)
-        if (strlen(elements[e].name) == length && memcmp(elements[e].name, word, length) == 0) return e;
+    for (unsigned e = RREF_NONE + 1; e < ELEMENTS; e++)
+        if (strlen(elements[e].name) == length && memcmp(elements[e].name, word, length) == 0) return (uint8_t)e;
     return RREF_NONE;
 }
 
