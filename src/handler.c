@@ -212,6 +212,7 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
         if (!call->views[index]) misuse(call, RREF_ERR_NO_MEMORY, "no memory for references");
         for (size_t i = 0; call->views[index] && i < n; i++) call->views[index][i] = take(call, at + i * RRI_REF_WIRE);
     }
+    if (call->failed) n = 0;
     if (count) *count = call->views[index] ? n : 0;
     return call->views[index];
 }
