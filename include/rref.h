@@ -7,8 +7,9 @@
  * the caller's variables (rref_sync), into a future (rref_async), or not at all (rref_post).
  *
  * Conventions of this header
- *   result   int functions return RREF_OK (0) or a negative rref_status; outputs are written only on success. The
- *            details of the last failure of the calling thread are read with rref_last_error.
+ *   result   int functions return RREF_OK (0) or a negative rref_status; outputs are written only on success (elements
+ *            of a large array may have come before a failure was known; its count has not). The details of the last
+ *            failure of the calling thread are read with rref_last_error.
  *   handles  rref and rref_future are 64-bit values checked on every use: a stale one is an error, never an alias.
  *   fork     in a forked child every call fails with RREF_ERR_FORKED (or a zero handle); the parent goes on.
  *   times    are seconds in a double: >= 0, RREF_FOREVER, or RREF_DEFAULT_TIMEOUT (the context's default, read when

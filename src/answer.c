@@ -153,20 +153,34 @@ static void unexpected(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     rri_transfer_refuse_note(calls->transfers, buffer->peer, r);
 }
 
+/* A result whose types there is no memory for: the references that it carries go back. */
+static void give_back(const rri_future *f, const char *text, const char *payload, size_t bytes)
+{
+    char memory[4096];
+    rri_signature s;
+    rri_packing p;
+    if (rri_signature_parse_at(text, memory, sizeof memory, &s) == RREF_OK && !rri_payload_check(&s.in, payload, bytes, &p))
+        rri_payload_drop(&s.in, payload, &f->all->trade.codec);
+}
+
 /* A described result tells its future of what types it is, if that was asked for. */
-static bool read_description(rri_future *f, const rri_record *r, size_t *head)
+static int read_description(rri_future *f, const rri_record *r, size_t *head)
 {
     const char *text = (const char *)r + *head;
     const char *end = memchr(text, 0, r->bytes - *head);
-    rri_signature *own = end && f->open && !f->own ? rri_malloc(sizeof *own) : NULL;
-    if (!own || rri_signature_parse(text, own)) {
+    size_t after = end ? *head + rri_round16((uint64_t)(end - text) + 1) : SIZE_MAX;
+    if (after > r->bytes || !f->open || f->own) return RREF_ERR_PROTOCOL;
+    rri_signature *own = rri_malloc(sizeof *own);
+    int rc = own ? rri_signature_parse(text, own) : RREF_ERR_NO_MEMORY;
+    *head = after;
+    if (rc) {
         free(own);
-        return false;
+        if (rc == RREF_ERR_NO_MEMORY) give_back(f, text, (const char *)r + after, r->bytes - after);
+        return rc == RREF_ERR_NO_MEMORY ? rc : RREF_ERR_PROTOCOL;
     }
     f->own = own;
     f->types = &own->in;
-    *head += rri_round16((size_t)(end - text) + 1);
-    return *head <= r->bytes;
+    return RREF_OK;
 }
 
 void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
@@ -179,12 +193,12 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
         unexpected(calls, r, buffer);
         return;
     }
-    bool readable = !(r->flags & RRI_FLAG_DESCRIBED) || read_description(f, r, &head);
+    int rc = r->flags & RRI_FLAG_DESCRIBED ? read_description(f, r, &head) : RREF_OK;
     arriving a = { calls, f, buffer, (const char *)r + head, r->bytes - head, NULL, buffer->peer,
                    rri_record_colour(r), false, false };
     const rri_bulk_note *note = bulk ? (const void *)(r + 1) : NULL;
     answered(calls, f, a.peer);
-    a.good = readable && rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
+    a.good = !rc && rri_payload_check(f->types, a.payload, a.bytes, &p) == RREF_OK && (p.segments > 0) == bulk;
     if (!rri_future_claim(f)) {
         refuse_result(&a, note);
         return;
@@ -197,7 +211,8 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     rri_call_unpost(f);
     end_room(calls, f, a.peer, NULL);
     if (!a.good) {
-        settle(&a, RREF_ERR_PROTOCOL);
+        rri_transfer_refuse_note(calls->transfers, a.peer, r);
+        settle(&a, rc ? rc : RREF_ERR_PROTOCOL);
     } else if (bulk) {
         receive_bulk(&a, note, &p);
     } else {

@@ -59,6 +59,16 @@ static int pack(rri_group *g, const rri_types *in, const rref_value *values, siz
 static rref_future spread(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count,
                           const char *site);
 
+/* What could not be begun, as a future like the others. */
+static rref_future or_failed(rri_group *g, rref_future f)
+{
+    if (f.bits) return f;
+    rref_error why = *rri_error_last();
+    f = rref_promise(g->service->references->context, "");
+    if (f.bits) rref_set_error(f, why.code, "%s", why.text);
+    return f;
+}
+
 /* What a lost rank would do is done here; its own member's call fails. */
 static rref_future relay(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count)
 {
@@ -73,6 +83,13 @@ static rref_future relay(rri_group *g, const range *r, unsigned method, const rr
     return f;
 }
 
+static rref_future call_own(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count,
+                            const char *site)
+{
+    rref own = rri_group_member(g, rank_at(g, r, r->low));
+    return own.bits ? rref_async_m((rref_method_ref){ own, method }, values, count, site) : (rref_future){ 0 };
+}
+
 /* Call the member that is here, and have two others do the same for a half of the rest each. */
 static rref_future spread(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count,
                           const char *site)
@@ -80,11 +97,10 @@ static rref_future spread(rri_group *g, const range *r, unsigned method, const r
     rref_future part[3];
     size_t parts = 0;
     int middle = r->low + 1 + (r->high - r->low) / 2;
-    rref_method_ref own = { rri_group_member(g, rank_at(g, r, r->low)), method };
     const range halves[] = { { r->origin, r->low + 1, middle }, { r->origin, middle, r->high } };
     for (int i = 0; i < 2; i++)
-        if (halves[i].low < halves[i].high) part[parts++] = relay(g, &halves[i], method, values, count);
-    part[parts++] = rref_async_m(own, values, count, site);
+        if (halves[i].low < halves[i].high) part[parts++] = or_failed(g, relay(g, &halves[i], method, values, count));
+    part[parts++] = or_failed(g, call_own(g, r, method, values, count, site));
     rref_future all = rref_all(g->service->references->context, part, parts);
     for (size_t i = 0; i < parts; i++)
         if (part[i].bits) rref_future_release(part[i]);

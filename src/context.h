@@ -43,6 +43,8 @@ struct rref_context {
     rri_lock lock;
     uint64_t reported[RRI_REPORTED];        /* failures printed already */
     unsigned reports;
+    int64_t told_since;                     /* begin of the present second of lines, and how many it has */
+    unsigned told;
     rref_error first_oneway;            /* the first failure nobody waited for */
     bool failed_oneway;
     bool logs;                          /* holds the log open */

@@ -102,6 +102,7 @@ static int compile(char *text, size_t count, rri_class **klass)
     rref_hooks hooks = { .signature = NULL };
     rref_method *methods = NULL;
     int rc = read_table(&r, &source, &hooks, &methods) ? rri_class_compile(&source, true, klass) : RREF_ERR_PROTOCOL;
+    if (!r.bad && !methods) rc = rri_fail(RREF_ERR_NO_MEMORY, "no memory for the methods of class %s", source.name);
     free(methods);
     return rc == RREF_OK || rc == RREF_ERR_NO_MEMORY ? rc : rri_fail(RREF_ERR_PROTOCOL, "a class description cannot be read");
 }

@@ -354,6 +354,8 @@ int rri_refuse(const rri_types *types, const rref_value *values, size_t i, rri_f
                         type->size, value->size);
     case RRI_NO_ELEMENT:
         rri_type_format(type, text, sizeof text);
+        if (value->size == RRI_STARVED)
+            return rri_fail(RREF_ERR_NO_MEMORY, "%s %zu (%s): no memory to look into the MPI datatype", noun, i, text);
         return rri_fail(RREF_ERR_SIGNATURE, "%s %zu (%s): the MPI datatype is not made of one element type that signatures have",
                         noun, i, text);
     case RRI_NO_ADDRESS:

@@ -29,6 +29,7 @@ static int set_error(rref_call *call, int code, const char *format, va_list list
 int rref_fail(rref_call *call, int code, const char *format, ...)
 {
     va_list list;
+    if (call->failed) return code;          /* for a reason of its own, which stays */
     va_start(list, format);
     set_error(call, code, format, list);
     va_end(list);
@@ -211,6 +212,7 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
         if (!call->views[index]) misuse(call, RREF_ERR_NO_MEMORY, "no memory for references");
         for (size_t i = 0; call->views[index] && i < n; i++) call->views[index][i] = take(call, at + i * RRI_REF_WIRE);
     }
+    if (call->failed) n = 0;
     if (count) *count = call->views[index] ? n : 0;
     return call->views[index];
 }

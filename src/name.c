@@ -69,12 +69,19 @@ static waiter *next_waiter(rri_names *names, const char *name)
     return w;
 }
 
+/* Who waits hears at least that there is no memory. */
+static void answer(rref_deferred to, rref r)
+{
+    int rc = rref_complete(to, r);
+    if (rc && rc != RREF_ERR_COMPLETED) rref_complete_error(to, rc, "no memory to give a reference");
+}
+
 int rri_name_publish(rref_call *c, void *self)
 {
     rri_names *names = &((rri_service *)self)->names;
     const char *name = rref_arg_str(c, 0);
     rref r = rref_arg_ref(c, 1);
-    published *p = rri_malloc(sizeof *p + strlen(name) + 1);
+    published *p = r.bits ? rri_malloc(sizeof *p + strlen(name) + 1) : NULL;
     if (!p) return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory for the name %s", name);
     p->next = NULL;
     p->reference = r;
@@ -92,7 +99,7 @@ int rri_name_publish(rref_call *c, void *self)
         free(p);
         return rref_fail(c, RREF_ERR_NAME_TAKEN, "the name %s is taken by %s", name, object);
     }
-    for (waiter *w; (w = next_waiter(names, name)); free(w)) rref_complete(w->answer, r);
+    for (waiter *w; (w = next_waiter(names, name)); free(w)) answer(w->answer, r);
     return RREF_OK;
 }
 
@@ -122,6 +129,18 @@ static rref append(rri_names *names, waiter *w)
     return r;
 }
 
+/* Without memory to hear of its end the wait is none; unless it has ended already. */
+static int watch(rref_call *c, rri_names *names, rref_deferred promised)
+{
+    if (rref_on_complete((rref_future){ promised.bits }, forget, names, RREF_INLINE) == RREF_OK) return RREF_PENDING;
+    rri_lock_take(&names->lock);
+    waiter *w = take_waiter(names, NULL, promised.bits);
+    rri_lock_give(&names->lock);
+    if (!w) return RREF_PENDING;
+    free(w);
+    return rref_fail(c, RREF_ERR_NO_MEMORY, "no memory to wait for a name");
+}
+
 static int wait_for(rref_call *c, rri_service *service, const char *name)
 {
     waiter *w = rri_malloc(sizeof *w + strlen(name) + 1);
@@ -130,19 +149,16 @@ static int wait_for(rref_call *c, rri_service *service, const char *name)
     w->colours = service->references->calls->futures.colours;
     w->colour = c->colour;
     strcpy(w->name, name);
-    rref_deferred answer = w->answer = rref_defer(c);
-    if (!answer.bits) {
+    rref_deferred promised = w->answer = rref_defer(c);
+    if (!promised.bits) {
         free(w);
         return RREF_ERR_NO_MEMORY;
     }
     rref r = append(&service->names, w);
-    if (r.bits) {                           /* published meanwhile */
-        free(w);
-        rref_complete(answer, r);
-        rref_release(r);
-    } else {
-        rref_on_complete((rref_future){ answer.bits }, forget, &service->names, RREF_INLINE);
-    }
+    if (!r.bits) return watch(c, &service->names, promised);
+    free(w);                                /* published meanwhile */
+    answer(promised, r);
+    rref_release(r);
     return RREF_PENDING;
 }
 

@@ -619,7 +619,8 @@ static int find_remote(rri_objects *all, const rri_record *record, rri_buffer *b
     rri_object *result = begin_result(all, record, buffer->peer);
     c->out = c->in = &no_types;
     if (!result) return rri_error_last()->code;
-    int rc = find_method(all, record, buffer, c);
+    int rc = record->method < RRI_METHOD_DESCRIBE ? find_method(all, record, buffer, c)
+             : rri_fail(RREF_ERR_PROTOCOL, "what every object has is no method whose result stays");
     c->result = result;
     c->keep = rri_result_keep;
     return rc;

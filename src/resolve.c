@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Owns the queries. A query ends when nothing is held by it any more, seen under the lock; only then its class is known to
- * others, so that nothing overtakes what was held.
+ * others, so that nothing overtakes what was held. One that has failed takes nothing more.
  */
 #include "resolve.h"
 #include "catalog.h"
@@ -115,14 +115,27 @@ void rri_held_run(rri_calls *calls, rri_held *h, const rri_class *klass)
     rri_idle(colours, colour);
 }
 
+/* Who comes from now on asks again. */
+static void fail_all(query *q)
+{
+    rref_error why = *rri_error_last();
+    rri_lock_take(&q->all->lock);
+    rri_held *h = q->first, *next;
+    unlink_query(q);
+    rri_lock_give(&q->all->lock);
+    for (; h; h = next) {
+        next = h->next;
+        *rri_error_last() = why;
+        rri_held_run(q->all->calls, h, NULL);
+    }
+}
+
 /* The class is there, or the thread's last error says why not. */
 static void finish(query *q)
 {
-    rref_error why = *rri_error_last();
-    for (rri_held *h; (h = next_held(q));) {
-        if (!q->klass) *rri_error_last() = why;
-        rri_held_run(q->all->calls, h, q->klass);
-    }
+    if (!q->klass) fail_all(q);
+    else
+        for (rri_held *h; (h = next_held(q));) rri_held_run(q->all->calls, h, q->klass);
     rri_idle(q->all->calls->futures.colours, q->colour);
     free(q->read.to);
     free(q);

@@ -207,13 +207,17 @@ static int answer_value(rref_call *c)
     return rc;
 }
 
-/* The promise answers; if the handler failed after all, and nobody has completed it, it fails the same way. */
+/* The promise answers; if the handler failed after all, and nobody has completed it, it fails the same way, and its handle
+ * ends. */
 static void end_deferring(rref_call *c, int outcome)
 {
     if (outcome == RREF_PENDING) return;
     if (outcome >= 0) rri_fail(RREF_ERR_STATE, "the handler deferred its answer and returned %d", outcome);
     else rri_fail_as(outcome, c->error);
-    if (rri_future_claim(c->deferred)) rri_future_error_last(c->deferred);
+    rref_future handle = { rri_future_handle(c->deferred) };
+    if (!rri_future_claim(c->deferred)) return;
+    rri_future_error_last(c->deferred);
+    rref_future_release(handle);
 }
 
 static void answer(rref_call *c, int outcome)

@@ -139,8 +139,8 @@ static int parse_struct(parser *p, rri_type *type)
 
 static uint8_t element_named(const char *word, size_t length)
 {
-    for (uint8_t e = RREF_NONE + 1; e < ELEMENTS; e++)
-        if (strlen(elements[e].name) == length && memcmp(elements[e].name, word, length) == 0) return e;
+    for (unsigned e = RREF_NONE + 1; e < ELEMENTS; e++)
+        if (strlen(elements[e].name) == length && memcmp(elements[e].name, word, length) == 0) return (uint8_t)e;
     return RREF_NONE;
 }
 
@@ -262,21 +262,34 @@ static void write_text(const rri_signature *made, const char *end)
     write_types(&made->out, to, end);
 }
 
+/* The memory is twice the room: for the canonical text, and for names. */
+static size_t room_for(const char *text) { return strlen(text) + TEXT_GROWTH; }
+
+static int parse_at(const char *text, char *memory, rri_signature *signature)
+{
+    rri_signature made = { .text = memory };
+    parser p = { text, text, memory + room_for(text) };
+    int err = parse_both(&p, &made);
+    if (err) return err;
+    write_text(&made, memory + room_for(text));
+    *signature = made;
+    return 0;
+}
+
 int rri_signature_parse(const char *text, rri_signature *signature)
 {
     if (!text) return rri_fail(RREF_ERR_SIGNATURE, "at 0: the signature is NULL");
-    size_t room = strlen(text) + TEXT_GROWTH;
-    rri_signature made = { .text = rri_malloc(2 * room) };
-    if (!made.text) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the signature \"%s\"", text);
-    parser p = { text, text, made.text + room };
-    int err = parse_both(&p, &made);
-    if (err) {
-        free(made.text);
-        return err;
-    }
-    write_text(&made, made.text + room);
-    *signature = made;
-    return 0;
+    char *memory = rri_malloc(2 * room_for(text));
+    if (!memory) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the signature \"%s\"", text);
+    int err = parse_at(text, memory, signature);
+    if (err) free(memory);
+    return err;
+}
+
+int rri_signature_parse_at(const char *text, char *memory, size_t bytes, rri_signature *signature)
+{
+    if (2 * room_for(text) > bytes) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the signature \"%s\"", text);
+    return parse_at(text, memory, signature);
 }
 
 void rri_signature_free(rri_signature *signature)

@@ -48,6 +48,8 @@ typedef struct rri_signature {
 /* Compile. Returns 0; RREF_ERR_SIGNATURE with the place of the mistake ("at 5: ... in "u64, f65"", offset in the
  * text from 0); RREF_ERR_NO_MEMORY; *signature is untouched on failure. NULL text is refused. */
 int rri_signature_parse(const char *text, rri_signature *signature);
+/* The same in memory that is given, and stays the caller's; some 2 bytes are needed for each of the text. */
+int rri_signature_parse_at(const char *text, char *memory, size_t bytes, rri_signature *signature);
 void rri_signature_free(rri_signature *signature);
 
 /* "f64[]", "struct particle[56]" into buffer, cut to size. */

@@ -4,6 +4,7 @@
  * the datatype's handle as a number; only this file and the link know it for what it is.
  */
 #include "strided.h"
+#include "fit.h"
 #include "memory.h"
 
 #include <stdlib.h>
@@ -88,6 +89,7 @@ static rref_type named_element(MPI_Datatype type)
     return RREF_NONE;
 }
 
+enum { STARVED = RREF_STRUCT + 1 };     /* an element that could not be found out for want of memory */
 static rref_type element_of(MPI_Datatype type, int depth);
 
 static void free_derived(MPI_Datatype *type)
@@ -112,13 +114,14 @@ static rref_type derived_element(MPI_Datatype type, int integers, int addresses,
     int few[FEW], *numbers = few;
     MPI_Aint some[FEW], *displacements = some;
     MPI_Datatype one[FEW], *inner = one;
-    rref_type element = RREF_NONE;
+    rref_type element = (rref_type)STARVED;
     if (integers > FEW) numbers = rri_malloc((size_t)integers * sizeof *numbers);
     if (addresses > FEW) displacements = rri_malloc((size_t)addresses * sizeof *displacements);
     if (types > FEW) inner = rri_malloc((size_t)types * sizeof *inner);
-    if (numbers && displacements && inner
-        && MPI_Type_get_contents(type, integers, addresses, types, numbers, displacements, inner) == MPI_SUCCESS)
-        element = common_element(inner, types, depth);
+    if (numbers && displacements && inner) {
+        int rc = MPI_Type_get_contents(type, integers, addresses, types, numbers, displacements, inner);
+        element = rc == MPI_SUCCESS ? common_element(inner, types, depth) : RREF_NONE;
+    }
     if (numbers != few) free(numbers);
     if (displacements != some) free(displacements);
     if (inner != one) free(inner);
@@ -187,8 +190,8 @@ static size_t element_bytes(rref_type element)
 
 static rref_value make(rref_kind kind, const void *buffer, size_t count, MPI_Datatype type)
 {
-    const rref_type element = element_of(type, 0);
-    const size_t size = element_bytes(element), each = size ? bytes_of(type) / size : 0;
+    const rref_type found = element_of(type, 0), element = found == (rref_type)STARVED ? RREF_NONE : found;
+    const size_t size = found == element ? element_bytes(element) : RRI_STARVED, each = element ? bytes_of(type) / size : 0;
     const size_t elements = each && count > SIZE_MAX / each ? SIZE_MAX : count * each;
     rri_values_layouts(&moves);
     return rref_value_make_(kind, element, size, elements, (uint64_t)(uintptr_t)buffer, number_of(type));

@@ -47,8 +47,8 @@ typedef struct question {
 static void end(question *q, int rc, const rri_class *klass)
 {
     const rref_value name = rref_of_str(klass ? klass->name : "");
-    if (rc == RREF_OK) rri_future_give(q->answer, q->answer->types, &name, 1);
-    else if (rri_future_claim(q->answer)) rri_future_error_last(q->answer);
+    if (rc == RREF_OK) rc = rri_future_give(q->answer, q->answer->types, &name, 1);
+    if (rc && rri_future_claim(q->answer)) rri_future_error_last(q->answer);
     rri_future_drop(q->answer);
     rri_reference_drop(q->target);
     free(q);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Failures that nobody waits for: one-way calls, futures released unread. */
 #include "context.h"
+#include "clock.h"
 #include "error.h"
 #include "log.h"
+
+enum { LINES = 10, SECOND_NS = 1000000000 };    /* so many lines a second, at most */
 
 static uint64_t mark_of(const rref_error *e)
 {
@@ -11,14 +14,27 @@ static uint64_t mark_of(const rref_error *e)
     return h;
 }
 
-/* Each (class.method, code) once. */
-static bool is_new(rref_context *ctx, const rref_error *e)
+/* The lock is held. */
+static bool has_room(rref_context *ctx)
+{
+    int64_t now = rri_now();
+    if (now - ctx->told_since >= SECOND_NS) {
+        ctx->told_since = now;
+        ctx->told = 0;
+    }
+    return ctx->told < LINES;
+}
+
+/* Each (class.method, code) once; what comes when there is no room may be told the next time. */
+static bool is_to_tell(rref_context *ctx, const rref_error *e)
 {
     uint64_t mark = mark_of(e);
     rri_lock_take(&ctx->lock);
     bool fresh = ctx->reports < RRI_REPORTED;
     for (unsigned i = 0; i < ctx->reports; i++) fresh = fresh && ctx->reported[i] != mark;
+    fresh = fresh && has_room(ctx);
     if (fresh) ctx->reported[ctx->reports++] = mark;
+    ctx->told += fresh;
     rri_lock_give(&ctx->lock);
     return fresh;
 }
@@ -39,7 +55,7 @@ void rri_context_unread(void *up, const rref_error *e)
     rref_context *ctx = up;
     if (ctx->on_error) {
         tell(ctx, e);
-    } else if (is_new(ctx, e)) {
+    } else if (is_to_tell(ctx, e)) {
         rref_error_format(e, text, sizeof text);
         rri_log(RRI_LOG_ERROR, "nobody waited for this failure: %s", text);
     }

@@ -43,7 +43,9 @@ RREF_TEST_OPERATIONS=2000 on "many ranks" "" 64 frame
 "$run" -n 64 -t 150 "$builddir/examples/hello/hello" > "$out" 2>&1
 verdict "many ranks: hello on 64" $?
 
-# Somebody who owns nothing here; and one who is root in a namespace only.
+# Somebody who owns nothing here, and passes through the folder that run.sh has made for this test; and one who is root in a
+# namespace only.
+[ -z "${RREF_TEST_NAME-}" ] || chmod o+x "$TMPDIR"
 as() {
     name=$1
     shift

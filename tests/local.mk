@@ -69,7 +69,8 @@ MPI_TESTS = \
 # tests/inner/NAME.c: on 1 and 2 ranks, with the library's internal names.
 INNER_TESTS = \
 	tests/inner/memory \
-	tests/inner/placing
+	tests/inner/placing \
+	tests/inner/shortage
 
 # As those of tests/mpi, but for check-all alone: they need 6 GiB of memory, or minutes.
 LARGE_TESTS = \
@@ -156,6 +157,10 @@ else
 TESTS += $(LINT_TESTS)
 endif
 TESTS += $(EXAMPLE_TESTS)
+# Automake makes the rule that runs a test, when that is asked for by name, for those in TESTS alone.
+if NEVER
+TESTS += $(RANKED_LARGE)
+endif
 check_PROGRAMS += $(FAULT_RANKS) $(FRIEND_RANKS)
 tests_faults_ranks_LDADD = librref.la
 tests_friends_ranks_LDADD = librref.la
@@ -177,6 +182,10 @@ tests_mpi_beside_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 # The mix of calls is metered for check-soak.
 tests_mpi_soak_SOURCES = tests/mpi/soak.c tests/meter.c
 tests_mpi_soak_LDFLAGS = -Wl,--wrap=rref_init -Wl,--wrap=rref_finalize
+
+# Lives in which a request for memory fails.
+tests_inner_memory_SOURCES = tests/inner/memory.c tests/inner/life.c tests/inner/life.h
+tests_inner_shortage_SOURCES = tests/inner/shortage.c tests/inner/life.c tests/inner/life.h
 
 # Ranks of one process: their own link stands in front of the library's.
 tests_unit_machine_SOURCES = tests/unit/machine.c $(FAKE)

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Each request for memory fails once: the 1st, the 2nd, ... of each rank, from init to finalize, until a whole life goes by
- * without a failure. What meets one says NO_MEMORY and where, has touched no output, and works when it is tried again.
- */
-#include <mpi.h>
+/* Each request for memory fails once, from init to finalize: calls, references, answers. */
 #include <rref.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "check.h"
-#include "memory.h"
+#include "life.h"
 
-enum { FEW = 8, LONG = 5000, UNTOUCHED = -7, MOST = 2000 };
+enum { FEW = 8, LONG = 5000, UNTOUCHED = -7 };
 
-static rref_context *ctx;
-static int rank, size, victim;
-static unsigned now, failures;          /* the request that fails; steps that have felt it */
-static rref thing, root;
+static rref thing;
 static int64_t numbers[LONG];
 static atomic_int made, destroyed;
 
@@ -94,37 +85,15 @@ static const rref_method methods[] = {
 static const rref_class thing_class = RREF_CLASS("thing", "str, i64[]", create, destroy, methods);
 static const rref_class later_class = RREF_CLASS("later", "str, i64[]", create, destroy, methods);
 
-/* ---- steps: each gives its status, and leaves outputs alone when it fails */
+/* ---- steps */
 
-static rref_error why;                  /* of the last call that failed in a step */
-
-static int seen(int rc)
-{
-    if (rc) rref_last_error(ctx, &why);
-    return rc;
-}
-
-static void report(const char *what, int code, const rref_error *e)
-{
-    char text[256];
-    snprintf(text, sizeof text, "%s, request %u of rank %d: %d on rank %d: %.100s", what, now, victim, code, e->rank, e->text);
-    CU_assertImplementation(CU_FALSE, 0, text, __FILE__, "", CU_FALSE);
-}
-
-/* Out of memory, and on whom; what fails before it leaves the rank says no rank. */
-static void says_why(const char *what, int code)
-{
-    bool right = why.rank == victim || (why.rank < 0 && rank == victim);
-    if (code != RREF_ERR_NO_MEMORY || why.code != code || !strstr(why.text, "memory") || !right) report(what, code, &why);
-}
-
-static int make_class(void) { return seen(rref_register(ctx, &later_class)); }
+static int make_class(void) { return life_seen(rref_register(life_ctx, &later_class)); }
 
 static int make_thing(void)
 {
-    thing = rref_create(ctx, (rank + 1) % size, "thing", "text", rref_array(numbers, LONG));
+    thing = rref_create(life_ctx, (life_rank + 1) % life_size, "thing", "text", rref_array(numbers, LONG));
     int64_t sum = UNTOUCHED;
-    int rc = seen(rref_sync(thing, "total", rref_out(&sum)));
+    int rc = life_seen(rref_sync(thing, "total", rref_out(&sum)));
     CU_ASSERT(rc ? sum == UNTOUCHED : sum == (int64_t)LONG * (LONG - 1) / 2);
     if (rc && thing.bits) rref_release(thing);
     return rc;
@@ -137,7 +106,7 @@ static int echo_sync(size_t n)
     size_t count = 7;
     back[0] = UNTOUCHED;
     back[n - 1] = UNTOUCHED;
-    int rc = seen(rref_sync(root, "echo", "text", rref_array(numbers, n), rref_out_str(text, FEW),
+    int rc = life_seen(rref_sync(life_root, "echo", "text", rref_array(numbers, n), rref_out_str(text, FEW),
                             rref_out_array(back, LONG, &count)));
     if (rc) CU_ASSERT(!strcmp(text, "before") && count == 7);
     if (rc == RREF_OK) CU_ASSERT(!strcmp(text, "text") && count == n && !memcmp(back, numbers, n * sizeof *back));
@@ -154,11 +123,11 @@ static int echo_async(size_t n)
     char text[FEW] = "before";
     size_t count = 7;
     memcpy(copy, numbers, n * sizeof *copy);
-    rref_future f = rref_async(root, "echo", "text", rref_array(copy, n));
+    rref_future f = rref_async(life_root, "echo", "text", rref_array(copy, n));
     memset(copy, 0, n * sizeof *copy);
     free(copy);
-    int rc = seen(rref_wait(f, RREF_FOREVER));
-    if (rc == RREF_OK) rc = seen(rref_get(f, rref_out_str(text, FEW), rref_out_array(back, LONG, &count)));
+    int rc = life_seen(rref_wait(f, RREF_FOREVER));
+    if (rc == RREF_OK) rc = life_seen(rref_get(f, rref_out_str(text, FEW), rref_out_array(back, LONG, &count)));
     if (rc) CU_ASSERT(!strcmp(text, "before") && count == 7);
     if (rc == RREF_OK) CU_ASSERT(!strcmp(text, "text") && count == n && !memcmp(back, numbers, n * sizeof *back));
     if (f.bits) rref_future_release(f);
@@ -172,7 +141,7 @@ static int share(void)
 {
     rref one = { 0 }, two = { 0 };
     const rref list[] = { thing, thing };
-    int rc = seen(rref_sync(root, "pass", thing, rref_array(list, 2), rref_out(&one), rref_out(&two)));
+    int rc = life_seen(rref_sync(life_root, "pass", thing, rref_array(list, 2), rref_out(&one), rref_out(&two)));
     if (rc) CU_ASSERT(!one.bits && !two.bits);
     if (rc) return rc;
     CU_ASSERT(rref_same_object(one, thing) && rref_same_object(two, thing));
@@ -186,7 +155,8 @@ static int carry(void)
     static int64_t back[LONG];
     rref one = { 0 };
     size_t count = 7;
-    int rc = seen(rref_sync(root, "carry", thing, rref_array(numbers, LONG), rref_out(&one), rref_out_array(back, LONG, &count)));
+    int rc = life_seen(rref_sync(life_root, "carry", thing, rref_array(numbers, LONG), rref_out(&one),
+                                 rref_out_array(back, LONG, &count)));
     if (rc) CU_ASSERT(!one.bits && count == 7);
     return rc ? rc : rref_release(one);
 }
@@ -194,22 +164,22 @@ static int carry(void)
 static int defer(void)
 {
     int64_t x = UNTOUCHED;
-    int rc = seen(rref_sync(root, "late", 5, rref_out(&x)));
+    int rc = life_seen(rref_sync(life_root, "late", 5, rref_out(&x)));
     CU_ASSERT_EQUAL(x, rc ? UNTOUCHED : 5);
     return rc;
 }
 
 static int expect_failure(void)
 {
-    int rc = seen(rref_sync(root, "fail"));
+    int rc = life_seen(rref_sync(life_root, "fail"));
     return rc == RREF_ERR_USER ? RREF_OK : rc;
 }
 
 static int limited(void)
 {
     int64_t x = UNTOUCHED;
-    rref_future f = rref_invoke(rref_rpc_async(root, 1000.0), "late", 5, rref_out(&x));
-    int rc = seen(rref_wait(f, RREF_FOREVER));
+    rref_future f = rref_invoke(rref_rpc_async(life_root, 1000.0), "late", 5, rref_out(&x));
+    int rc = life_seen(rref_wait(f, RREF_FOREVER));
     CU_ASSERT_EQUAL(x, rc ? UNTOUCHED : 5);
     if (f.bits) rref_future_release(f);
     return rc;
@@ -218,14 +188,14 @@ static int limited(void)
 static int promise(void)
 {
     int64_t x = UNTOUCHED;
-    rref_future p = rref_promise(ctx, "i64");
-    if (!p.bits) return seen(RREF_ERR_NO_MEMORY);
-    rref_future all = rref_all(ctx, &p, 1);
-    int rc = seen(all.bits ? rref_set(p, 3) : RREF_ERR_NO_MEMORY);
+    rref_future p = rref_promise(life_ctx, "i64");
+    if (!p.bits) return life_seen(RREF_ERR_NO_MEMORY);
+    rref_future all = rref_all(life_ctx, &p, 1);
+    int rc = life_seen(all.bits ? rref_set(p, 3) : RREF_ERR_NO_MEMORY);
     if (rc) CHECK_OK(rref_set_error(p, rc, "no memory"));
     int waited = all.bits ? rref_wait(all, RREF_FOREVER) : rc;
-    if (rc == RREF_OK) rc = seen(waited);
-    if (rc == RREF_OK) rc = seen(rref_get(p, rref_out(&x)));
+    if (rc == RREF_OK) rc = life_seen(waited);
+    if (rc == RREF_OK) rc = life_seen(rref_get(p, rref_out(&x)));
     CU_ASSERT_EQUAL(x, rc ? UNTOUCHED : 3);
     rref_wait(p, RREF_FOREVER);
     if (all.bits) rref_future_release(all);
@@ -237,9 +207,9 @@ static int wrap(void)
 {
     int64_t *own = calloc(1, sizeof *own), sum = UNTOUCHED;
     int gone = atomic_load(&destroyed);
-    rref r = rref_wrap(ctx, "thing", own);
-    int rc = seen(r.bits ? rref_sync(r, "total", rref_out(&sum)) : RREF_ERR_NO_MEMORY);
-    if (r.bits && rref_owner(r) == rank) {
+    rref r = rref_wrap(life_ctx, "thing", own);
+    int rc = life_seen(r.bits ? rref_sync(r, "total", rref_out(&sum)) : RREF_ERR_NO_MEMORY);
+    if (r.bits && rref_owner(r) == life_rank) {
         atomic_fetch_add(&made, 1);
         CHECK_OK(rref_release(r));
         return rc;
@@ -250,82 +220,26 @@ static int wrap(void)
     return rc;
 }
 
-static int tell(void) { return seen(rref_post(root, "echo", "nobody", rref_array(numbers, FEW))); }
+static int tell(void) { return life_seen(rref_post(life_root, "echo", "nobody", rref_array(numbers, FEW))); }
 
-static const struct step { const char *what; int (*run)(void); } steps[] = {
-    { "registering a class", make_class }, { "creating", make_thing },
-    { "a call", echo_few }, { "a call with bulk data", echo_long },
-    { "an async call", async_few }, { "an async call with bulk data", async_long }, { "sharing", share },
-    { "sharing beside bulk data", carry },
-    { "a deferred answer", defer }, { "a call that fails", expect_failure }, { "a call with a deadline", limited },
-    { "a promise", promise }, { "wrapping", wrap }, { "a one-way call", tell },
+static int let_go(void) { return rref_release(thing); }
+
+static const life_step steps[] = {
+    { "registering a class", make_class, false }, { "creating", make_thing, false },
+    { "a call", echo_few, false }, { "a call with bulk data", echo_long, false },
+    { "an async call", async_few, false }, { "an async call with bulk data", async_long, false }, { "sharing", share, false },
+    { "sharing beside bulk data", carry, false },
+    { "a deferred answer", defer, false }, { "a call that fails", expect_failure, false },
+    { "a call with a deadline", limited, false },
+    { "a promise", promise, false }, { "wrapping", wrap, false }, { "a one-way call", tell, false },
+    { "letting go", let_go, false }, { NULL, NULL, false }
 };
-
-/* A step that fails is tried again, and must work then: the failure came once. */
-static void take(const struct step *s)
-{
-    int rc = s->run();
-    if (rc == RREF_OK) return;
-    says_why(s->what, rc);
-    failures++;
-    rc = s->run();
-    if (rc) report(s->what, rc, &(rref_error){ .rank = -1, .text = "does not work after a failure" });
-}
-
-static bool no_objects(void *arg)
-{
-    rref_statistics s;
-    (void)arg;
-    return rref_stats(ctx, &s) == RREF_OK && s.objects == 0;
-}
-
-static void live(void)
-{
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) take(&steps[i]);
-    if (thing.bits) CHECK_OK(rref_release(thing));
-    if (!check_until(no_objects, NULL, 5)) report("objects left", 0, &(rref_error){ .rank = -1, .text = "" });
-}
-
-/* One life of a context, in which the request `n` of the victim fails; false when there were not so many. */
-static bool one_life(unsigned n)
-{
-    static const rref_class *const classes[] = { &thing_class, NULL };
-    const rref_options options = { .classes = classes, .functions = methods };
-    char name[32];
-    int came = 0;
-    now = n;
-    if (rank == victim) rri_memory_fail(n);
-    failures = 0;
-    int rc = seen(rref_init(MPI_COMM_WORLD, &options, &ctx));
-    if (rc && rank == victim) says_why("init", rc);
-    snprintf(name, sizeof name, "rank %d could not", victim);
-    if (rc && rank != victim) CU_ASSERT(rc == RREF_ERR_NO_MEMORY && strstr(why.text, name));
-    if (rc == RREF_OK) {
-        root = rref_root(ctx, (rank + 1) % size);
-        if (!root.bits) root = rref_root(ctx, (rank + 1) % size);
-        live();
-        rc = rref_finalize(&ctx);
-        if (rc && (rc != RREF_ERR_ONEWAY || failures)) report("finalize", rc, &(rref_error){ .rank = -1, .text = "" });
-    }
-    if (rank == victim) {
-        came = !rri_memory_armed();
-        rri_memory_fail(0);
-    }
-    MPI_Bcast(&came, 1, MPI_INT, victim, MPI_COMM_WORLD);
-    return came;
-}
 
 static void each_request_fails_once(void)
 {
-    unsigned n;
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    static const rref_class *const classes[] = { &thing_class, NULL };
     for (int i = 0; i < LONG; i++) numbers[i] = i;
-    for (victim = 0; victim < size; victim++) {
-        for (n = 1; n < MOST && one_life(n); n++) continue;
-        CU_ASSERT(n > 100 && n < MOST);
-        if (rank == 0) printf("  %u requests of rank %d failed, one at a time\n", n - 1, victim);
-    }
+    life_each_request_fails_once(&(life){ classes, methods, steps, false });
     CU_ASSERT_EQUAL(atomic_load(&made), atomic_load(&destroyed));
 }
 

@@ -2,11 +2,13 @@
 /*
  * Messages that arrive damaged at a live rank. This program stands between the library and MPI (the profiling interface is
  * made for that) and damages messages on their way: such that carry nothing but credits, since what is lost with others is
- * missed by somebody.
+ * missed by somebody. And hellos, by which ranks see at the start that they do not fit together.
  */
 #include <mpi.h>
 #include <rref.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include "check.h"
 
 enum { HEADER = 16, LONGEST = 64 };
@@ -40,6 +42,25 @@ int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, M
         return PMPI_Isend(d->content, d->bytes, MPI_BYTE, to, tag, comm, request);
     }
     return PMPI_Isend(data, count, type, to, tag, comm, request);
+}
+
+/* The hello begins with a magic number and a version, of four bytes each. */
+enum { HELLO = 0x5272, NONE = -1 };
+static int strange = NONE;              /* which of them is another one here */
+
+int MPI_Allgather(const void *mine, int count, MPI_Datatype type, void *all, int counts, MPI_Datatype types, MPI_Comm comm)
+{
+    uint32_t head[2] = { 0 };
+    if (count >= (int)sizeof head) memcpy(head, mine, sizeof head);
+    if (strange == NONE || head[0] != HELLO) return PMPI_Allgather(mine, count, type, all, counts, types, comm);
+    char *other = malloc((size_t)count);
+    if (!other) abort();
+    head[strange]++;
+    memcpy(other, mine, (size_t)count);
+    memcpy(other, head, sizeof head);
+    int rc = PMPI_Allgather(other, count, type, all, counts, types, comm);
+    free(other);
+    return rc;
 }
 
 static int serve(rref_call *call, void *self)
@@ -105,6 +126,27 @@ static void rank_goes_on(void)
     CHECK_OK(rref_finalize(&ctx));
 }
 
-static const check_case cases[] = { { "a rank goes on when messages come damaged", rank_goes_on }, CHECK_END };
+/* All ranks refuse the start alike, and name one that does not fit; the next start works. */
+static void strangers_are_refused(void)
+{
+    rref_error e;
+    const rref_options options = { .functions = functions };
+    for (int turn = 0; turn < 2 * size && size > 1; turn++) {
+        int odd = turn / 2;
+        strange = rank == odd ? turn % 2 : NONE;
+        CHECK_GIVES(rref_init(MPI_COMM_WORLD, &options, &ctx), RREF_ERR_PROTOCOL);
+        strange = NONE;
+        CU_ASSERT_PTR_NULL(ctx);
+        CHECK_OK(rref_last_error(NULL, &e));
+        CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "another version of the library"));
+        CU_ASSERT(rank == odd || atoi(e.text + strlen("rank ")) == odd);
+    }
+    CHECK_OK(rref_init(MPI_COMM_WORLD, &options, &ctx));
+    works_with((rank + 1) % size);
+    CHECK_OK(rref_finalize(&ctx));
+}
+
+static const check_case cases[] = { { "a rank goes on when messages come damaged", rank_goes_on },
+                                    { "ranks that do not fit together", strangers_are_refused }, CHECK_END };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "bytes", cases); }

@@ -252,7 +252,8 @@ static void pour_out(void)
     OK(rref_sync(rref_root(ctx, rank), "pour", next_sink, rref_out(&n)));
     kept = (int)n;
     int most = (QUEUE + PARK) / ROOM + CREDITS * 4 + 16 + (int)(2 * PARK / MESSAGE);
-    CU_ASSERT_TRUE(kept > 0 && kept <= most);
+    CU_ASSERT_TRUE(kept > 0);
+    if (!check_chaos("with a small RREF_EAGER the data is not in the messages that count")) CU_ASSERT_TRUE(kept <= most);
     OK(rref_set(gate));
     OK(rref_fence(ctx, RREF_FOREVER));
     int got = atomic_load(&taken);

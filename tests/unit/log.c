@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include "check.h"
+#include "context.h"
 #include "error.h"
 
 #include <errno.h>
@@ -241,6 +242,41 @@ static void full_disk(void)
     rri_log_close();
 }
 
+/* ---- failures that nobody waits for ---------------------------------------------------------------------------------- */
+
+static int lines_of(const char *name)
+{
+    int lines = 0;
+    take(name);
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++) lines++;
+    return lines;
+}
+
+static void fail_unread(rref_context *ctx, int code)
+{
+    rref_error e;
+    rri_error_fill(&e, code, "not read");
+    rri_context_unread(ctx, &e);
+}
+
+/* Each once, and ten a second; how many seconds it has taken is measured. */
+static void ten_lines_a_second(void)
+{
+    rref_context *ctx = calloc(1, sizeof *ctx);
+    CU_ASSERT_FATAL(ctx != NULL);
+    CU_ASSERT_EQUAL_FATAL(open_at("error", "unread", 0), RREF_OK);
+    for (int i = 0; i < 20; i++) fail_unread(ctx, RREF_ERR_USER);
+    CU_ASSERT_EQUAL(lines_of("unread"), 1);
+    rri_log_close();
+    CU_ASSERT_EQUAL_FATAL(open_at("error", "unread", 0), RREF_OK);
+    double began = check_clock();
+    for (int i = 1; i < 60; i++) fail_unread(ctx, RREF_ERR_USER - i);
+    int seconds = (int)(check_clock() - began) + 1, lines = lines_of("unread");
+    CU_ASSERT(lines >= 9 && lines <= 10 * seconds);
+    rri_log_close();
+    free(ctx);
+}
+
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 8, LINES = 500 };
@@ -340,6 +376,7 @@ int main(int argc, char **argv)
         { "lines at the limit", lines_at_the_limit },
         { "errno is kept", errno_is_kept },
         { "full disk", full_disk },
+        { "ten lines a second", ten_lines_a_second },
         { "many threads", many_threads },
         { "opening beside printing", opening_beside_printing },
         CHECK_END

@@ -2,10 +2,12 @@
 /* Calls from send to answer between ranks of one process, on a link that the test makes up (fake_link.h, fake_rank.h). */
 #include "fake_rank.h"
 
+#include "chaos.h"
 #include "check.h"
 #include "error.h"
 #include "exec.h"
 #include "log.h"
+#include "peer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,13 +135,21 @@ static void open_rank(int i, const rri_flow_config *config)
     CU_ASSERT_EQUAL_FATAL(fake_rank_open(&r->fake, link_of[i], config, EAGER, &up), RREF_OK);
 }
 
-static void open_ranks(unsigned credits, size_t batch, size_t queue_limit)
+static void open_ranks_with(unsigned credits, size_t batch, size_t queue_limit, size_t park_limit)
 {
-    const rri_flow_config config = { batch, ROOM, credits, queue_limit, 1 << 20, true, NULL };
+    rri_flow_config config = { batch, ROOM, credits, queue_limit, park_limit, true, NULL };
     for (int m = 0; m < METHODS; m++) CU_ASSERT_EQUAL_FATAL(rri_signature_parse(text[m], &signature[m]), RREF_OK);
     notes = 0;
     fake_open(link_of, RANKS);
-    for (int i = 0; i < RANKS; i++) open_rank(i, &config);
+    for (int i = 0; i < RANKS; i++) {
+        config.timers = &all[i]->timers;
+        open_rank(i, &config);
+    }
+}
+
+static void open_ranks(unsigned credits, size_t batch, size_t queue_limit)
+{
+    open_ranks_with(credits, batch, queue_limit, 1 << 20);
 }
 
 static void pump(void) { fake_pump(all, RANKS); }
@@ -621,6 +631,87 @@ static void short_request(void)
     close_ranks();
 }
 
+/* ---- buffers and credits */
+
+/* A credit that is kept back while memory is short goes back once, with the last who has the message. */
+RRI_UNCHECKED static void kept_back_once(void)
+{
+    open_ranks_with(2, 64, 1 << 20, 0);     /* no message but makes it short */
+    rri_flow *own = all[1]->flow;
+    CU_ASSERT_EQUAL(post(1, NOTE, 1), RREF_OK);
+    rri_buffer *b = rri_flow_receive(own);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    rri_buffer_keep(b);
+    for (int i = 0; i < 3; i++) CU_ASSERT_FALSE(rri_flow_pays(own, b));
+    rri_flow_done(own, b);
+    rri_flow_flush(own, true);
+    CU_ASSERT_EQUAL(fake_queued(link_of[0]), 0);
+    rri_buffer_drop(b);
+    rri_timers_fire(&all[1]->timers, rri_after(rri_now(), INT64_C(10000000000)));      /* none is left to be lent */
+    rri_flow_flush(own, true);
+    CU_ASSERT_EQUAL_FATAL(fake_queued(link_of[0]), 1);
+    b = rri_flow_receive(all[0]->flow);
+    CU_ASSERT_EQUAL(((const rri_message *)(const void *)b->data)->credits, 1);
+    rri_flow_done(all[0]->flow, b);
+    notes = 0;
+    close_ranks();
+}
+
+static void lose(void *up, int peer) { *(int *)up = peer; }
+static void lost(void *up, int peer) { (void)up, (void)peer; }
+static void await(void *up, bool *who) { (void)up, (void)who; }
+static bool awaits(void *up) { return (void)up, false; }
+
+/* Who comes back is told that it is lost, beside its lane, which is shut. */
+RRI_UNCHECKED static void told_when_back(void)
+{
+    static const char hosts[RANKS][RREF_HOST_MAX] = { "a", "b", "c" };
+    const rri_peers_config config = { RRI_NEVER, NULL, hosts };
+    int gone = -1;
+    rri_peers *peers;
+    open_ranks(8, 1024, 1 << 20);
+    CU_ASSERT_EQUAL_FATAL(rri_peers_open(link_of[1], all[1]->flow, &config, &(rri_peers_up){ lose, lost, await, awaits, &gone },
+                                         &peers), RREF_OK);
+    CU_ASSERT_EQUAL(rri_peer_declare(peers, 0), RREF_OK);
+    rri_peers_look(peers, rri_now());
+    CU_ASSERT_EQUAL(gone, 0);
+    CU_ASSERT_EQUAL(fake_queued(link_of[0]), 0);
+    forged hello = forge(RRI_PING);
+    fake_put(link_of[1], 0, &hello, sizeof hello);
+    CU_ASSERT_PTR_NULL(rri_flow_receive(all[1]->flow));
+    CU_ASSERT_EQUAL_FATAL(fake_queued(link_of[0]), 1);
+    rri_buffer *b = rri_flow_receive(all[0]->flow);
+    const rri_record *word = (const void *)(b->data + sizeof(rri_message));
+    CU_ASSERT(word->kind == RRI_LOSS && word->object == 0 && word->call == 1);
+    rri_flow_done(all[0]->flow, b);
+    close_ranks();                          /* nothing of it is left */
+    rri_peers_close(peers);
+}
+
+static bool all_noted(void *arg) { return (void)arg, pump(), notes == MANY; }
+
+static bool none_used(void *arg)
+{
+    unsigned used = 0;
+    (void)arg;
+    pump();
+    for (int i = 0; i < RANKS; i++) used += rri_flow_used(all[i]->flow) + rri_flow_waiting(all[i]->flow);
+    return used == 0;
+}
+
+/* Once there is chaos it stays: this case is the last. Messages wait for the driver, which is done with those that left. */
+static void delayed(void)
+{
+    const rri_chaos_plan plan = { 5, 1u << RRI_CHAOS_DELAY };
+    rri_chaos_begin(&plan, 0);
+    open_ranks(8, 64, 1 << 20);
+    for (unsigned i = 0; i < MANY; i++) CU_ASSERT_EQUAL(post(1, NOTE, i), RREF_OK);
+    CU_ASSERT(check_until(all_noted, NULL, 20));
+    for (unsigned i = 0; i < MANY; i++) CU_ASSERT_EQUAL(noted[i], i);
+    CU_ASSERT(check_until(none_used, NULL, 20));
+    close_ranks();
+}
+
 int main(int argc, char **argv)
 {
     static const check_case cases[] = {
@@ -628,7 +719,7 @@ int main(int argc, char **argv)
         { "company", company }, { "queue limit", queue_limit }, { "bulk", bulk }, { "landing again", landing_again },
         { "withdrawn", withdrawn }, { "bad messages", bad_messages }, { "bad records", bad_records },
         { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
-        CHECK_END
+        { "kept back once", kept_back_once }, { "told when back", told_when_back }, { "delayed", delayed }, CHECK_END
     };
     rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
     int status = check_main(argc, argv, "machine", cases);
