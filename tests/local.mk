@@ -72,8 +72,8 @@ INNER_TESTS = \
 LARGE_TESTS = \
 	tests/mpi/large
 
-# A program to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run it.
-FAULT_RANKS = tests/faults/ranks
+# Programs to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run them.
+FAULT_RANKS = tests/faults/estate tests/faults/ranks
 # The same; tests/friends.sh runs it.
 FRIEND_RANKS = tests/friends/ranks
 
@@ -154,6 +154,7 @@ TESTS += $(LINT_TESTS)
 endif
 TESTS += $(EXAMPLE_TESTS)
 check_PROGRAMS += $(FAULT_RANKS) $(FRIEND_RANKS)
+tests_faults_estate_LDADD = librref.la
 tests_faults_ranks_LDADD = librref.la
 tests_friends_ranks_LDADD = librref.la
 
