@@ -73,7 +73,7 @@ LARGE_TESTS = \
 	tests/mpi/large
 
 # Programs to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run them.
-FAULT_RANKS = tests/faults/estate tests/faults/ranks
+FAULT_RANKS = tests/faults/cut tests/faults/estate tests/faults/ranks
 # The same; tests/friends.sh runs it.
 FRIEND_RANKS = tests/friends/ranks
 
@@ -154,6 +154,7 @@ TESTS += $(LINT_TESTS)
 endif
 TESTS += $(EXAMPLE_TESTS)
 check_PROGRAMS += $(FAULT_RANKS) $(FRIEND_RANKS)
+tests_faults_cut_LDADD = librref.la
 tests_faults_estate_LDADD = librref.la
 tests_faults_ranks_LDADD = librref.la
 tests_friends_ranks_LDADD = librref.la
