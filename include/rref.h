@@ -325,6 +325,9 @@ int rref_finalize(rref_context **context);
 /** Wait, together with all other ranks, until everything made before it is done: calls of every kind, what their methods and
  *  callbacks called in turn, releases, destructors, callbacks. Collective. Other threads may go on calling; what they begin
  *  once their rank has entered is left to the next fence. A lookup that waits for a name is not waited for.
+ *  After a loss the ranks that are left also write off what the lost one held: objects that only it held are destroyed before
+ *  the fence is over. That needs a moment in which nothing goes on anywhere; if other threads that go on calling leave none
+ *  within a quarter of a second, the next fence tries again.
  *  @param timeout  seconds; RREF_FOREVER and RREF_DEFAULT_TIMEOUT: RREF_STALL_LIMIT alone counts.
  *  Errors: ONEWAY (one-way calls of this rank have failed since the last fence: says which first; the fence is over all the
  *  same); PEER_LOST (ranks were lost since the last fence, names one; the fence is over among the others all the same); TIMEOUT,
@@ -371,8 +374,8 @@ typedef enum rref_peer {
 int rref_peer_state(rref_context *context, int rank);
 
 /** Give a rank up: for one that is silent, and of which nobody can see whether it has ended. Final, and told to all ranks.
- *  Calls to it, pending and new ones, fail with RREF_ERR_PEER_LOST; fences and rref_finalize go on without it. If it lives
- *  after all it is told so, and takes all others for lost.
+ *  Calls to it, pending and new ones, fail with RREF_ERR_PEER_LOST; fences and rref_finalize go on without it, and what it held
+ *  is written off by the next of them. If it lives after all it is told so, and takes all others for lost.
  *  Errors: DESTINATION; ARGUMENT (the own rank); STATE where an MPI window is open, which a loss would make MPI_Finalize wait
  *  for: RREF_WINDOW=off, or a job that may outlive a rank, has none.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */

@@ -263,7 +263,12 @@ rref_future rref_group_async_v(rref_group group, const rref_value *values, size_
         return f;
     }
     const range all = { g->service->references->calls->rank, 0, ranks_of(g) };
-    return spread(g, &all, method, values + 1, count - 1, site);
+    /* It is work from here on, so that references in packets are seen to be on their way. */
+    rri_colours *colours = g->service->references->calls->futures.colours;
+    unsigned colour = rri_begin(colours);
+    rref_future whole = spread(g, &all, method, values + 1, count - 1, site);
+    rri_idle(colours, colour);
+    return whole;
 }
 
 int rref_group_post_v(rref_group group, const rref_value *values, size_t count, const char *site)

@@ -3,6 +3,7 @@
 #ifndef RRI_CONTEXT_H
 #define RRI_CONTEXT_H
 
+#include "estate.h"
 #include "fence.h"
 #include "options.h"
 #include "placer.h"
@@ -34,6 +35,7 @@ struct rref_context {
     rri_resolver resolver;
     rri_service service;
     rri_fence fence;
+    rri_estate estate;
     char (*names)[RRI_WORKER_NAME];         /* i: of each rank */
     uint64_t *root_classes;             /* i */
     char (*hosts)[RREF_HOST_MAX];       /* i: of each rank */

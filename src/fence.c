@@ -2,6 +2,7 @@
 /* Owns the state of the waves. The lock keeps the thread that enters and the driver apart. */
 #include "fence.h"
 #include "error.h"
+#include "estate.h"
 #include "log.h"
 #include "memory.h"
 #include "pending.h"
@@ -13,7 +14,8 @@
 enum {
     PAUSE_MIN_NS = 20000, PAUSE_MAX_NS = 2000000,   /* between waves */
     PAUSE_LONG_NS = 20000000, PAUSE_PART = 16,      /* and where that is less than a part of what was waited already */
-    LOOK_NS = 100000000, CPU_PART = 20              /* how often to look at CPU time, and what part of a core is a sign of life */
+    LOOK_NS = 100000000, CPU_PART = 20,             /* how often to look at CPU time, and what part of a core is a sign of life */
+    STILL_NS = 250000000                            /* how long a moment is waited for in which nothing at all goes on */
 };
 
 /* What a control record is: LEAVE has no sums. */
@@ -21,7 +23,8 @@ typedef struct wave {
     rri_record record;          /* call: ranks that are busy; object: records sent; extra: served; method: kind of fence */
     int64_t quiet;              /* ns since the last sign of life */
     uint32_t view, serial, wave, reserved;
-    uint64_t more;
+    uint64_t told;              /* records among those sent that tell what is held */
+    rri_passed last;        /* how the last fence ended that its sender has left; of LEAVE, this one */
 } wave;
 
 /* ---- the tree; the lock is held */
@@ -47,7 +50,7 @@ static void begin_sums(rri_fence *f)
     int child[2];
     f->reported = false;
     f->children = children_of(f, child);
-    f->sent = f->served = f->busy = 0;
+    f->sent = f->served = f->busy = f->told = 0;
 }
 
 /* The first wave, which needs no PROBE. */
@@ -94,7 +97,7 @@ static void send(rri_fence *f, int to, const wave *w)
 static wave record_of(const rri_fence *f, rri_record_kind kind)
 {
     return (wave){ .record = { .bytes = sizeof(wave), .kind = (uint8_t)kind, .method = (uint16_t)f->kind },
-                   .view = f->view, .serial = f->serial, .wave = f->wave };
+                   .view = f->view, .serial = f->serial, .wave = f->wave, .last = f->passed };
 }
 
 static void send_all(rri_fence *f, const int to[2], unsigned count, const wave *w)
@@ -120,9 +123,12 @@ static void look_at_cpu(rri_fence *f, int64_t now)
     f->cpu = cpu;
 }
 
+/* Not the work of one colour alone. */
+static bool wants_all(const rri_fence *f) { return f->kind == RRI_END || f->stage == RRI_STILL || f->stage == RRI_STOCK; }
+
 static uint64_t sum_of(const rri_fence *f, const uint64_t tally[RRI_TALLIES])
 {
-    return f->kind == RRI_FENCE ? tally[f->colour] : tally[0] + tally[1] + tally[RRI_AIDS];
+    return !wants_all(f) ? tally[f->colour] : tally[0] + tally[1] + tally[RRI_AIDS];
 }
 
 /* What is sent to the living is counted, and what comes from them. */
@@ -171,10 +177,11 @@ static bool idle(const rri_fence *f)
 /* ---- waves */
 
 /* All may leave, the parent first. */
-static void leave(rri_fence *f)
+static void leave(rri_fence *f, rri_passed verdict)
 {
     int child[2];
     rri_lock_take(&f->lock);
+    f->passed = verdict;
     const wave w = record_of(f, RRI_LEAVE);
     unsigned n = children_of(f, child);
     f->entered = false;
@@ -185,7 +192,15 @@ static void leave(rri_fence *f)
     rri_event_set(&f->left);
 }
 
-static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t served)
+/* Stock is good if nothing was sent since all was still but what tells of it, and nobody else was lost. The lock is held. */
+static rri_passed judge(const rri_fence *f, bool over, uint64_t sent, uint64_t told)
+{
+    const rri_passed *still = &f->passed;
+    bool good = over && (f->stage != RRI_STOCK || (sent - told == still->sent && f->view == still->losses));
+    return (rri_passed){ .sent = sent, .losses = f->view, .good = good };
+}
+
+static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t served, uint64_t told)
 {
     bool first;
     rri_lock_take(&f->lock);
@@ -193,9 +208,11 @@ static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t ser
     f->last = !busy && sent == served ? sent : UINT64_MAX;
     int64_t pause = f->pause, waited = rri_now() - f->begun;
     if (pause < PAUSE_MAX_NS || (pause < PAUSE_LONG_NS && pause < waited / PAUSE_PART)) f->pause *= 2;
+    bool given_up = f->kind == RRI_FENCE && wants_all(f) && waited > STILL_NS;
+    const rri_passed verdict = judge(f, over, sent, told);
     rri_lock_give(&f->lock);
-    if (over) {
-        leave(f);
+    if (over || given_up) {
+        leave(f, verdict);
         return;
     }
     if (rri_timer_add(f->timers, &f->timer, rri_now() + pause, &first))
@@ -213,6 +230,7 @@ static bool make_report(rri_fence *f, wave *w)
     w->record.call = f->busy + !idle(f);
     w->record.object = f->sent + sent(f);
     w->record.extra = f->served + served(f, &all);
+    w->told = f->told + (f->stage == RRI_STOCK ? f->stock : 0);
     return true;
 }
 
@@ -224,7 +242,7 @@ static void try_report(rri_fence *f)
     int parent = parent_of(f);
     rri_lock_give(&f->lock);
     if (!ready) return;
-    if (parent < 0) finish_wave(f, w.record.call, w.record.object, w.record.extra);
+    if (parent < 0) finish_wave(f, w.record.call, w.record.object, w.record.extra, w.told);
     else send(f, parent, &w);
 }
 
@@ -256,7 +274,7 @@ static void enter(rri_fence *f, rri_fence_kind kind)
     atomic_store(&f->left.word, 0);
     rri_lock_take(&f->lock);
     f->kind = kind;
-    if (kind == RRI_FENCE) f->colour = atomic_fetch_xor(&f->calls->futures.colours->now, 1);
+    if (!wants_all(f)) f->colour = atomic_fetch_xor(&f->calls->futures.colours->now, 1);
     f->entered = true;
     f->begun = f->life = f->looked = rri_now();
     f->cpu = rri_now_cpu();
@@ -304,6 +322,7 @@ static void take_report(rri_fence *f, int peer, const wave *w)
     f->busy += w->record.call;
     f->sent += w->record.object;
     f->served += w->record.extra;
+    f->told += w->told;
     f->children--;
     rri_lock_give(&f->lock);
     try_report(f);
@@ -331,13 +350,15 @@ static void take(rri_fence *f, int peer, const wave *w)
     rri_lock_take(&f->lock);
     meaning m = meaning_of(f, peer, w);
     bool behind = w->serial != f->serial;
+    const rri_passed last = f->passed;
     rri_lock_give(&f->lock);
     if (m == OVER && behind) {                  /* for the sender, who may leave */
         wave leave_it = *w;
         leave_it.record.kind = RRI_LEAVE;
+        leave_it.last = last;
         send(f, peer, &leave_it);
     } else if (m == OVER || m == OVER_AND_MORE) {
-        leave(f);
+        leave(f, w->last);
         if (m == OVER_AND_MORE) take(f, peer, w);
     } else if (m == ASKED) {
         begin_wave(f, w->quiet);
@@ -435,6 +456,43 @@ static int pass(rri_fence *f, int64_t limit)
     return rc;
 }
 
+/* What comes after a part of a fence, on all ranks alike, since they have the same verdict. */
+static rri_fence_stage next_stage(rri_fence *f)
+{
+    const rri_passed v = f->passed;
+    switch (f->stage) {
+    case RRI_PLAIN: return f->estate && v.losses > f->written ? RRI_STILL : RRI_PLAIN;
+    case RRI_STILL:
+        if (v.good) f->stock = rri_estate_take(f->estate, f->serial);
+        return v.good ? RRI_STOCK : RRI_PLAIN;
+    case RRI_STOCK:
+        if (v.good) f->written = v.losses;
+        rri_estate_settle(f->estate, v.good);
+        return v.good ? RRI_AFTER : RRI_PLAIN;
+    default: return RRI_PLAIN;
+    }
+}
+
+static void set_stage(rri_fence *f, rri_fence_stage stage)
+{
+    rri_lock_take(&f->lock);
+    f->stage = stage;
+    rri_lock_give(&f->lock);
+}
+
+/* All parts of a fence. */
+static int pass_all(rri_fence *f, int64_t limit)
+{
+    int64_t deadline = rri_after(rri_now(), limit);
+    do {
+        int64_t now = rri_now();
+        int rc = pass(f, deadline == RRI_NEVER ? RRI_NEVER : deadline > now ? deadline - now : 0);
+        if (rc) return rc;
+        set_stage(f, next_stage(f));
+    } while (f->stage != RRI_PLAIN);
+    return RREF_OK;
+}
+
 int rri_fence_may(rri_fence *f)
 {
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
@@ -449,14 +507,14 @@ int rri_fence_pass(rri_fence *f, int64_t limit)
     int may = rri_fence_may(f);
     if (may) return may;
     if (atomic_exchange(&f->inside, true)) return rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence");
-    int rc = pass(f, limit);
+    int rc = pass_all(f, limit);
     atomic_store(&f->inside, false);
     return rc;
 }
 
 int rri_fence_end(rri_fence *f, int64_t limit)
 {
-    if (f->under_way && pass(f, limit)) return rri_error_last()->code = RREF_ERR_STALLED;
+    if (f->under_way && pass_all(f, limit)) return rri_error_last()->code = RREF_ERR_STALLED;
     enter(f, RRI_END);
     return wait_for(f, limit);
 }

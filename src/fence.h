@@ -16,6 +16,16 @@
  * Who sees no sign of life anywhere for the stall limit gives up. Signs are records served, and a process that uses CPU while
  * calls run there; REPORT tells how long ago the last one was, below, and PROBE how long ago anywhere.
  *
+ * The first fence after a loss has more parts, each passed like a fence, and then what the lost ranks held is written off
+ * (estate.h). Whether there are more, and how each has ended, all know alike: who leaves is told with LEAVE, or by whoever has
+ * left already.
+ *
+ *   PLAIN --a loss not written off--> STILL --nothing went on anywhere--> STOCK --nothing since--> AFTER --> PLAIN, over
+ *                                       +---something did: at the next fence---------+--------------------^
+ *
+ *   STILL waits for a moment in which nothing goes on, of whatever colour, a quarter of a second at most; then each rank takes
+ *   stock. STOCK ends like it, and is good if nothing was sent in between but that. AFTER is for the destructors.
+ *
  *   out --enter--> entered --LEAVE--> out      A rank is ready for the next fence before it passes LEAVE on, so reports of the
  *                                              next one never meet one that is under way.
  */
@@ -25,6 +35,14 @@
 #include "call.h"
 
 typedef enum rri_fence_kind { RRI_FENCE, RRI_END } rri_fence_kind;
+typedef enum rri_fence_stage { RRI_PLAIN, RRI_STILL, RRI_STOCK, RRI_AFTER } rri_fence_stage;
+
+/* How a fence, or a part of one, has ended. */
+typedef struct rri_passed {
+    uint64_t sent;                      /* records, by then, as far as it counts them */
+    uint32_t losses;                    /* known to all */
+    uint32_t good;                      /* all was still, or stock is; else it was given up */
+} rri_passed;
 
 typedef struct rri_fence {
     rri_calls *calls;
@@ -32,16 +50,21 @@ typedef struct rri_fence {
     int64_t stall;                      /* i: ns without a sign of life that are borne, or RRI_NEVER */
     atomic_bool inside;                 /* a: a thread is in rri_fence_pass */
     bool under_way;                     /* that thread's: entered, and not seen the end */
+    struct rri_estate *estate;          /* i: what is written off after losses, or NULL */
+    uint32_t written;                   /* that thread's: losses after which that was done */
+    uint64_t stock;                     /* set before it enters: records that tell what is held here, or more than there can be */
     rri_lock lock;                      /* lock order: this one, then a lane's */
     rri_fence_kind kind;                /* under the lock: what this rank has entered */
+    rri_fence_stage stage;              /* under the lock, by that thread */
     unsigned colour;                    /* under the lock: of the work that is waited for */
+    rri_passed passed;            /* under the lock: of the last one that was left */
     int *living;                        /* under the lock: the ranks that are not lost, in order */
     int count, place;                   /* under the lock: how many; where this rank stands */
     uint32_t view, serial, wave;        /* under the lock */
     bool entered, reported;             /* under the lock */
     unsigned children;                  /* under the lock: reports of this wave still to come */
     int stray[2];                       /* under the lock: a child that has entered that kind, or -1 */
-    uint64_t sent, served, busy;        /* under the lock: sums of this wave */
+    uint64_t sent, served, busy, told;  /* under the lock: sums of this wave */
     int64_t begun;                      /* under the lock: when this rank entered */
     int64_t life;                       /* under the lock: last sign of life anywhere that is known here */
     int64_t looked, cpu;                /* under the lock: when CPU time was looked at, and what it was */

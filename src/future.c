@@ -127,6 +127,40 @@ rri_future *rri_future_hold(uint64_t handle)
     return NULL;
 }
 
+/* Those with references in them: counted, so that they stay. */
+typedef struct kept {
+    rri_future **list;
+    size_t count, room;
+} kept;
+
+static void keep_if_whole(void *item, void *arg)
+{
+    rri_future *f = item;
+    kept *k = arg;
+    if (f->lone || !rri_event_done(&f->event) || k->count == k->room) return;
+    unsigned refs = atomic_load(&f->refs);
+    while (refs && !atomic_compare_exchange_weak(&f->refs, &refs, refs + 1)) {}
+    if (refs) k->list[k->count++] = f;
+}
+
+RRI_UNCHECKED
+int rri_futures_each_payload(rri_futures *all, void (*visit)(void *arg, const rri_types *types, const void *payload), void *arg)
+{
+    size_t room = atomic_load(&all->table.live) + 64;       /* more are made meanwhile by those who are at work */
+    kept k = { rri_malloc(room * sizeof(rri_future *)), 0, room };
+    if (!k.list) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to look at %zu futures", room);
+    rri_table_look(&all->table, keep_if_whole, &k);
+    for (size_t i = 0; i < k.count; i++) {
+        rri_future *f = k.list[i];
+        rri_take(&f->lock, &rri_future_lock);
+        if (f->payload && f->types->refs) visit(arg, f->types, f->payload);
+        rri_give(&f->lock, &rri_future_lock);
+        rri_future_drop(f);
+    }
+    free(k.list);
+    return k.count < room ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "more than %zu futures", room);
+}
+
 /* A lone future that is not yet on its way is its thread's alone. */
 void rri_future_keep(rri_future *future)
 {

@@ -147,6 +147,9 @@ void rri_future_become(rri_future *future, rri_future *from);
 /* A future without values that is complete when another is; the application's. */
 rref_future rri_future_follower(rri_future *from);
 
+/* Visit the payloads of those that are complete, with the types they have. No memory: NO_MEMORY. */
+int rri_futures_each_payload(rri_futures *all, void (*visit)(void *arg, const rri_types *types, const void *payload), void *arg);
+
 void rri_future_react(rri_future *future, rri_reaction *reaction);
 int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *));
 

@@ -66,6 +66,7 @@ static void control(void *up, int peer, const rri_record *record)
 {
     rref_context *ctx = up;
     if (record->kind <= RRI_LEAVE) rri_fence_control(&ctx->fence, peer, record);
+    else if (record->kind == RRI_HELD) rri_estate_record(&ctx->estate, record);
     else rri_peer_record(ctx->calls.peers, peer, record);
 }
 
@@ -413,6 +414,8 @@ static int open_objects(rref_context *ctx, const rref_options *options)
     ctx->calls.futures.trade = rri_reference_trade(refs);
     rc = rri_fence_open(&ctx->fence, &ctx->calls, &ctx->timers, rri_context_ns(ctx->settings.stall_limit));
     if (rc) return rc;
+    ctx->estate.references = refs;
+    ctx->fence.estate = &ctx->estate;
     open_resolver(ctx);
     return rri_timers_reserve(&ctx->timers) ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for timers") : RREF_OK;
 }
@@ -442,6 +445,7 @@ void rri_context_close(rref_context *ctx, bool abandon)
     rri_transfers_close(ctx->calls.transfers);
     rri_peers_close(ctx->calls.peers);
     rri_fence_close(&ctx->fence);
+    rri_estate_close(&ctx->estate);
     rri_timers_free(&ctx->timers);
     rri_window_close(ctx->window, abandon);
     if (ctx->link) rri_link_close(ctx->link, abandon);

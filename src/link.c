@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAG = 1, PIECE = 1 << 30, LOOK_NS = 200000000 };
+enum { TAG = 1, PIECE = 1 << 30, LOOK_NS = 200000000, WAITS = 64 };
 
 typedef struct pending {
     MPI_Request request;
@@ -39,6 +39,7 @@ struct rri_link {
     slot *ring RRI_OWNED_THERE(rri_driver);     /* d */
     rri_buffer *spare RRI_OWNED(rri_driver);    /* d: for the next receive */
     unsigned slots, oldest RRI_OWNED(rri_driver);   /* i, d */
+    unsigned waits RRI_OWNED(rri_driver);       /* d: looks at the oldest, since it was there */
     slot *fallow RRI_OWNED(rri_driver);         /* d: to be posted at the next look, which holds up no message; or NULL */
     atomic_uint *announced;     /* p: messages announced, by local number */
     atomic_uint *settled;       /* a: how many of them are known to be handled; the neighbour's own count may say more */
@@ -191,6 +192,7 @@ static void close_ring(rri_link *link)
 {
     for (unsigned i = 0; i < link->slots; i++)
         if (&link->ring[i] == link->fallow || take_back(&link->ring[i].request)) rri_buffer_drop(link->ring[i].buffer);
+        else rri_never_free(link->ring[i].buffer);
     free(link->ring);
     if (link->spare) rri_buffer_drop(link->spare);
 }
@@ -285,6 +287,49 @@ static void post_fallow(rri_link *link)
     link->fallow = NULL;
 }
 
+/* Whether a receive has a message that is the next of its rank. */
+RRI_NEEDS(rri_driver)
+static bool has_next(rri_link *link, const slot *s)
+{
+    int done = 0, bytes = 0;
+    MPI_Status status;
+    if (s == link->fallow || MPI_Request_get_status(s->request, &done, &status) != MPI_SUCCESS || !done) return false;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    const rri_message *m = (const void *)s->buffer->data;
+    return (size_t)bytes < sizeof *m || m->number == link->heard[status.MPI_SOURCE];
+}
+
+/*
+ * A large message comes in steps. If its sender ends after the first, the receive that it has met never ends, and must not hold
+ * up those behind it, one of which may bring word of that very loss. So when the oldest has nothing for long, the first one
+ * that has changes places with it; messages of a rank stay in order by their numbers. Returns whether there was one.
+ */
+RRI_NEEDS(rri_driver)
+static bool go_round(rri_link *link)
+{
+    slot *oldest = &link->ring[link->oldest];
+    if (link->waits++ < WAITS) return false;
+    link->waits = 0;
+    for (unsigned i = 1; i < link->slots; i++) {
+        slot *s = &link->ring[(link->oldest + i) % link->slots];
+        if (!has_next(link, s)) continue;
+        const slot other = *s;
+        *s = *oldest;
+        *oldest = other;
+        link->waits = WAITS;        /* there may be more */
+        return true;
+    }
+    return false;
+}
+
+/* By number, so that a message that was lost does not make all that follow seem to come too early. */
+RRI_NEEDS(rri_driver)
+static void count_heard(rri_link *link, const rri_buffer *buffer)
+{
+    const rri_message *m = (const void *)buffer->data;
+    if (buffer->bytes >= sizeof *m) link->heard[buffer->peer] = m->number + 1;
+}
+
 rri_buffer *rri_link_receive(rri_link *link)
 {
     slot *s = &link->ring[link->oldest];
@@ -296,7 +341,7 @@ rri_buffer *rri_link_receive(rri_link *link)
         post(link, s);          /* a message that does not fit is lost; the ring goes on */
         return NULL;
     }
-    if (!done) return NULL;
+    if (!done && (!go_round(link) || MPI_Test(&s->request, &done, &status) != MPI_SUCCESS || !done)) return NULL;
     rri_buffer *fresh = link->spare ? link->spare : rri_buffer_reserved(link->pool), *buffer = s->buffer;
     while (!fresh) fresh = rri_buffer_reserved(link->pool);  /* a gap would break the order of the ring */
     link->spare = NULL;
@@ -307,7 +352,7 @@ rri_buffer *rri_link_receive(rri_link *link)
     link->fallow = s;
     link->oldest = (link->oldest + 1) % link->slots;
     count_received(link);
-    link->heard[buffer->peer]++;
+    count_heard(link, buffer);
     int local = link->local[buffer->peer];
     if (local >= 0) {
         unsigned handled = atomic_load_explicit(&link->handled, memory_order_relaxed);

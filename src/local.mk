@@ -127,6 +127,8 @@ RRI_SOURCES = \
 	src/collect.c \
 	src/dump.c \
 	src/dump.h \
+	src/estate.c \
+	src/estate.h \
 	src/fence.c \
 	src/fence.h \
 	src/context.c \

@@ -201,6 +201,31 @@ void rri_names_end(rri_names *names)
         }
 }
 
+static bool is_lost(const published *p, const rri_flow *flow)
+{
+    int owner = rref_owner(p->reference);
+    return owner >= 0 && rri_lane_is_shut(flow, owner);
+}
+
+static published *take_lost(rri_names *names, const rri_flow *flow)
+{
+    published *p = NULL;
+    rri_lock_take(&names->lock);
+    for (unsigned i = 0; i < RRI_NAME_BUCKETS && !p; i++) {
+        published **at = &names->bucket[i];
+        while (*at && !is_lost(*at, flow)) at = &(*at)->next;
+        p = *at;
+        if (p) *at = p->next;
+    }
+    rri_lock_give(&names->lock);
+    return p;
+}
+
+void rri_names_lose(rri_names *names, const rri_flow *flow)
+{
+    for (published *p; (p = take_lost(names, flow)); free(p)) rref_release(p->reference);
+}
+
 /* ---- the API */
 
 static int home_of(rri_references *all, const char *name, rref *home)

@@ -6,7 +6,7 @@
 #ifndef RRI_NAME_H
 #define RRI_NAME_H
 
-#include "sync.h"
+#include "flow.h"
 
 #include <rref.h>
 
@@ -20,6 +20,8 @@ typedef struct rri_names {
 
 /* The end: who still waits gets FINALIZED, and what is published is let go. */
 void rri_names_end(rri_names *names);
+/* Names of objects whose rank is lost are free again. */
+void rri_names_lose(rri_names *names, const rri_flow *flow);
 
 /* Methods of the service object. */
 int rri_name_publish(rref_call *call, void *service);

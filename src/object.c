@@ -545,18 +545,29 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
 static void let_go(rref_call *c, int outcome)
 {
     (void)outcome;
-    take_back(c->object, 1);
+    rri_object_unpin(c->object);
+}
+
+bool rri_object_pin(rri_object *o)
+{
+    uint64_t out = atomic_load(&o->weight);
+    while (out && !atomic_compare_exchange_weak(&o->weight, &out, out + 1)) {}
+    return out;
+}
+
+void rri_object_unpin(rri_object *o) { take_back(o, 1); }
+
+void rri_object_write_off(rri_objects *all, uint64_t handle, uint64_t weight)
+{
+    rri_object *o = rri_table_find(&all->table, handle);
+    if (o && !lasting(o)) take_back(o, weight);
 }
 
 /* A method that may run beside others may still do so when the last reference goes: until its end it is one. */
 static void hold(rri_object *o, rref_call *c)
 {
-    uint64_t out = atomic_load(&o->weight);
     if (lasting(o) || !(c->flags & RREF_CONCURRENT || c->reentrant)) return;
-    do {
-        if (!out) return;
-    } while (!atomic_compare_exchange_weak(&o->weight, &out, out + 1));
-    c->ended = let_go;
+    if (rri_object_pin(o)) c->ended = let_go;
 }
 
 static int find_method(rri_objects *all, const rri_record *record, rri_buffer *buffer, rref_call *c)

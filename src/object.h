@@ -113,6 +113,12 @@ uint64_t rri_object_mint(rri_object *object);
 /* A rank is lost: what it has not made will not come, and requests that wait for that are answered. */
 void rri_objects_lose(rri_objects *all, int peer);
 
+/* Keep an object as a reference does; false if it has none any more. And give that back. */
+bool rri_object_pin(rri_object *object);
+void rri_object_unpin(rri_object *object);
+/* What a lost rank held of an object is taken off, if it is still there. */
+void rri_object_write_off(rri_objects *all, uint64_t handle, uint64_t weight);
+
 /* Visit those that are counted; their lock is held. */
 void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, void *arg), void *arg);
 

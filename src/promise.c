@@ -50,7 +50,7 @@ static rri_future *promise_of(rref_future handle, int *rc)
     return *rc ? NULL : f;
 }
 
-int rri_future_give(rri_future *f, const rri_types *types, const rref_value *values, size_t count)
+static int give(rri_future *f, const rri_types *types, const rref_value *values, size_t count)
 {
     size_t bytes;
     int rc = RREF_OK;
@@ -65,6 +65,16 @@ int rri_future_give(rri_future *f, const rri_types *types, const rref_value *val
         rc = rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
     }
     free(payload);
+    return rc;
+}
+
+/* References on their way into a future are work, so that they are seen before they have arrived. */
+int rri_future_give(rri_future *f, const rri_types *types, const rref_value *values, size_t count)
+{
+    rri_colours *colours = types->refs ? f->all->colours : NULL;
+    unsigned colour = colours ? rri_begin(colours) : 0;
+    int rc = give(f, types, values, count);
+    if (colours) rri_idle(colours, colour);
     return rc;
 }
 

@@ -414,6 +414,7 @@ static int put(void *up, rref reference, void *to)
     *w = (wire){ rri_reference_class_id(r), r->owner, rri_reference_creator(r), rri_reference_number(r),
                  rri_reference_address(r), 0, 0 };
     if (!is_counted(w)) return RREF_OK;
+    atomic_fetch_add_explicit(&all->moves, 1, memory_order_relaxed);
     rri_object *o = object_here(all, r->owner, w->address);
     if (!o) return share(r, w);
     w->weight = rri_object_mint(o);             /* the owner's own handle does not wear out */
@@ -452,6 +453,7 @@ static void want_weight(rri_reference *r, int guarantor, uint64_t voucher)
 /* A reference that is counted. What is on the wire without weight is taken whole: nothing is left to drop. */
 static int take_counted(rri_references *all, wire *w, uint64_t weight, rri_reference **taken)
 {
+    atomic_fetch_add_explicit(&all->moves, 1, memory_order_relaxed);
     rri_reference *r = *taken = make(all, w->owner, rri_address(w->creator, w->number), w->address, NULL, w->class_id, weight,
                                      NULL);
     if (r && w->voucher && !rri_reference_more(r)) {
@@ -509,12 +511,17 @@ static int take_part(void *up, const void *from, rref *reference)
     return RREF_OK;
 }
 
+/* It is work, so that it is seen while it is on no wire that others can look at. */
 int rri_reference_split(rri_reference *r, rref *further)
 {
     wire w;
     rri_references *all = rri_references_of(r);
+    rri_colours *colours = all->calls->futures.colours;
+    unsigned colour = rri_begin(colours);
     int rc = put(all, handle_of(r), &w);
-    return rc ? rc : take_all(all, &w, further);
+    if (!rc) rc = take_all(all, &w, further);
+    rri_idle(colours, colour);
+    return rc;
 }
 
 static void drop_wire(void *up, const void *from)
@@ -570,6 +577,70 @@ void rri_reference_weight(rri_references *all, const rri_record *record, rri_buf
     else if (whole && refill->guarantor >= 0 && refill->guarantor < rri_link_size(all->calls->link))
         rri_object_refill(all->objects, record, buffer);
     else refuse(all, buffer->peer);
+}
+
+/* ---- after a loss */
+
+typedef struct visitor {
+    void (*visit)(void *arg, const rri_holding *holding);
+    void *arg;
+} visitor;
+
+static void visit_one(void *item, void *arg)
+{
+    rri_reference *r = item;
+    const visitor *v = arg;
+    if (r->owner < 0 || is_lasting(r)) return;
+    rri_lock_take(&r->lock);
+    const rri_holding h = { r->owner, rri_reference_address(r), r->weight, handle_of(r).bits, r->vouches };
+    rri_lock_give(&r->lock);
+    if (h.weight || h.vouches) v->visit(v->arg, &h);
+}
+
+void rri_references_each(rri_references *all, void (*visit)(void *arg, const rri_holding *holding), void *arg)
+{
+    rri_table_look(&all->table, visit_one, &(visitor){ visit, arg });
+}
+
+void rri_reference_on_wire(const void *from, rri_holding *h, uint64_t *voucher, int *guarantor)
+{
+    const wire *w = from;
+    *voucher = w->voucher;
+    *guarantor = w->voucher ? (int)w->weight : 0;
+    *h = (rri_holding){ .owner = w->owner, .address = w->address, .weight = w->voucher || !is_counted(w) ? 0 : w->weight };
+}
+
+void rri_reference_unvouch(rri_references *all, uint64_t handle, uint64_t count)
+{
+    while (count-- > 0 && settle(all, handle, 0)) {}
+}
+
+typedef struct orphans {
+    rri_references *all;
+    rri_reference *found;
+} orphans;
+
+static void find_orphan(void *item, void *arg)
+{
+    rri_reference *r = item;
+    orphans *o = arg;
+    if (o->found || r->owner < 0 || !rri_lane_is_shut(o->all->calls->flow, r->owner)) return;
+    rri_lock_take(&r->lock);
+    if (r->asked || r->vouches) o->found = r;
+    rri_lock_give(&r->lock);
+}
+
+void rri_references_orphan(rri_references *all)
+{
+    for (orphans o = { .all = all }; rri_table_look(&all->table, find_orphan, &o), o.found; o.found = NULL) {
+        rri_reference *r = o.found;
+        rri_lock_take(&r->lock);
+        unsigned counts = r->vouches + r->asked;
+        r->vouches = 0;
+        r->asked = false;
+        rri_lock_give(&r->lock);
+        while (counts-- > 0) drop(r);
+    }
 }
 
 static int let_go(rref reference)

@@ -61,6 +61,7 @@ typedef struct rri_references {
     atomic_bool closing;
     int64_t opened;                 /* i: by the coarse clock */
     _Atomic(rri_origin *) origin[RRI_ORIGINS];  /* a: by their hash; the first is never used */
+    atomic_uint moves;              /* a: references put on the wire, and taken from it, so far */
 } rri_references;
 
 enum { RRI_REFERENCE_CONTEXTS = 256 };
@@ -143,6 +144,21 @@ static inline bool rri_reference_is_sound(const rri_reference *r)
 
 /* Whether this rank owns the object: RREF_OK, NOT_OWNER, or the error that the reference was made with. */
 int rri_reference_local(rref reference);
+
+/* After a loss. What a reference holds is to be told its owner: visit those with weight, and what each vouches for. */
+typedef struct rri_holding {
+    int owner;
+    uint64_t address, weight;
+    uint64_t handle;                /* of the reference */
+    unsigned vouches;
+} rri_holding;
+void rri_references_each(rri_references *all, void (*visit)(void *arg, const rri_holding *holding), void *arg);
+/* The same of one on the wire; its voucher, or 0, and the rank that has it. */
+void rri_reference_on_wire(const void *wire, rri_holding *holding, uint64_t *voucher, int *guarantor);
+/* So many of those that it vouches for are gone. */
+void rri_reference_unvouch(rri_references *all, uint64_t handle, uint64_t count);
+/* What a reference to an object of a lost rank waits for will not come. */
+void rri_references_orphan(rri_references *all);
 
 /* What a result leads to, when its reference ends. */
 void rri_lead_free(struct rri_lead *lead);

@@ -55,6 +55,12 @@ static result *make(rref_call *c)
     return NULL;
 }
 
+void rri_result_payload(const void *self, void (*visit)(void *arg, const rri_types *types, const void *payload), void *arg)
+{
+    const result *v = self;
+    if (v->types->refs) visit(arg, v->types, v->payload);
+}
+
 int rri_result_keep(rref_call *c, int outcome)
 {
     rri_object *o = c->result;

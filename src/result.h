@@ -12,4 +12,7 @@ int rri_result_keep(rref_call *call, int outcome);
 /* A handler: gives a kept result to whoever fetches it. */
 int rri_result_give(rref_call *call, void *self);
 
+/* Look at what is kept: its references are there. */
+void rri_result_payload(const void *self, void (*visit)(void *arg, const rri_types *types, const void *payload), void *arg);
+
 #endif

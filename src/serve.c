@@ -536,7 +536,8 @@ static void take(rri_calls *calls, const rri_record *record, rri_buffer *buffer)
     case RRI_LEAVE:
     case RRI_PING:
     case RRI_PONG:
-    case RRI_LOSS: calls->up.control(calls->up.up, buffer->peer, record); break;
+    case RRI_LOSS:
+    case RRI_HELD: calls->up.control(calls->up.up, buffer->peer, record); break;
     default:
         atomic_fetch_add(&calls->refused, 1);
         rri_log(RRI_LOG_ERROR, "a record of kind %u from rank %d was refused", record->kind, buffer->peer);

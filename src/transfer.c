@@ -531,8 +531,11 @@ static void forsake_landing(rri_transfers *t, landing *l)
     else if (free_again) set_tag(t, l->tag, NULL);  /* else the tag is MPI's, too */
     if (l->done) l->done(l->arg, free_again ? RRI_CUT : RRI_KEPT);
     l->started = false;
-    if (!free_again) rri_never_free(sunk);
-    if (!free_again) return;
+    if (!free_again) {
+        rri_never_free(sunk);
+        rri_never_free(l);          /* its requests are MPI's */
+        return;
+    }
     free(sunk);
     free(l);
 }

@@ -44,6 +44,7 @@ typedef enum rri_record_kind {
     RRI_PROBE, RRI_REPORT, RRI_LEAVE,   /* finalize: see fence.c */
     RRI_PING, RRI_PONG,         /* is anybody there? */
     RRI_LOSS,                   /* object: a rank that is lost; call: whose word it is; method: why, see peer.h */
+    RRI_HELD,                   /* body: pairs of rri_parcel: what is held by this rank, after a loss; call: of which fence */
     RRI_KINDS
 } rri_record_kind;
 
@@ -117,7 +118,7 @@ enum { RRI_AIDS = 2, RRI_CONTROL, RRI_TALLIES };
 static inline unsigned rri_record_tally(const rri_record *r)
 {
     if (r->kind <= RRI_FAILURE) return rri_record_colour(r);
-    return r->kind <= RRI_WITHDRAWN ? RRI_AIDS : RRI_CONTROL;
+    return r->kind <= RRI_WITHDRAWN || r->kind == RRI_HELD ? RRI_AIDS : RRI_CONTROL;
 }
 
 typedef struct rri_bulk_note {

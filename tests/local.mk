@@ -76,8 +76,8 @@ INNER_TESTS = \
 LARGE_TESTS = \
 	tests/mpi/large
 
-# A program to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run it.
-FAULT_RANKS = tests/faults/ranks
+# Programs to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run them.
+FAULT_RANKS = tests/faults/cut tests/faults/estate tests/faults/ranks
 # The same; tests/friends.sh runs it.
 FRIEND_RANKS = tests/friends/ranks
 
@@ -162,6 +162,8 @@ if NEVER
 TESTS += $(RANKED_LARGE)
 endif
 check_PROGRAMS += $(FAULT_RANKS) $(FRIEND_RANKS)
+tests_faults_cut_LDADD = librref.la
+tests_faults_estate_LDADD = librref.la
 tests_faults_ranks_LDADD = librref.la
 tests_friends_ranks_LDADD = librref.la
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# Time limit: 300 s
 # A rank of four on one node ends, or stops for a while, in the middle of traffic.
 . "$(dirname "$0")/../lint/lint.sh"
 cd "$builddir" || exit 1
@@ -23,6 +24,27 @@ ranks kill 0
 must "killed: rank 0 as well" as_expected 3
 ranks stop 1
 must "stopped: nothing fails, all runs once" as_expected 4
+
+# What it held; in the second run no reference has weight to give, so each that is passed on is vouched for.
+estate() { RREF_MPIRUN_FLAGS=$flags "$srcdir/tests/run.sh" -n 4 tests/faults/estate "$@" > "$work/out" 2>&1; }
+for how in kill fence busy; do
+    estate $how 3
+    must "what a lost rank held is written off at the fence: $how" as_expected 3
+done
+estate declare 3
+must "what a lost rank held is written off at the fence: declare" as_expected 4
+export RREF_WEIGHT=0
+estate kill 0
+must "what a lost rank held is written off at the fence: kill, without weight" as_expected 3
+unset RREF_WEIGHT
+
+# A message of which the rest never comes: without single copies MPI needs the sender for it.
+for what in lane arguments result; do
+    RREF_MPIRUN_FLAGS="$flags --mca btl_vader_single_copy_mechanism none" \
+        "$srcdir/tests/run.sh" -n 4 tests/faults/cut $what > "$work/out" 2>&1
+    must "a message cut off: $what" as_expected 3
+done
+
 export RREF_ON_TERM=finalize
 ranks term
 told() { as_expected 4 && grep -q 'SIGTERM: .* calls not answered' "$work/out"; }

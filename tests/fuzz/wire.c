@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "error.h"
+#include "estate.h"
 #include "exec.h"
 #include "fake_rank.h"
 #include "fence.h"
@@ -26,6 +27,7 @@ typedef struct rank {
     rri_resolver resolver;
     rri_service service;
     rri_fence fence;
+    rri_estate estate;
     _Atomic uint64_t roots[RANKS];
 } rank;
 
@@ -126,6 +128,7 @@ static void announced(void *up, const rri_record *record, rri_buffer *buffer)
 static void control(void *up, int peer, const rri_record *record)
 {
     if (record->kind <= RRI_LEAVE) rri_fence_control(&((rank *)up)->fence, peer, record);
+    else if (record->kind == RRI_HELD) rri_estate_record(&((rank *)up)->estate, record);
 }
 
 static void created(void *up, rri_future *future, uint64_t handle)
@@ -170,6 +173,7 @@ static void open_rank(int i)
     MUST(rri_peers_open(link_of[i], r->fake.flow, &(rri_peers_config){ .timeout = RRI_NEVER }, &(rri_peers_up){ 0 },
                         &calls->peers) == RREF_OK);
     MUST(rri_fence_open(&r->fence, calls, &r->fake.timers, RRI_NEVER) == RREF_OK);
+    r->estate.references = &r->references;
 }
 
 static void open_ranks(void)
@@ -205,6 +209,7 @@ static void close_ranks(void)
         rri_resolver_close(&ranks[i].resolver);
         rri_peers_close(ranks[i].fake.calls.peers);
         rri_fence_close(&ranks[i].fence);
+        rri_estate_close(&ranks[i].estate);
         rri_objects_close(&ranks[i].objects);
         fake_rank_close(&ranks[i].fake);
         rri_service_close(&ranks[i].service);

@@ -389,13 +389,16 @@ static void park_some(void)
     if (rank == 2) OK(rref_release(given));
 }
 
+/* A call is a message, whatever fits one among hosts. */
 static void park(void)
 {
     setenv("RREF_PROGRESS", "application", 1);
+    setenv("RREF_EAGER", "4096", 1);
     park_limit = PARKED_MOST;
     bool begun = begin();
     park_limit = PARK;
     unsetenv("RREF_PROGRESS");
+    unsetenv("RREF_EAGER");
     if (!begun) return;
     OK(rref_set(gate));
     MPI_Barrier(MPI_COMM_WORLD);            /* who waits for the gate in a method would keep this thread from opening it */
