@@ -302,7 +302,7 @@ static bool has_next(rri_link *link, const slot *s)
 /*
  * A large message comes in steps. If its sender ends after the first, the receive that it has met never ends, and must not hold
  * up those behind it, one of which may bring word of that very loss. So when the oldest has nothing for long, the first one
- * that has changes places with it; messages of a rank stay in order by their numbers. Returns whether there was one.
+ * that has goes before it; messages of a rank stay in order by their numbers. Returns whether there was one.
  */
 RRI_NEEDS(rri_driver)
 static bool go_round(rri_link *link)
@@ -313,9 +313,9 @@ static bool go_round(rri_link *link)
     for (unsigned i = 1; i < link->slots; i++) {
         slot *s = &link->ring[(link->oldest + i) % link->slots];
         if (!has_next(link, s)) continue;
-        const slot other = *s;
-        *s = *oldest;
-        *oldest = other;
+        const slot found = *s;
+        for (; i > 0; i--) link->ring[(link->oldest + i) % link->slots] = link->ring[(link->oldest + i - 1) % link->slots];
+        *oldest = found;            /* the others stay in the order in which they were posted */
         link->waits = WAITS;        /* there may be more */
         return true;
     }
