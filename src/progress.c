@@ -478,6 +478,7 @@ static void watch_parked(rri_progress *p)
     unsigned parked = atomic_load(&p->parked), seen = atomic_load(&p->seen);
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
+    if (!is_short(ns) && leaves_behind(p)) ns = NAP_MIN_NS;     /* so may who has left something since */
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
     if (rri_doorbell_announced(bell) == seen && atomic_load(&p->parked) != parked) return;     /* anew: it sleeps once more */
     if (take_role(p, FREE)) {
@@ -912,6 +913,8 @@ void rri_progress_nudge(rri_progress *p)
     if (p->config.application || (self.driving == p && !self.offered)) return;
     rri_doorbell *bell = rri_link_bell(p->link);
     if (!rri_doorbell_sleeps(bell) || is_short(atomic_load_explicit(&p->sleep_ns, memory_order_relaxed))) return;
+    atomic_thread_fence(memory_order_seq_cst);  /* what was left behind, before the look; watch_parked has them the other way round */
+    if (atomic_load_explicit(&p->dozes, memory_order_relaxed)) return;
     bool blind = p->peers && atomic_load_explicit(&p->blind, memory_order_relaxed) && rri_peers_watched(p->peers);
     if (blind || leaves_behind(p)) rri_link_kick(p->link);
 }
