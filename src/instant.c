@@ -63,7 +63,7 @@ static void put_numbers(const rref_call *c, char *at)
     for (unsigned i = 0; i < out->count; i++) rri_number_pack(&out->type[i], &c->results[i], at + out->type[i].slot);
 }
 
-/* What is not the last of its run has company. To ask may take the credit of the message, which must leave with the answer then. */
+/* What is not the last of its run has company. To ask may take the credit of the message: it must leave with the answer then. */
 static rri_haste haste_of(const rref_call *c, bool last)
 {
     return last ? rri_progress_haste(c->calls->progress, c->peer) : RRI_COMPANY;

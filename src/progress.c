@@ -12,12 +12,13 @@
 #include "memory.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
        NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000,
-       MOVING_NS = 200000, NAP_NEAR_NS = 100000, DOZE_NS = 1000000, SPIN_MIN_NS = 2000, PROBE = 16, NEAR_STREAK = 8,
+       MOVING_NS = 200000, NAP_NEAR_NS = 100000, TURNS = 30, DOZE_NS = 1000000, SPIN_MIN_NS = 2000, PROBE = 16, NEAR_STREAK = 8,
        NEAR_LOOKS = 32 };
 
 /* How long to poll without news before a sleep. */
@@ -49,6 +50,7 @@ struct rri_progress {
     bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint parked;             /* a: how often the role was */
+    bool anew;                      /* the watcher's: it was, while that slept */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
     atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
@@ -475,12 +477,14 @@ static void watch_parked(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
     int64_t limit = atomic_load(&p->sleep_ns), ns = with_looks(p, limit);
+    if (p->anew && ns >= 0 && ns < NAP_MAX_NS) ns = bounded(NAP_MAX_NS, atomic_load(&p->timers->next));
     unsigned parked = atomic_load(&p->parked), seen = atomic_load(&p->seen);
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
     if (!is_short(ns) && leaves_behind(p)) ns = NAP_MIN_NS;     /* so may who has left something since */
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
-    if (rri_doorbell_announced(bell) == seen && atomic_load(&p->parked) != parked) return;     /* anew: it sleeps once more */
+    p->anew = rri_doorbell_announced(bell) == seen && atomic_load(&p->parked) != parked;
+    if (p->anew) return;                        /* somebody drives by turns with other things: it sleeps once more, and longer */
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
@@ -652,6 +656,19 @@ static bool borrow(rri_progress *p)
     self.driving = p;
     self.offered = 0;
     return true;
+}
+
+/* Who drives now sees the answer as soon as this thread would, and in a moment leaves the role. To sleep until then costs both
+ * more than to let them go on. False, too, if the event has come. */
+RRI_TRIES(rri_driver) RRI_UNCHECKED
+static bool take_turn(rri_progress *p, const rri_event *event)
+{
+    for (unsigned tries = 0; tries < TURNS; tries++) {
+        if (take_role(p, FREE)) return true;
+        if (rri_event_done(event)) return false;
+        sched_yield();
+    }
+    return borrow(p);
 }
 
 /* To a library thread, which may run the handler that is due. */
@@ -826,7 +843,7 @@ bool rri_progress_try(rri_progress *p, rri_event *event, int64_t deadline, bool 
     if (!ready && rri_event_done(event)) return true;
     if (!ready && !may_poll(p)) return false;
     if (!ready) rri_flow_flush(p->flow, true);
-    if (ready || borrow(p)) drive_for(p, event, deadline, by_message);
+    if (ready || take_turn(p, event)) drive_for(p, event, deadline, by_message);
     return rri_event_done(event);
 }
 
@@ -913,7 +930,7 @@ void rri_progress_nudge(rri_progress *p)
     if (p->config.application || (self.driving == p && !self.offered)) return;
     rri_doorbell *bell = rri_link_bell(p->link);
     if (!rri_doorbell_sleeps(bell) || is_short(atomic_load_explicit(&p->sleep_ns, memory_order_relaxed))) return;
-    atomic_thread_fence(memory_order_seq_cst);  /* what was left behind, before the look; watch_parked has them the other way round */
+    atomic_thread_fence(memory_order_seq_cst);  /* what was left behind, before the look; watch_parked does the reverse */
     if (atomic_load_explicit(&p->dozes, memory_order_relaxed)) return;
     bool blind = p->peers && atomic_load_explicit(&p->blind, memory_order_relaxed) && rri_peers_watched(p->peers);
     if (blind || leaves_behind(p)) rri_link_kick(p->link);
