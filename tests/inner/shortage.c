@@ -60,7 +60,7 @@ static int same(rref_call *c, void *self)
     return rref_same_object(rref_arg_ref(c, 0), rref_arg_ref(c, 1)) ? RREF_OK : rref_fail(c, RREF_ERR_USER, "not the same");
 }
 
-static const rref_hooks hooks = { "i64", pack, create };
+static const rref_hooks hooks = { "i64", pack, create, NULL, NULL };
 static const rref_method methods[] = {
     RREF_METHOD("value", "-> i64", value, 0), RREF_METHOD("values", "-> i64[]", values, 0),
     RREF_METHOD("same", "ref, ref", same, 0), RREF_METHODS_END
