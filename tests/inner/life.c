@@ -122,13 +122,17 @@ static bool one_life(const life *l)
     return came;
 }
 
+/* Where a sanitizer makes lives long, the short form of the test has every fourth request fail. */
+static unsigned stride(void) { return check_patience(1) > 1 && !getenv("RREF_TEST_FULL") ? 4 : 1; }
+
 void life_each_request_fails_once(const life *l)
 {
+    const unsigned step = stride();
     MPI_Comm_rank(MPI_COMM_WORLD, &life_rank);
     MPI_Comm_size(MPI_COMM_WORLD, &life_size);
     for (victim = 0; victim < life_size; victim++) {
-        for (now = 1; now < MOST && one_life(l); now++) continue;
+        for (now = 1; now < MOST && one_life(l); now += step) continue;
         CU_ASSERT(now > 1 && now < MOST);
-        if (life_rank == 0) printf("  %u requests of rank %d failed, one at a time\n", now - 1, victim);
+        if (life_rank == 0) printf("  %u requests of rank %d failed, one at a time\n", (now - 1) / step, victim);
     }
 }
