@@ -2,6 +2,7 @@
 #include "life.h"
 #include <mpi.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "memory.h"
 
