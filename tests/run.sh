@@ -75,6 +75,7 @@ if [ "$ranks" -gt 0 ]; then
     esac
     # shellcheck disable=SC2086  # flags are words
     set -- $MPIRUN -n "$ranks" $flags ${RREF_MPIRUN_FLAGS-} "$@"
+    unset RREF_MPIRUN_FLAGS             # no option of the library, which would say so
     [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
