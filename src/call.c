@@ -88,8 +88,8 @@ static void mark_future(rri_calls *calls, rri_future *future, const rri_target *
     if (!future) return;
     future->colour = rri_lane_colour(calls->flow, target->peer);
     future->coloured = true;
-    future->class_name = target->class_name;
-    future->peer = target->peer;
+    atomic_store_explicit(&future->class_name, target->class_name, memory_order_relaxed);
+    atomic_store_explicit(&future->peer, target->peer, memory_order_relaxed);
     int64_t made = future->lone ? 0 : rri_now_coarse();
     atomic_store_explicit(&future->made, made, memory_order_relaxed);   /* 0: who waits looks at the clock when it has to sleep */
     atomic_store_explicit(&future->method_name, target->method_name, memory_order_release);

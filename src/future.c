@@ -58,7 +58,7 @@ rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char 
     }
     f->all = all;
     atomic_store_explicit(&f->types, types, memory_order_relaxed);
-    f->site = site;
+    atomic_store_explicit(&f->site, site, memory_order_relaxed);
     atomic_store_explicit(&f->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&f->held, 1, memory_order_relaxed);
     atomic_store_explicit(&f->sent.word, RRI_EVENT_DONE, memory_order_relaxed);
@@ -82,7 +82,7 @@ bool rri_future_renew(rri_future *f, const rri_types *types, const char *site)
     f->outputs = NULL;
     f->output_count = 0;
     f->coloured = false;
-    f->site = site;
+    atomic_store_explicit(&f->site, site, memory_order_relaxed);
     f->sending = 0;
     atomic_store_explicit(&f->method_name, NULL, memory_order_relaxed);
     atomic_store_explicit(&f->read, false, memory_order_relaxed);

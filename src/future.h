@@ -56,10 +56,10 @@ struct rri_future {
     bool timed;                     /* i: the timer was set and holds a count */
     atomic_int owed;                /* a: by which rank an answer, plus one; 0: by none (any more) */
     atomic_bool watched;            /* a: has, or had, reactions */
-    const char *site;               /* i */
+    _Atomic(const char *) site;     /* a: this and the next three are read for reports, of futures whose thread uses them again */
     _Atomic(const char *) method_name;  /* a: of a call, written after the next three: for reports */
-    const char *class_name;         /* i: these names live as long as the class */
-    int peer;                       /* i */
+    _Atomic(const char *) class_name;   /* a: these names live as long as the class */
+    atomic_int peer;                /* a */
     _Atomic int64_t made;           /* by the coarse clock; 0: nobody has waited for it in earnest */
     uint64_t tag;                   /* the maker's own */
     uint64_t number;                /* of a remote-mode call: drawn for the object that its result becomes */
