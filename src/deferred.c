@@ -126,14 +126,27 @@ static int answered(int rc)
                : rc;
 }
 
+/* Whoever waits for the answer may end the context when it has come: not before this thread is out of it. */
+static rri_future *hold(rref_future promise)
+{
+    rri_future *f = rri_future_hold(promise.bits);
+    if (f) atomic_fetch_add(&f->all->waiting, 1);
+    return f;
+}
+
+static void unhold(rri_future *held)
+{
+    rri_futures *all = held->all;
+    rri_future_drop(held);
+    atomic_fetch_sub(&all->waiting, 1);
+}
+
 static int let_go(rri_future *held, rref_future promise, int rc)
 {
     if (rc == RREF_OK || rc == RREF_ERR_COMPLETED) rref_future_release(promise);
-    if (held) rri_future_drop(held);
+    if (held) unhold(held);
     return answered(rc);
 }
-
-static rri_future *hold(rref_future promise) { return rri_future_hold(promise.bits); }
 
 int rref_complete_v(rref_deferred deferred, const rref_value *values, size_t count)
 {
@@ -159,6 +172,6 @@ int rref_complete_with(rref_deferred deferred, rref_future future)
 {
     rref_future promise = { deferred.bits };
     rri_future *held = hold(promise);
-    if (held && !rri_future_of(future.bits)) return rri_future_drop(held), RREF_ERR_HANDLE;
+    if (held && !rri_future_of(future.bits)) return unhold(held), RREF_ERR_HANDLE;
     return let_go(held, promise, held ? rref_link(future, promise) : rri_error_last()->code);
 }
