@@ -22,15 +22,8 @@ static void move_in(rref_call *c, void *berth)
 static void arrived(void *arg, rri_moved how)
 {
     rref_call *c = arg;
-    rri_segment segments[RRI_TYPES_MAX];
     c->moored = how == RRI_MOVED ? RREF_OK : how == RRI_KEPT ? RREF_ERR_PEER_LOST : RREF_ERR_CANCELLED;
-    if (how != RRI_MOVED) {
-        rri_call_fail_early(c, RREF_ERR_CANCELLED, "the caller withdrew the call's data");
-    } else {
-        rri_payload_segments(c->in, c->payload, c->landing, segments);
-        if (rri_segments_check(c->in, c->payload, segments))
-            rri_call_fail_early(c, RREF_ERR_PROTOCOL, "the call's data cannot be decoded");
-    }
+    rri_call_check_landed(c, how);
     rri_exec_landed(c);
 }
 

@@ -236,6 +236,8 @@ rref_call *rri_call_new(rri_calls *calls);
 void rri_call_enter(rref_call *call);
 /* Have the data of a call come that was left ungranted. */
 void rri_call_grant(rref_call *call);
+/* Its large arguments have landed, or will not: it fails if they cannot be read. */
+void rri_call_check_landed(rref_call *call, rri_moved how);
 /* The call fails before its method has run. */
 void rri_call_fail_early(rref_call *call, int code, const char *why);
 /* Free a call that was not entered. */

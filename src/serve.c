@@ -255,11 +255,9 @@ static void leave_landing(rref_call *c)
     c->landing_bytes = 0;
 }
 
-static void arguments_landed(void *arg, rri_moved how)
+void rri_call_check_landed(rref_call *c, rri_moved how)
 {
-    rref_call *c = arg;
     rri_segment segments[RRI_TYPES_MAX];
-    if (how == RRI_KEPT) leave_landing(c);
     if (how != RRI_MOVED) {
         rri_call_fail_early(c, RREF_ERR_CANCELLED, "the caller withdrew the call's data");
     } else {
@@ -267,6 +265,13 @@ static void arguments_landed(void *arg, rri_moved how)
         if (rri_segments_check(c->in, c->payload, segments))
             rri_call_fail_early(c, RREF_ERR_PROTOCOL, "the call's data cannot be decoded");
     }
+}
+
+static void arguments_landed(void *arg, rri_moved how)
+{
+    rref_call *c = arg;
+    if (how == RRI_KEPT) leave_landing(c);
+    rri_call_check_landed(c, how);
     rri_exec_ready(c);
 }
 
