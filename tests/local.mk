@@ -162,7 +162,9 @@ if NEVER
 TESTS += $(RANKED_LARGE)
 endif
 check_PROGRAMS += $(FAULT_RANKS) $(FRIEND_RANKS)
+tests_faults_cut_SOURCES = tests/faults/cut.c tests/faults/expect.c tests/faults/expect.h
 tests_faults_cut_LDADD = librref.la
+tests_faults_estate_SOURCES = tests/faults/estate.c tests/faults/expect.c tests/faults/expect.h
 tests_faults_estate_LDADD = librref.la
 tests_faults_ranks_LDADD = librref.la
 tests_friends_ranks_LDADD = librref.la

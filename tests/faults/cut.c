@@ -17,32 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "expect.h"
 
 enum { SMALL = 8192, RIDING = 15000, LARGE = 1 << 20, AFTER = 300 };
 #define PATIENCE 60.0
 
-static rref_context *ctx;
-static int rank, ranks, victim, wrong;
+static int ranks, victim;
 static bool by_lane, by_arguments;
 static double *large;
-
-static void expect(const char *what, long long wanted, long long found)
-{
-    rref_error e = { .text = "" };
-    if (wanted == found) return;
-    rref_last_error(ctx, &e);
-    printf("rank %d: WRONG: %s: %lld, not %lld (last error: %s)\n", rank, what, found, wanted, e.text);
-    fflush(stdout);
-    wrong++;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int next(rref_call *c, void *self)
 {

@@ -21,36 +21,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "expect.h"
 
 enum { RANKS = 16, KEPT = 256, BEFORE = 200, COPIES = 3, OWNS = 5 };
 #define PATIENCE 60.0
 
-static rref_context *ctx;
-static int rank, ranks, victim, wrong;
+static int ranks, victim;
 static bool declared, in_fence, is_busy;
 static atomic_bool enough;
 static atomic_int made, destroyed, keeps;
 static rref kept[KEPT];                 /* by the victim */
 static uint64_t references;             /* of this rank, before there are objects */
-
-static void expect(const char *what, long long wanted, long long found)
-{
-    rref_error e = { .text = "" };
-    if (wanted == found) return;
-    rref_last_error(ctx, &e);
-    printf("rank %d: WRONG: %s: %lld, not %lld (last error: %s)\n", rank, what, found, wanted, e.text);
-    fflush(stdout);
-    wrong++;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- what ranks have */
 
