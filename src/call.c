@@ -522,16 +522,24 @@ int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
     return RREF_OK;
 }
 
+/* Nobody waits any more. Whoever completes it already writes into the caller's outputs, and that is waited for. */
+static int leave(rri_calls *calls, rri_future *future, int why)
+{
+    if (why == RREF_ERR_FINALIZED) rri_fail(why, "the context ended during the wait");
+    if (rri_future_claim(future)) {
+        if (future->sending) rri_transfer_withdraw(calls->transfers, future->sending);
+        rri_call_unpost(future);
+        rri_future_error_last(future);
+    }
+    return rri_progress_settle(calls->progress, &future->event);
+}
+
 int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline)
 {
     int rc = rri_exec_wait(future, deadline);
     if (rc == RREF_ERR_PENDING) {
         rri_call_expire(calls, future);
-        rc = rri_progress_wait(calls->progress, &future->event, RRI_NEVER);
+        rc = rri_progress_settle(calls->progress, &future->event);
     }
-    if (rc && rri_future_claim(future)) {
-        rri_call_unpost(future);
-        rri_future_error_last(future);
-    }
-    return rc;
+    return rc ? leave(calls, future, rc) : RREF_OK;
 }

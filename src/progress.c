@@ -862,6 +862,28 @@ int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
     return rri_progress_try(p, event, deadline, false) ? RREF_OK : rri_progress_sleep(p, event, deadline);
 }
 
+/* Where nobody drives this thread sees to what moves, but runs nothing: it may be the last one, and its stack is deep. */
+RRI_UNCHECKED
+static void move_on(rri_progress *p)
+{
+    if (!take_role(p, FREE)) return;
+    rri_flow_flush(p->flow, true);
+    rri_flow_drain(p->flow);
+    rri_link_advance(p->link);
+    pass_role(p);
+}
+
+int rri_progress_settle(rri_progress *p, rri_event *event)
+{
+    int rc = rri_progress_wait(p, event, RRI_NEVER);
+    while (rc == RREF_ERR_TOO_DEEP && !atomic_load(&p->crew.stop)) {
+        if (rri_event_done(event)) return RREF_OK;
+        move_on(p);
+        sleep_on(p, event, NAP_MIN_NS);
+    }
+    return rc;
+}
+
 /* Poll, with the role in hand, until there is room in a lane or the budget is spent. */
 RRI_UNCHECKED     /* the role is passed on, or parked */
 static void drive_for_room(rri_progress *p, int peer)

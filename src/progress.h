@@ -105,6 +105,9 @@ int rri_progress_sleep(rri_progress *progress, rri_event *event, int64_t deadlin
 /* Wait for an event. Returns RREF_OK; RREF_ERR_PENDING at the deadline; BLOCKING in inline code; THREAD; TOO_DEEP; FINALIZED
  * when the context ends meanwhile. */
 int rri_progress_wait(rri_progress *progress, rri_event *event, int64_t deadline);
+/* The same for what has begun, the completion of a future or data on its way: memory of the caller's is in use until then, so
+ * this waits where no handler could, too. */
+int rri_progress_settle(rri_progress *progress, rri_event *event);
 /* Whether a handler or callback could wait now: RREF_OK, or BLOCKING or TOO_DEEP as rri_progress_wait would. */
 int rri_progress_may_wait(rri_progress *progress);
 /* Wait while a lane is full; threads that may not wait return at once. */

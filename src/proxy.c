@@ -95,9 +95,11 @@ int rri_proxy_blame(rri_references *all, const rri_target *target, const char *s
 static int finish_sync(rri_calls *calls, rri_future *f, int64_t deadline)
 {
     int rc = rri_call_wait(calls, f, deadline);
-    if (rc == RREF_OK) rc = rri_progress_wait(calls->progress, &f->sent, RRI_NEVER);
-    if (rc == RREF_OK) rc = f->outcome;
-    if (rc && f->error) *rri_error_last() = *f->error;
+    if (rc == RREF_OK) rc = rri_progress_settle(calls->progress, &f->sent);
+    if (rc == RREF_OK) {
+        rc = f->outcome;
+        if (rc && f->error) *rri_error_last() = *f->error;
+    }
     rri_lone_end(f);
     return rri_exec_failed(rc);
 }

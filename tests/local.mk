@@ -68,6 +68,7 @@ MPI_TESTS = \
 
 # tests/inner/NAME.c: on 1 and 2 ranks, with the library's internal names.
 INNER_TESTS = \
+	tests/inner/leaving \
 	tests/inner/memory \
 	tests/inner/placing \
 	tests/inner/shortage
