@@ -124,7 +124,8 @@ HOST_TESTS = \
 
 # Scripts that run the tests on ranks again and again, each time disturbed in another way: make check-chaos.
 CHAOS_TESTS = \
-	tests/chaos/seeds.sh
+	tests/chaos/even.sh \
+	tests/chaos/odd.sh
 
 # Scripts that have other programs look at the sources, or at the library while it runs: make check-static.
 STATIC_TESTS = \
@@ -259,7 +260,7 @@ print-alone: print-1
 check-hosts:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(HOST_TESTS)'
 
-# Disturbed by ten seeds, or those of RREF_TEST_SEEDS.
+# Disturbed by ten seeds, in two streams.
 check-chaos:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(CHAOS_TESTS)'
 print-chaos:

@@ -4,7 +4,7 @@
 # The random mix of tests/mpi/soak on ranks for about MINUTES; tests/meter.c writes down memory and calls each second. Judged over
 # the second half: memory that rises, or a rate that falls, is a failure.
 #
-#   tests/soak.sh [MINUTES [RANKS]]      build folder: $builddir. Default: 1 minute, with RREF_TEST_FULL 5; 4 ranks.
+#   tests/soak.sh [MINUTES [RANKS]]      build folder: $builddir. Default: 1 minute, with RREF_TEST_FULL 10; 4 ranks.
 #
 # Leaves in $builddir/soak: samples.RANK (seconds, KiB resident, calls), soak.log, and soak.svg where there is gnuplot.
 # Bounds: the line that fits a rank's memory best rises by at most 2 % or 512 KiB; that of the rate of all ranks, which takes
@@ -13,7 +13,7 @@ set -u
 : "${srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 : "${builddir:=$PWD}"
 default=1
-[ -z "${RREF_TEST_FULL-}" ] || default=5
+[ -z "${RREF_TEST_FULL-}" ] || default=10
 minutes=${1:-$default} ranks=${2:-4}
 work=$builddir/soak
 [ -x "$builddir/tests/mpi/soak" ] || { echo "soak: skipped: tests/mpi/soak is not built"; exit 77; }

@@ -21,3 +21,12 @@ under() {
 
 # The tests on as many ranks as it says.
 all_on() { make -s --no-print-directory -C "$builddir" "print-$1" | grep -o 'tests/mpi/[^ ]*'; }
+
+# under_seeds SEEDS...: all tests on 2, 3 and 4 ranks under each.
+under_seeds() {
+    for seed in "$@"; do
+        # shellcheck disable=SC2046  # names
+        under "$seed" $(all_on 2) $(all_on 3) $(all_on 4)
+    done
+    finish
+}
