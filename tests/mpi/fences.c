@@ -468,11 +468,11 @@ static void open_door(bool open)
 /* Without a limit it ends as well, once nothing has lived for the stall limit; a method that computes lives. */
 static void stalled(void)
 {
-    setenv("RREF_STALL_LIMIT", "0.5", 1);
+    setenv("RREF_STALL_LIMIT", "1.5", 1);
     bool begun = begin();
     unsetenv("RREF_STALL_LIMIT");
     if (!begun) return;
-    if (rank == 0) OK(rref_post(next_of(ctx), "compute", 2.0));
+    if (rank == 0) OK(rref_post(next_of(ctx), "compute", 4.0));
     OK(rref_fence(ctx, RREF_FOREVER));
     CU_ASSERT_EQUAL(all_of(&arrived), 1);
     open_door(false);
