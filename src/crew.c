@@ -128,6 +128,7 @@ int rri_crew_start(rri_crew *crew)
 void rri_crew_join(rri_crew *crew)
 {
     rri_self.crew = crew;
+    rri_thread_brisk();
     pthread_getcpuclockid(pthread_self(), &rri_self.clock);
 }
 

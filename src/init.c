@@ -17,7 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONTEXTS = 255 };
+/* To poll for an answer, WAITS_LONGER than a library thread polls for what may come, costs less than the two wake-ups that follow. */
+enum { CONTEXTS = 255, WAITS_LONGER = 5 };
 
 /* What ranks compare and tell each other at the start. */
 typedef struct hello {
@@ -331,6 +332,7 @@ static int open_floors(rref_context *ctx)
     rri_progress_config progress = {
         .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED,
         .serialized = ctx->level == MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,
+        .borrowed_spin = s->spin * (ctx->loaded.spin < 0 ? 1000 * WAITS_LONGER : 1000),
         .restless = s->progress == RRI_PROGRESS_SPIN,
         .crew = { (unsigned)s->workers, (unsigned)s->max_blocked, (size_t)s->stack * 1024, application },
         .bell_reaches_all = rri_link_local_size(ctx->link) == rri_link_size(ctx->link)

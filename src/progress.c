@@ -23,7 +23,7 @@ enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP
 
 /* How long to poll without news before a sleep. */
 typedef struct budget {
-    int64_t ns;
+    int64_t most, ns;
     unsigned vain;                  /* times in a row that it was spent for nothing */
 } budget;
 
@@ -106,7 +106,8 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     p->up = up;
     p->init_thread = pthread_self();
     p->nap = NAP_MIN_NS;
-    p->spin.ns = p->borrowed_spin.ns = config->spin;
+    p->spin = (budget){ .most = config->spin, .ns = config->spin };
+    p->borrowed_spin = (budget){ .most = config->borrowed_spin, .ns = config->borrowed_spin };
     *out = p;
     return RREF_OK;
 }
@@ -400,16 +401,16 @@ static int64_t patience(const rri_progress *p)
 
 /* To poll pays where news comes meanwhile. Where it does not, the core is worth more to others, who may be the ones to send the
  * news: a budget that was spent in vain is halved. Now and then all of it is tried: who sleeps makes the other side wait, too. */
-static void spent_in_vain(const rri_progress *p, budget *b)
+static void spent_in_vain(budget *b)
 {
-    b->ns = ++b->vain % PROBE == 0 ? p->config.spin : b->ns / 2;
-    if (b->ns < SPIN_MIN_NS) b->ns = p->config.spin < SPIN_MIN_NS ? p->config.spin : SPIN_MIN_NS;
+    b->ns = ++b->vain % PROBE == 0 ? b->most : b->ns / 2;
+    if (b->ns < SPIN_MIN_NS) b->ns = b->most < SPIN_MIN_NS ? b->most : SPIN_MIN_NS;
 }
 
-static void well_spent(const rri_progress *p, budget *b)
+static void well_spent(budget *b)
 {
-    if (b->ns == p->config.spin && !b->vain) return;
-    b->ns = 4 * b->ns < p->config.spin ? 4 * b->ns : p->config.spin;
+    if (b->ns == b->most && !b->vain) return;
+    b->ns = 4 * b->ns < b->most ? 4 * b->ns : b->most;
     b->vain = 0;
 }
 
@@ -435,12 +436,12 @@ static void drive(rri_progress *p)
         if (news) {
             quiet = arrival = now;
             shorten_nap(p);
-            if (times++) well_spent(p, &p->spin);
+            if (times++) well_spent(&p->spin);
         }
         if (atomic_load(&p->crew.stop)) {
             if (!work_in_sight(p)) break;
         } else if (!news && !p->config.restless && (glance || now - quiet >= patience(p))) {
-            if (times) spent_in_vain(p, &p->spin);
+            if (times) spent_in_vain(&p->spin);
             if (park(p)) return;       /* without the role, which is one way to end this */
             quiet = now;
         }
@@ -733,7 +734,7 @@ static void doze(rri_progress *p, const rri_event *event, int64_t ns)
 /* How much longer the driver may doze for an event that a message will bring. */
 static int64_t drowse(const rri_progress *p, int64_t quiet, int64_t deadline)
 {
-    int64_t now = rri_now(), end = rri_after(quiet, DOZE_NS + p->config.spin);
+    int64_t now = rri_now(), end = rri_after(quiet, DOZE_NS + p->borrowed_spin.most);
     if (atomic_load(&p->crew.stop)) return 0;
     return (deadline < end ? deadline : end) - now;
 }
@@ -754,13 +755,13 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline, bool 
             return;
         }
         if (polls % CLOCK_POLLS || !is_spent(p, &quiet, &news, deadline)) continue;
-        if (!vain) spent_in_vain(p, &p->borrowed_spin);
+        if (!vain) spent_in_vain(&p->borrowed_spin);
         vain = true;
         int64_t left = by_message ? drowse(p, quiet, deadline) : 0;
         if (left <= 0) break;
         doze(p, event, left);
     }
-    if (!vain) well_spent(p, &p->borrowed_spin);
+    if (!vain) well_spent(&p->borrowed_spin);
     self.polls_for = NULL;
     leave_after(p, vain ? 0 : quiet);
 }
@@ -826,7 +827,7 @@ static bool over_at_once(int64_t deadline)
 
 static bool may_poll(const rri_progress *p)
 {
-    return p->config.spin > 0 && !self.in_inline && !p->config.application && rri_self.crew != &p->crew && !rri_chaos_on();
+    return p->borrowed_spin.most > 0 && !self.in_inline && !p->config.application && rri_self.crew != &p->crew && !rri_chaos_on();
 }
 
 RRI_UNCHECKED     /* rri_progress_try gives the role back */

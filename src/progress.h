@@ -47,7 +47,7 @@ typedef struct rri_progress_config {
     bool funneled;          /* ... and only the one that called MPI_Init */
     bool serialized;        /* ... one at a time, and more at once is a mistake */
     bool restless;          /* the library's thread never sleeps */
-    int64_t spin;           /* ns */
+    int64_t spin, borrowed_spin;    /* ns: of library threads; of those that wait for what they have asked for */
     rri_crew_config crew;
     bool bell_reaches_all;  /* every rank is on this node */
 } rri_progress_config;
