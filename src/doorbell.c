@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ typedef struct cell {
     _Alignas(64) atomic_uint announced;
     atomic_uint sleeping;       /* a rri_sleeper */
     atomic_uint there;
+    atomic_int waker;           /* the processing unit on which the last ring that woke somebody was */
 } cell;
 
 enum { NEVER_CAME, THERE, LEFT };
@@ -132,7 +134,14 @@ void rri_doorbell_ring(rri_doorbell *bell, int to)
     cell *c = &bell->cells[to];
     atomic_fetch_add(&c->announced, 1);
     unsigned who = atomic_load(&c->sleeping) ? atomic_exchange(&c->sleeping, RRI_NOBODY) : RRI_NOBODY;
-    if (who != RRI_NOBODY) rri_futex_wake_as(&c->announced, 1, who);
+    if (who == RRI_NOBODY) return;
+    atomic_store_explicit(&c->waker, sched_getcpu(), memory_order_relaxed);
+    rri_futex_wake_as(&c->announced, 1, who);
+}
+
+bool rri_doorbell_displaced(const rri_doorbell *bell)
+{
+    return atomic_load_explicit(&bell->cells[bell->me].waker, memory_order_relaxed) == sched_getcpu();
 }
 
 void rri_doorbell_wake(rri_doorbell *bell)

@@ -19,7 +19,7 @@
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 32, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
        NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000,
        MOVING_NS = 200000, NAP_NEAR_NS = 100000, TURNS = 30, DOZE_NS = 1000000, SPIN_MIN_NS = 2000, PROBE = 16, NEAR_STREAK = 8,
-       NEAR_LOOKS = 32 };
+       NEAR_LOOKS = 32, LONG_NS = 10000000 };
 
 /* How long to poll without news before a sleep. */
 typedef struct budget {
@@ -48,6 +48,7 @@ struct rri_progress {
     unsigned near RRI_OWNED(rri_driver);        /* d: messages of this node since the last one of another */
     unsigned looks RRI_OWNED(rri_driver);       /* d: looks that could have been left out */
     bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
+    bool displaced RRI_OWNED(rri_driver);       /* d: who rang may wait for the core that the watcher woke up on */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint parked;             /* a: how often the role was */
     bool anew;                      /* the watcher's: it was, while that slept */
@@ -414,6 +415,15 @@ static void well_spent(budget *b)
     b->vain = 0;
 }
 
+/* What the thread was woken for, out of a long sleep, is answered: now who did that goes on, and sees the answer. Where calls come
+ * again and again it would be others who go on, since they compute, and the next call waits for them. */
+RRI_NEEDS(rri_driver)
+static void make_way(rri_progress *p)
+{
+    p->displaced = false;
+    sched_yield();
+}
+
 /* Drive until the role is lost, granted or parked (library threads). */
 RRI_NEEDS(rri_driver)
 static void drive(rri_progress *p)
@@ -423,6 +433,7 @@ static void drive(rri_progress *p)
     for (unsigned polls = 1;; polls++) {
         unsigned before = news;
         if (!(p->near && skips_look(p)) && poll_once(p, &news) == RRI_LOST) return;
+        if (news && p->displaced) make_way(p);
         if (!p->batch && grant(p)) return;
         bool glance = p->glance;
         p->glance = false;
@@ -483,12 +494,14 @@ static void watch_parked(rri_progress *p)
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
     if (!is_short(ns) && leaves_behind(p)) ns = NAP_MIN_NS;     /* so may who has left something since */
+    int64_t since = rri_now();
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
     p->anew = rri_doorbell_announced(bell) == seen && atomic_load(&p->parked) != parked;
     if (p->anew) return;                        /* somebody drives by turns with other things: it sleeps once more, and longer */
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
+        p->displaced = !p->glance && rri_now() - since >= LONG_NS && rri_doorbell_displaced(bell);
         lengthen_nap(p);
     }
 }
