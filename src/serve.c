@@ -430,6 +430,7 @@ static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *bu
     int rc = begin(calls, r, buffer, &c);
     if (rc == RRI_PARK) return RRI_DONE;
     if (rc == RREF_OK && here && !(c->flags & RREF_INLINE) && !rri_progress_may_run(calls->progress) && !c->creation) {
+        if (c->keep) c->keep(c, RRI_PASS);
         if (c->ended) c->ended(c, RRI_PASS);
         rri_exec_free(c);
         return RRI_PASS;
