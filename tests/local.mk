@@ -42,6 +42,7 @@ MPI_TESTS = \
 	tests/mpi/berths \
 	tests/mpi/beside \
 	tests/mpi/bytes \
+	tests/mpi/callbacks \
 	tests/mpi/calls \
 	tests/mpi/contexts \
 	tests/mpi/copies \
