@@ -84,7 +84,8 @@ struct rref_call {
     bool reentrant;                     /* may run while its object waits for a call that it is made for */
     const char *described;              /* the answer says of what types it is: these; or NULL */
     void *result;                       /* the higher floor's: where the outcome stays, and how it gets there; it gives back */
-    int (*keep)(rref_call *call, int outcome);      /* the outcome to be answered. NULL: the results go to the caller */
+    int (*keep)(rref_call *call, int outcome);      /* the outcome to be answered. NULL: the results go to the caller.
+                                                     * RRI_PASS: the request is put back, and will come again */
     int64_t deadline;
     rri_buffer *buffer;
     const void *payload;

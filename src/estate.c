@@ -60,10 +60,11 @@ static void clear(rri_estate *e, uint64_t fence)
     e->fence = fence;
 }
 
-/* The first of a fence clears what may be left of an earlier one. */
+/* The first of a fence clears what may be left of an earlier one. What there was no memory for is not cleared so. */
 static bool open_accounts(rri_estate *e, uint64_t fence)
 {
-    if ((int32_t)((uint32_t)fence - (uint32_t)e->fence) > 0 || !e->room) clear(e, fence);
+    bool untouched = !e->room && !e->incomplete;
+    if ((int32_t)((uint32_t)fence - (uint32_t)e->fence) > 0 || untouched) clear(e, fence);
     return e->fence == fence;
 }
 
@@ -196,6 +197,14 @@ static void book_own(rri_estate *e, uint64_t fence)
     rri_lock_give(&e->lock);
 }
 
+/* Others were not told all. */
+static void fall_short(rri_estate *e)
+{
+    rri_lock_take(&e->lock);
+    e->incomplete = true;
+    rri_lock_give(&e->lock);
+}
+
 /* ---- telling of it */
 
 static int by_rank(const void *a, const void *b) { return ((const held *)a)->rank - ((const held *)b)->rank; }
@@ -246,7 +255,16 @@ uint64_t rri_estate_take(rri_estate *e, uint32_t fence)
     book_own(e, fence);
     still = still && !rri_calls_running(all->calls) && moves == atomic_load(&all->moves);
     uint64_t records = tell(&s, fence);
-    return still && !s.failed ? records : RRI_NO_STOCK;
+    if (s.failed) fall_short(e);
+    return still ? records : RRI_NO_STOCK;
+}
+
+bool rri_estate_complete(rri_estate *e)
+{
+    rri_lock_take(&e->lock);
+    bool complete = !e->incomplete;
+    rri_lock_give(&e->lock);
+    return complete;
 }
 
 /* ---- the end of it */
@@ -263,8 +281,7 @@ void rri_estate_settle(rri_estate *e, bool good)
     rri_lock_take(&e->lock);
     rri_account *account = e->account;
     size_t room = e->room;
-    if (e->incomplete) rri_log(RRI_LOG_WARN, "no memory to find out what lost ranks held here: it stays until the end");
-    if (e->incomplete) good = false;
+    if (e->incomplete) rri_log(RRI_LOG_WARN, "no memory to find out what lost ranks held: it stays until the next fence");
     e->account = NULL;
     clear(e, e->fence);
     rri_lock_give(&e->lock);

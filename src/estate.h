@@ -20,7 +20,7 @@ typedef struct rri_estate {
     uint64_t fence;                 /* under the lock: for which fence the accounts are */
     rri_account *account;           /* under the lock: by hash of the handle, 0 for none */
     size_t count, room;             /* under the lock */
-    bool incomplete;                /* under the lock: there was no memory */
+    bool incomplete;                /* under the lock: there was no memory for all that is told, or was to be */
 } rri_estate;
 
 enum { RRI_NO_STOCK = 1 << 30 };    /* more records than anybody sends */
@@ -31,6 +31,8 @@ void rri_estate_close(rri_estate *estate);
 uint64_t rri_estate_take(rri_estate *estate, uint32_t fence);
 /* Another rank tells what it holds: RRI_HELD. Driver only. */
 void rri_estate_record(rri_estate *estate, const rri_record *record);
+/* Whether there was memory for all that was told so far, here and by this rank. */
+bool rri_estate_complete(rri_estate *estate);
 /* All have told: write off what is left, or forget it if somebody could not be sure. */
 void rri_estate_settle(rri_estate *estate, bool good);
 

@@ -433,14 +433,6 @@ void rri_exec_unborn(rri_actor *a)
     rri_give(&a->lock, &rri_queue);
 }
 
-bool rri_exec_is_unborn(rri_actor *a)
-{
-    rri_take(&a->lock, &rri_queue);
-    bool unborn = a->unborn;
-    rri_give(&a->lock, &rri_queue);
-    return unborn;
-}
-
 void rri_exec_born(rri_actor *a)
 {
     rri_take(&a->lock, &rri_queue);

@@ -50,7 +50,6 @@ bool rri_exec_occupy(rri_actor *actor);
 void rri_exec_leave(rri_actor *actor);
 /* The actor's object is there: concurrent calls may start, when whoever occupies it leaves. */
 void rri_exec_unborn(rri_actor *actor);
-bool rri_exec_is_unborn(rri_actor *actor);
 void rri_exec_born(rri_actor *actor);
 
 #endif

@@ -219,6 +219,13 @@ static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t ser
         rri_log(RRI_LOG_ERROR, "no memory for a timer; no fence can end");
 }
 
+/* More than there can be if others cannot be told, or what they tell cannot be kept. The lock is held. */
+static uint64_t told(const rri_fence *f)
+{
+    if (f->stage != RRI_STOCK) return 0;
+    return rri_estate_complete(f->estate) ? f->stock : RRI_NO_STOCK;
+}
+
 /* As soon as this rank has entered, was asked, and its children have reported. The lock is held. */
 static bool make_report(rri_fence *f, wave *w)
 {
@@ -230,7 +237,7 @@ static bool make_report(rri_fence *f, wave *w)
     w->record.call = f->busy + !idle(f);
     w->record.object = f->sent + sent(f);
     w->record.extra = f->served + served(f, &all);
-    w->told = f->told + (f->stage == RRI_STOCK ? f->stock : 0);
+    w->told = f->told + told(f);
     return true;
 }
 

@@ -53,7 +53,7 @@ typedef struct rri_fence {
     struct rri_estate *estate;          /* i: what is written off after losses, or NULL */
     uint32_t written;                   /* that thread's: losses after which that was done */
     uint64_t stock;                     /* set before it enters: records that tell what is held here, or more than there can be */
-    rri_lock lock;                      /* lock order: this one, then a lane's */
+    rri_lock lock;                      /* lock order: this one, then a lane's or the estate's */
     rri_fence_kind kind;                /* under the lock: what this rank has entered */
     rri_fence_stage stage;              /* under the lock, by that thread */
     unsigned colour;                    /* under the lock: of the work that is waited for */

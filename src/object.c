@@ -595,6 +595,11 @@ static rri_object *begin_numbered(rri_objects *all, int creator, uint64_t number
     return o;
 }
 
+/* A result is made once, whatever comes. */
+static bool claim(rri_object *o) { return o->klass == o->all->results && !atomic_exchange(&o->claimed, true); }
+
+void rri_object_unclaim(rri_object *o) { atomic_store(&o->claimed, false); }
+
 static rri_object *begin_result(rri_objects *all, const rri_record *r, int creator)
 {
     size_t head = sizeof *r + (r->flags & RRI_FLAG_BULK ? sizeof(rri_bulk_note) : 0);
@@ -610,7 +615,7 @@ static rri_object *begin_result(rri_objects *all, const rri_record *r, int creat
 static bool end_result(rri_object *o, const rri_record *record)
 {
     rref_error error;
-    if (o->klass != o->all->results || !rri_exec_is_unborn(&o->actor) || !rri_answer_error(record, &error)) return false;
+    if (!rri_answer_error(record, &error) || !claim(o)) return false;
     *rri_error_last() = error;
     rri_object_finish(o, error.code);
     rri_exec_leave(&o->actor);          /* it may be gone after this */
@@ -630,8 +635,10 @@ static int find_remote(rri_objects *all, const rri_record *record, rri_buffer *b
     rri_object *result = begin_result(all, record, buffer->peer);
     c->out = c->in = &no_types;
     if (!result) return rri_error_last()->code;
+    if (!claim(result)) return rri_fail(RREF_ERR_PROTOCOL, "a result that is there already, or no result");
     int rc = record->method < RRI_METHOD_DESCRIBE ? find_method(all, record, buffer, c)
              : rri_fail(RREF_ERR_PROTOCOL, "what every object has is no method whose result stays");
+    if (rc == RRI_PARK) rri_object_unclaim(result);
     c->result = result;
     c->keep = rri_result_keep;
     return rc;

@@ -44,6 +44,7 @@ typedef struct rri_object {
     uint32_t next;                          /* same bucket, under the lock: index of its slot plus one, or 0 */
     atomic_uchar state;
     bool shared;                            /* the root object: all its methods are concurrent */
+    atomic_bool claimed;                    /* a: a result whose call is here, or will not come */
 } rri_object;
 _Static_assert(sizeof(rri_object) <= 88, "an object's size");
 
@@ -107,6 +108,8 @@ rri_object_more *rri_object_more_of(rri_object *object);
 int rri_object_why(const rri_object *object);
 /* What was begun is there (0), or has failed with the thread's last error. */
 void rri_object_finish(rri_object *object, int outcome);
+/* The call whose result it becomes is put back, and will come again. */
+void rri_object_unclaim(rri_object *object);
 /* Give out more weight of a local object: how much. */
 uint64_t rri_object_mint(rri_object *object);
 

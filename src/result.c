@@ -64,6 +64,10 @@ void rri_result_payload(const void *self, void (*visit)(void *arg, const rri_typ
 int rri_result_keep(rref_call *c, int outcome)
 {
     rri_object *o = c->result;
+    if (outcome == RRI_PASS) {
+        rri_object_unclaim(o);
+        return outcome;
+    }
     if (outcome == RREF_OK && !(o->self = make(c))) outcome = rri_error_last()->code;
     if (outcome) rri_call_where(c, rri_error_last());
     c->out = &no_types;

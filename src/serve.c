@@ -430,6 +430,7 @@ static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *bu
     int rc = begin(calls, r, buffer, &c);
     if (rc == RRI_PARK) return RRI_DONE;
     if (rc == RREF_OK && here && !(c->flags & RREF_INLINE) && !rri_progress_may_run(calls->progress) && !c->creation) {
+        if (c->keep) c->keep(c, RRI_PASS);
         if (c->ended) c->ended(c, RRI_PASS);
         rri_exec_free(c);
         return RRI_PASS;
@@ -459,10 +460,20 @@ static void refuse_item(rref_call *c)
     refuse(c, &none);
 }
 
+/* Only what can be read is the call's: of a payload its references go back. */
+static int take_item(rref_call *c, const void *payload, size_t bytes)
+{
+    rri_packing p;
+    int rc = rri_payload_check(c->in, payload, bytes, &p);
+    if (rc) return rc;
+    c->payload = payload;
+    c->bytes = bytes;
+    return p.segments || c->in->refs ? rri_fail(RREF_ERR_PROTOCOL, "a run has numbers alone") : RREF_OK;
+}
+
 /* An item as a call of its own, for whatever thread. Its record is none that could wait for its object. */
 static void enter_item(rri_calls *calls, const rri_record *run, size_t i, rri_buffer *buffer)
 {
-    rri_packing p;
     rref_call *c;
     rri_record r = { .bytes = sizeof r, .kind = RRI_CALL, .flags = run->flags & (RRI_FLAG_ONEWAY | RRI_FLAG_COLOUR),
                      .method = run->method, .call = run->call, .object = run->object };
@@ -470,12 +481,7 @@ static void enter_item(rri_calls *calls, const rri_record *run, size_t i, rri_bu
     int rc = begin(calls, &r, buffer, &c);
     if (rc == RRI_PARK) return;
     rc = arrive(c, buffer, rc);
-    if (!rc) {
-        c->payload = payload;
-        c->bytes = rri_run_payload(run);
-        rc = rri_payload_check(c->in, c->payload, c->bytes, &p);
-        if (!rc && (p.segments || c->in->refs)) rc = rri_fail(RREF_ERR_PROTOCOL, "a run has numbers alone");
-    }
+    if (!rc) rc = take_item(c, payload, rri_run_payload(run));
     if (rc) refuse_item(c);
     else rri_exec_enter(c, false);
 }

@@ -42,6 +42,7 @@ MPI_TESTS = \
 	tests/mpi/berths \
 	tests/mpi/beside \
 	tests/mpi/bytes \
+	tests/mpi/callbacks \
 	tests/mpi/calls \
 	tests/mpi/contexts \
 	tests/mpi/copies \
@@ -72,6 +73,10 @@ INNER_TESTS = \
 	tests/inner/memory \
 	tests/inner/placing \
 	tests/inner/shortage
+
+# The same on 3 ranks, one of which is lost.
+LOSS_TESTS = \
+	tests/inner/estate
 
 # As those of tests/mpi, but for check-all alone: they need 6 GiB of memory, or minutes.
 LARGE_TESTS = \
@@ -144,12 +149,12 @@ MPI_TESTS_3 = $(MPI_TESTS:=-3)
 MPI_TESTS_4 = $(MPI_TESTS:=-4)
 MPI_TESTS_8 = $(MPI_TESTS:=-8)
 RANKED_LARGE = $(LARGE_TESTS:=-2)
-RANKED_INNER = $(INNER_TESTS:=-1) $(INNER_TESTS:=-2)
+RANKED_INNER = $(INNER_TESTS:=-1) $(INNER_TESTS:=-2) $(LOSS_TESTS:=-3)
 RANKED_TESTS = $(RANKED_INNER) $(MPI_TESTS_1) $(MPI_TESTS_2) $(MPI_TESTS_3) $(MPI_TESTS_4) $(MPI_TESTS_8)
 
 if HAVE_CUNIT
 check_LTLIBRARIES += libcheck.la
-check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS) $(MPI_TESTS) $(LARGE_TESTS) tests/replay
+check_PROGRAMS += $(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS) $(LOSS_TESTS) $(MPI_TESTS) $(LARGE_TESTS) tests/replay
 TESTS += $(UNIT_TESTS) $(FUZZ_TESTS) $(RANKED_TESTS)
 endif
 if SANITIZED
@@ -211,13 +216,13 @@ FAKE = tests/fake_link.c tests/fake_link.h tests/fake_rank.c tests/fake_rank.h
 # Programs without an _LDADD of their own, that is the tests, are linked with this. What LIBRARY is depends on the kind of
 # test; so does what must be built first.
 LDADD = libcheck.la $(LIBRARY)
-$(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS): LIBRARY = librri.la
-$(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS): librri.la
+$(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS) $(LOSS_TESTS): LIBRARY = librri.la
+$(UNIT_TESTS) $(FUZZ_TESTS) $(INNER_TESTS) $(LOSS_TESTS): librri.la
 $(MPI_TESTS) $(LARGE_TESTS): LIBRARY = librref.la
 $(MPI_TESTS) $(LARGE_TESTS): librref.la
 
 # tests/mpi/NAME-N: a script of one line that can also be run by hand; its name says all.
-$(RANKED_TESTS) $(RANKED_LARGE): $(INNER_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
+$(RANKED_TESTS) $(RANKED_LARGE): $(INNER_TESTS) $(LOSS_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
 	$(AM_V_GEN)printf '#!/bin/sh\nexec %s/tests/run.sh -c "$$0"\n' '$(abs_srcdir)' > $@ && chmod +x $@
 CLEANFILES += $(RANKED_TESTS) $(RANKED_LARGE)
 

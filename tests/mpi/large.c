@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Arrays of more than 2^31 bytes in one call: as an argument, copied and in place, and as a result. */
+/* Arrays of more than 2^31 bytes in one call: as an argument, copied and in place, and as a result, which is gone afterwards. */
 #include <mpi.h>
 #include <rref.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include "check.h"
 
 #define OK CHECK_OK
@@ -38,11 +40,19 @@ static int look(rref_call *c, void *self)
     return rref_return(c, wrong(x, n, 1), (uint64_t)n);
 }
 
+static atomic_int freed;
+
+static void give_back(void *memory)
+{
+    free(memory);
+    atomic_fetch_add(&freed, 1);
+}
+
 static int give(rref_call *c, void *self)
 {
     double *x = make(2);
     (void)self;
-    return x ? rref_return_owned(c, x, many, free) : RREF_ERR_NO_MEMORY;
+    return x ? rref_return_owned(c, x, many, give_back) : RREF_ERR_NO_MEMORY;
 }
 
 static const rref_method functions[] = {
@@ -78,18 +88,32 @@ static void arguments(void)
     OK(rref_finalize(&ctx));
 }
 
+static void take_results(double *x)
+{
+    size_t n = 0;
+    OK(rref_sync(there, "give", rref_out_array(x, many, &n)));
+    CU_ASSERT_EQUAL(wrong(x, n, 2), 0);
+    n = 0;
+    memset(x, 0, many * sizeof *x);
+    rref_future f = rref_async(there, "give", rref_out_array(x, many, &n));
+    OK(rref_wait(f, RREF_FOREVER));
+    CU_ASSERT_EQUAL(wrong(x, n, 2), 0);
+    OK(rref_future_release(f));
+}
+
 static void results(void)
 {
     begin();
+    bool gives = rref_rank(ctx) == rref_size(ctx) - 1;
+    atomic_store(&freed, 0);
     if (rref_rank(ctx) == 0) {
-        size_t n = 0;
         double *x = malloc(many * sizeof *x);
         CU_ASSERT_PTR_NOT_NULL(x);
-        if (x) OK(rref_sync(there, "give", rref_out_array(x, many, &n)));
-        CU_ASSERT_TRUE(x && wrong(x, n, 2) == 0);
+        if (x) take_results(x);
         free(x);
     }
     OK(rref_finalize(&ctx));
+    CU_ASSERT_EQUAL(atomic_load(&freed), gives ? 2 : 0);
 }
 
 static const check_case cases[] = { { "arguments", arguments }, { "results", results }, CHECK_END };
