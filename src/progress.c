@@ -747,7 +747,7 @@ static void doze(rri_progress *p, const rri_event *event, int64_t ns)
 /* How much longer the driver may doze for an event that a message will bring. */
 static int64_t drowse(const rri_progress *p, int64_t quiet, int64_t deadline)
 {
-    int64_t now = rri_now(), end = rri_after(quiet, DOZE_NS + p->borrowed_spin.most);
+    int64_t now = rri_now(), end = rri_after(quiet, DOZE_NS + p->config.borrowed_spin);
     if (atomic_load(&p->crew.stop)) return 0;
     return (deadline < end ? deadline : end) - now;
 }
@@ -840,7 +840,7 @@ static bool over_at_once(int64_t deadline)
 
 static bool may_poll(const rri_progress *p)
 {
-    return p->borrowed_spin.most > 0 && !self.in_inline && !p->config.application && rri_self.crew != &p->crew && !rri_chaos_on();
+    return p->config.borrowed_spin > 0 && !self.in_inline && !p->config.application && rri_self.crew != &p->crew && !rri_chaos_on();
 }
 
 RRI_UNCHECKED     /* rri_progress_try gives the role back */
