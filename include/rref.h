@@ -1015,9 +1015,17 @@ typedef struct rref_statistics {
     uint64_t window_reads;          /**< reads of other ranks' classes in their windows */
     uint64_t type_queries;          /**< other ranks' classes asked for by message */
     uint64_t refills;               /**< references to objects of this rank that have asked for more weight */
+    uint64_t weight_out;            /**< weight that references hold of this rank's objects now, wherever they are, and its
+                                     * messages; 2^60 for a new object, and UINT64_MAX for more than fits */
+    uint64_t calls_pending;         /**< calls of this rank, creations included, that are not answered now */
+    uint64_t creations_pending;     /**< objects that this rank has asked for and that are not confirmed now, results that stay
+                                     * where they are made included */
+    uint64_t parked;                /**< requests kept now for objects that have not come here yet */
+    uint64_t allocations;           /**< requests for memory by the library, of all contexts of the process, since its start */
 } rref_statistics;
 
-/** Read the counters of this rank.
+/** Read the counters of this rank. Those of weight and of what is pending are summed up when they are asked for, over all objects
+ *  and futures of the rank.
  *  Errors: ARGUMENT.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: *statistics is the caller's.  Since: 0.1 */
 int rref_stats(rref_context *context, rref_statistics *statistics);

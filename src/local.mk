@@ -133,6 +133,7 @@ RRI_SOURCES = \
 	src/fence.h \
 	src/context.c \
 	src/context.h \
+	src/statistics.c \
 	src/init.c \
 	src/term.c \
 	src/term.h \

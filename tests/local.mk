@@ -45,6 +45,7 @@ MPI_TESTS = \
 	tests/mpi/calls \
 	tests/mpi/contexts \
 	tests/mpi/copies \
+	tests/mpi/counters \
 	tests/mpi/data \
 	tests/mpi/deferred \
 	tests/mpi/ends \
