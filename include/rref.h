@@ -98,6 +98,7 @@ typedef enum rref_status {
     RREF_ERR_NO_NAME = -36,         /**< no object is published under the name */
     RREF_ERR_DEADLOCK = -37,        /**< the youngest call of a cycle of methods that wait for each other */
     RREF_ERR_PEER_LOST = -38,       /**< the rank has ended, or was declared lost; the error's rank and host are its own */
+    RREF_ERR_RESULT_DROPPED = -39,  /**< the method has run, and its result was dropped: its caller did not take what was there */
     RREF_ERR_USER = -1000           /**< first code free for the application */
 } rref_status;
 
@@ -925,7 +926,8 @@ rref rref_arg_ref(rref_call *call, unsigned index);
 const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count);
 
 /** The function under rref_return: give results, in the signature's order; several calls add up. Copied; a reference
- *  returned stays the handler's too.
+ *  returned stays the handler's too. Where the caller does not take its answers, those beyond RREF_QUEUE_LIMIT are dropped:
+ *  the call fails with RREF_ERR_RESULT_DROPPED at its caller, though the method has run.
  *  Errors: SIGNATURE, RANGE (and then the call fails with it); COMPLETED.
  *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: values are copied.  Since: 0.1 */
 int rref_return_v(rref_call *call, const rref_value *values, size_t count);
@@ -1021,6 +1023,8 @@ typedef struct rref_statistics {
     uint64_t creations_pending;     /**< objects that this rank has asked for and that are not confirmed now, results that stay
                                      * where they are made included */
     uint64_t parked;                /**< requests kept now for objects that have not come here yet */
+    uint64_t queued;                /**< bytes of memory of messages that wait to leave now, for credit or for MPI to take them */
+    uint64_t results_dropped;       /**< calls run here whose results were dropped (RREF_ERR_RESULT_DROPPED) */
     uint64_t allocations;           /**< requests for memory by the library, of all contexts of the process, since its start */
 } rref_statistics;
 

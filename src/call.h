@@ -173,6 +173,7 @@ struct rri_calls {
     unsigned sites;
     rri_tally *served;                  /* i: by rank */
     _Atomic uint64_t in, direct, refused, oneway_failures;          /* a */
+    _Atomic uint64_t dropped;           /* a: results that were not sent */
     _Atomic uint64_t instants;          /* written by the driver: calls in, of which `in` knows nothing */
     rri_lock stuck_lock;
     rri_stuck *stuck;                   /* under its lock: methods that have waited for long */

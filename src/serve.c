@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "berth.h"
 #include "described.h"
+#include "dropped.h"
 #include "error.h"
 #include "exec.h"
 #include "handler.h"
@@ -189,6 +190,7 @@ static int answer_value(rref_call *c)
     if (rc) return rc;
     size_t note = p.segments ? sizeof(rri_bulk_note) : 0, text = describe(c, NULL);
     size_t bytes = rri_round16(sizeof(rri_record) + note + text + p.bytes);
+    if (rri_dropped_is(c, &p, bytes)) return rri_dropped_answer(c, bytes + p.bulk);
     rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, bytes);
     if (!r) return rri_error_last()->code;
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created,

@@ -20,7 +20,8 @@ static void read_counters(rref_context *context, rref_statistics *s)
                             .refills = atomic_load(&context->objects.refills),
                             .window_reads = rri_window_reads(context->window),
                             .type_queries = atomic_load(&context->resolver.asked),
-                            .parked = atomic_load(&context->objects.waiting), .allocations = rri_memory_requests() };
+                            .parked = atomic_load(&context->objects.waiting), .results_dropped = atomic_load(&c->dropped),
+                            .allocations = rri_memory_requests() };
     rri_link_counts(context->link, &s->messages_out, &s->messages_in);
     rri_transfers_counts(c->transfers, &s->bulk_out, &s->bulk_in);
     rri_progress_counts(context->progress, &s->wakeups, &s->threads);
@@ -29,6 +30,7 @@ static void read_counters(rref_context *context, rref_statistics *s)
 /* What calls would pay for if it were: by looking at all there is. */
 static void sum_up(rref_context *context, rref_statistics *s)
 {
+    s->queued = rri_flow_backlog(context->flow);
     s->weight_out = rri_objects_weight(&context->objects);
     rri_pending_count(&context->calls.futures, &s->calls_pending, &s->creations_pending);
 }

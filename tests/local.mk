@@ -48,6 +48,7 @@ MPI_TESTS = \
 	tests/mpi/counters \
 	tests/mpi/data \
 	tests/mpi/deferred \
+	tests/mpi/dropped \
 	tests/mpi/ends \
 	tests/mpi/fences \
 	tests/mpi/flood \
