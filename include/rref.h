@@ -939,7 +939,8 @@ int rref_return_v(rref_call *call, const rref_value *values, size_t count);
 int rref_return_owned(rref_call *call, void *buffer, size_t count, void (*release)(void *buffer));
 
 /** Return an array without copying: an argument's view (its message is kept until the data has left), or memory of the
- *  object, which then stays occupied until the data has left (refused on concurrent methods).
+ *  object, which then stays occupied until the data has left (refused on concurrent methods). Where the caller does not take it
+ *  within a millisecond it is copied after all, if there is memory, and the object is free.
  *  Errors: as rref_return_v; STATE on a concurrent method.
  *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the object.  Since: 0.1 */
 int rref_return_borrowed(rref_call *call, const void *buffer, size_t count);

@@ -17,6 +17,7 @@
 
 typedef struct rri_calls rri_calls;
 typedef struct rri_stuck rri_stuck;
+struct rri_loan;
 
 /* Has the lock of an object's queue. */
 RRI_ROLE(rri_queue);
@@ -108,6 +109,8 @@ struct rref_call {
     rref_error *error;                  /* text of the failure */
     unsigned owned_count;
     bool holds_object;                  /* a result lies in the object's memory */
+    bool let_go;                        /* ... but was copied, and the object goes on: it may be gone */
+    struct rri_loan *loan;              /* of that result, while its caller has not taken it; or NULL */
     rri_future *deferred;               /* promise of an answer that comes later, with a count */
     rri_future *child;                  /* of a continuation: where the values go */
 

@@ -203,6 +203,8 @@ static inline unsigned waiting_to_leave(const rri_flow *flow, const lane *l)
 
 static inline bool is_laden(const rri_flow *flow, const lane *l) { return waiting_to_leave(flow, l) > flow->most; }
 
+size_t rri_flow_queue_limit(const rri_flow *flow) { return flow->config.queue_limit; }
+
 bool rri_lane_laden(const rri_flow *flow, int peer) { return is_laden(flow, &flow->lanes[peer]); }
 
 static void mark_dirty(rri_flow *flow, lane *l)

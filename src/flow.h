@@ -56,6 +56,8 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) 
 /* The end of the context: there are no requests any more, to whatever rank. */
 void rri_flow_end(rri_flow *flow);
 
+/* Bytes of what waits for a peer, as configured. */
+size_t rri_flow_queue_limit(const rri_flow *flow);
 /* Whether more waits to leave for a peer, which does not take it, than may: answers that nobody needs are better not made. From
  * then on answers leave in full messages only. Any thread. */
 bool rri_lane_laden(const rri_flow *flow, int peer);

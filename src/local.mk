@@ -72,6 +72,8 @@ RRI_SOURCES = \
 	src/stuck.c \
 	src/stuck.h \
 	src/direct.c \
+	src/loan.c \
+	src/loan.h \
 	src/dropped.c \
 	src/dropped.h \
 	src/described.c \

@@ -55,6 +55,7 @@ MPI_TESTS = \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/levels \
+	tests/mpi/loans \
 	tests/mpi/loops \
 	tests/mpi/nesting \
 	tests/mpi/groups \
