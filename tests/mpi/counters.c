@@ -44,6 +44,7 @@ static bool begin(void)
 
 static void end(void)
 {
+    OK(rref_fence(ctx, RREF_FOREVER));      /* methods of other ranks' calls may still be about to wait for the gate */
     OK(rref_future_release(gate));
     OK(rref_finalize(&ctx));
 }

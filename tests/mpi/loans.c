@@ -16,7 +16,8 @@ enum { VAULTS = 3, LARGE = 1 << 20 };       /* numbers of the largest */
 
 static rref_context *ctx;
 static int rank, ranks;
-static atomic_int open_gate, begun, stuck, free_again;
+static rref_future gate;                    /* of this rank; who waits in the library takes no place of those that compute */
+static atomic_int begun, stuck, free_again;
 
 /* ---- what is called */
 
@@ -40,7 +41,7 @@ static int lend(rref_call *c, void *self)
 {
     const vault *v = self;
     atomic_fetch_add(&begun, 1);
-    return check_until(is_set, &open_gate, 60) ? rref_return_borrowed(c, v->value, v->count) : RREF_ERR_USER;
+    return rref_wait(gate, RREF_FOREVER) ? RREF_ERR_USER : rref_return_borrowed(c, v->value, v->count);
 }
 
 static int refill(rref_call *c, void *self) { return fill(self, rref_arg_f64(c, 0)), RREF_OK; }
@@ -67,10 +68,11 @@ static size_t size_of(int i) { return (size_t)LARGE >> 3 * i; }
 
 static bool begin(void)
 {
-    atomic_int *const flags[] = { &open_gate, &begun, &stuck, &free_again };
+    atomic_int *const flags[] = { &begun, &stuck, &free_again };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) atomic_store(flags[i], 0);
     OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions }, &ctx));
     if (!ctx) return false;
+    gate = rref_promise(ctx, "");
     rank = rref_rank(ctx);
     ranks = rref_size(ctx);
     for (int i = 0; i < VAULTS; i++) {
@@ -90,6 +92,7 @@ static void end(void)
         MPI_Barrier(MPI_COMM_WORLD);
         if (rank == 0) OK(rref_withdraw(ctx, name));
     }
+    OK(rref_future_release(gate));
     OK(rref_finalize(&ctx));
 }
 
@@ -98,7 +101,7 @@ static void end(void)
 /* Rank 1 has nobody that would take the results, which are returned now. */
 static void return_all(void)
 {
-    if (rank == 0) atomic_store(&open_gate, 1);
+    if (rank == 0) OK(rref_set(gate));
     for (int i = 0; rank == (ranks > 2 ? 2 : 0) && i < VAULTS; i++) {
         rref_future f = rref_async(vaults[i], "refill", 2.0);
         OK(rref_wait(f, check_patience(10)));
