@@ -98,6 +98,7 @@ typedef enum rref_status {
     RREF_ERR_NO_NAME = -36,         /**< no object is published under the name */
     RREF_ERR_DEADLOCK = -37,        /**< the youngest call of a cycle of methods that wait for each other */
     RREF_ERR_PEER_LOST = -38,       /**< the rank has ended, or was declared lost; the error's rank and host are its own */
+    RREF_ERR_RESULT_DROPPED = -39,  /**< the method has run, and its result was dropped: its caller did not take what was there */
     RREF_ERR_USER = -1000           /**< first code free for the application */
 } rref_status;
 
@@ -925,7 +926,8 @@ rref rref_arg_ref(rref_call *call, unsigned index);
 const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count);
 
 /** The function under rref_return: give results, in the signature's order; several calls add up. Copied; a reference
- *  returned stays the handler's too.
+ *  returned stays the handler's too. Where the caller does not take its answers, those beyond RREF_QUEUE_LIMIT are dropped:
+ *  the call fails with RREF_ERR_RESULT_DROPPED at its caller, though the method has run.
  *  Errors: SIGNATURE, RANGE (and then the call fails with it); COMPLETED.
  *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: values are copied.  Since: 0.1 */
 int rref_return_v(rref_call *call, const rref_value *values, size_t count);
@@ -937,7 +939,8 @@ int rref_return_v(rref_call *call, const rref_value *values, size_t count);
 int rref_return_owned(rref_call *call, void *buffer, size_t count, void (*release)(void *buffer));
 
 /** Return an array without copying: an argument's view (its message is kept until the data has left), or memory of the
- *  object, which then stays occupied until the data has left (refused on concurrent methods).
+ *  object, which then stays occupied until the data has left (refused on concurrent methods). Where the caller does not take it
+ *  within a millisecond it is copied after all, if there is memory, and the object is free.
  *  Errors: as rref_return_v; STATE on a concurrent method.
  *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the object.  Since: 0.1 */
 int rref_return_borrowed(rref_call *call, const void *buffer, size_t count);
@@ -1015,9 +1018,19 @@ typedef struct rref_statistics {
     uint64_t window_reads;          /**< reads of other ranks' classes in their windows */
     uint64_t type_queries;          /**< other ranks' classes asked for by message */
     uint64_t refills;               /**< references to objects of this rank that have asked for more weight */
+    uint64_t weight_out;            /**< weight that references hold of this rank's objects now, wherever they are, and its
+                                     * messages; 2^60 for a new object, and UINT64_MAX for more than fits */
+    uint64_t calls_pending;         /**< calls of this rank, creations included, that are not answered now */
+    uint64_t creations_pending;     /**< objects that this rank has asked for and that are not confirmed now, results that stay
+                                     * where they are made included */
+    uint64_t parked;                /**< requests kept now for objects that have not come here yet */
+    uint64_t queued;                /**< bytes of memory of messages that wait to leave now, for credit or for MPI to take them */
+    uint64_t results_dropped;       /**< calls run here whose results were dropped (RREF_ERR_RESULT_DROPPED) */
+    uint64_t allocations;           /**< requests for memory by the library, of all contexts of the process, since its start */
 } rref_statistics;
 
-/** Read the counters of this rank.
+/** Read the counters of this rank. Those of weight and of what is pending are summed up when they are asked for, over all objects
+ *  and futures of the rank.
  *  Errors: ARGUMENT.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: *statistics is the caller's.  Since: 0.1 */
 int rref_stats(rref_context *context, rref_statistics *statistics);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns what comes back for a call: its results, or why there are none, on their way into the future. */
 #include "answer.h"
+#include "dropped.h"
 #include "error.h"
 #include "log.h"
 #include "memory.h"
@@ -269,13 +270,19 @@ bool rri_answer_error(const rri_record *r, rref_error *error)
     return true;
 }
 
+/* An error as it was sent, or that it cannot be read. */
+static void read_error(rri_calls *calls, const rri_record *r, int peer, rref_error *error)
+{
+    if (rri_answer_error(r, error)) return;
+    rri_error_fill(error, RREF_ERR_PROTOCOL, "rank %d answered with an error that cannot be read", peer);
+    atomic_fetch_add(&calls->refused, 1);
+}
+
 void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffer)
 {
     rref_error error;
-    if (!rri_answer_error(r, &error)) {
-        rri_error_fill(&error, RREF_ERR_PROTOCOL, "rank %d answered with an error that cannot be read", buffer->peer);
-        atomic_fetch_add(&calls->refused, 1);
-    }
+    bool dropped = rri_dropped_record(r) && !(r->flags & RRI_FLAG_ONEWAY);
+    if (!dropped) read_error(calls, r, buffer->peer, &error);
     if (r->flags & RRI_FLAG_ONEWAY) {
         error.caller = calls->rank;
         const char *site = r->call && r->call <= RRI_SITES ? calls->site[r->call - 1] : NULL;
@@ -289,6 +296,7 @@ void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffe
         unexpected(calls, r, buffer);
         return;
     }
+    if (dropped) rri_dropped_error(calls, r, f, buffer->peer, &error);
     answered(calls, f, buffer->peer);
     if (f->sending) rri_transfer_withdraw(calls->transfers, f->sending);
     bool wanted = rri_future_claim(f);

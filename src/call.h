@@ -17,6 +17,7 @@
 
 typedef struct rri_calls rri_calls;
 typedef struct rri_stuck rri_stuck;
+struct rri_loan;
 
 /* Has the lock of an object's queue. */
 RRI_ROLE(rri_queue);
@@ -109,6 +110,8 @@ struct rref_call {
     rref_error *error;                  /* text of the failure */
     unsigned owned_count;
     bool holds_object;                  /* a result lies in the object's memory */
+    bool let_go;                        /* ... but was copied, and the object goes on: it may be gone */
+    struct rri_loan *loan;              /* of that result, while its caller has not taken it; or NULL */
     rri_future *deferred;               /* promise of an answer that comes later, with a count */
     rri_future *child;                  /* of a continuation: where the values go */
 
@@ -174,6 +177,7 @@ struct rri_calls {
     unsigned sites;
     rri_tally *served;                  /* i: by rank */
     _Atomic uint64_t in, direct, refused, oneway_failures;          /* a */
+    _Atomic uint64_t dropped;           /* a: results that were not sent */
     _Atomic uint64_t instants;          /* written by the driver: calls in, of which `in` knows nothing */
     rri_lock stuck_lock;
     rri_stuck *stuck;                   /* under its lock: methods that have waited for long */

@@ -5,7 +5,6 @@
 #include "fork.h"
 #include "host.h"
 #include "info.h"
-#include "lone.h"
 #include "memory.h"
 #include "place.h"
 
@@ -78,25 +77,6 @@ int rref_register(rref_context *context, const rref_class *klass)
     int rc = rri_class_add(&context->classes, klass, &added);
     if (!rc) rri_resolver_publish(&context->resolver, added);
     return rc;
-}
-
-int rref_stats(rref_context *context, rref_statistics *s)
-{
-    if (!usable(context, s)) return rri_error_last()->code;
-    rri_calls *c = &context->calls;
-    *s = (rref_statistics){ .objects = rri_objects_alive(&context->objects),
-                            .references = atomic_load(&context->references.table.live),
-                            .futures = rri_lone_others(&c->futures), .calls_out = rri_flow_calls(context->flow),
-                            .calls_in = atomic_load(&c->in) + atomic_load(&c->instants), .calls_direct = atomic_load(&c->direct),
-                            .refused = atomic_load(&c->refused) + rri_flow_refused(context->flow),
-                            .oneway_failures = atomic_load(&c->oneway_failures),
-                            .refills = atomic_load(&context->objects.refills),
-                            .window_reads = rri_window_reads(context->window),
-                            .type_queries = atomic_load(&context->resolver.asked) };
-    rri_link_counts(context->link, &s->messages_out, &s->messages_in);
-    rri_transfers_counts(c->transfers, &s->bulk_out, &s->bulk_in);
-    rri_progress_counts(context->progress, &s->wakeups, &s->threads);
-    return RREF_OK;
 }
 
 int rref_last_error(const rref_context *context, rref_error *error)

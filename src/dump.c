@@ -93,6 +93,10 @@ static void write_counters(rref_context *context, FILE *to)
     rref_statistics s;
     if (rref_stats(context, &s)) return;
     fprintf(to, "threads of the library: %" PRIu64 ", woken %" PRIu64 " times\n", s.threads, s.wakeups);
+    fprintf(to, "weight of objects given out: %" PRIu64 ", creations not confirmed: %" PRIu64 "\n", s.weight_out,
+            s.creations_pending);
+    fprintf(to, "bytes that wait to leave: %" PRIu64 ", results dropped: %" PRIu64 "\n", s.queued, s.results_dropped);
+    fprintf(to, "requests for memory: %" PRIu64 "\n", s.allocations);
     fprintf(to, "calls made: %" PRIu64 ", run: %" PRIu64 ", run in the caller: %" PRIu64 ", one-way failed: %" PRIu64 "\n",
             s.calls_out, s.calls_in, s.calls_direct, s.oneway_failures);
     fprintf(to, "messages sent: %" PRIu64 ", received: %" PRIu64 ", refused: %" PRIu64 "; bulk bytes sent: %" PRIu64

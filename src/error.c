@@ -55,6 +55,7 @@ static const status_text errors[] = {
     { "RREF_ERR_NO_NAME", "no object is published under the name" },
     { "RREF_ERR_DEADLOCK", "the youngest call of a cycle of methods that wait for each other" },
     { "RREF_ERR_PEER_LOST", "the rank is lost" },
+    { "RREF_ERR_RESULT_DROPPED", "the method has run, and its result was dropped: the caller did not take what was there" },
 };
 static const status_text pending = { "RREF_PENDING", "the answer comes later" };
 static const status_text user = { "RREF_ERR_USER", "an error of the application" };

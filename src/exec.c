@@ -158,11 +158,14 @@ static rref_call *next(rri_actor *a)
     }
 }
 
+/* Until its results have left, or were copied. */
+static bool keeps_object(const rref_call *c) { return c->holds_object && !c->let_go; }
+
 /* One of the call's parts is over; the last one frees it, and the object if that was kept for the data. */
 static rref_call *part(rref_call *c)
 {
     if (atomic_fetch_sub(&c->parts, 1) != 1) return NULL;
-    rri_actor *kept = c->holds_object ? c->actor : NULL;
+    rri_actor *kept = keeps_object(c) ? c->actor : NULL;
     rri_exec_free(c);
     return kept ? next(kept) : NULL;
 }
@@ -413,7 +416,7 @@ void rri_exec_forsake(rref_call *c)
     rri_never_free(c);
     rri_berth_over(c, true);
     rri_idle(c->calls->futures.colours, c->colour);
-    rref_call *more = c->holds_object ? next(c->actor) : NULL;
+    rref_call *more = keeps_object(c) ? next(c->actor) : NULL;
     if (more) submit(more);
 }
 

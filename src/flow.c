@@ -20,6 +20,7 @@ enum {
     LOAD = 32,                      /* calls of a run that are worth a message of their own */
     RESERVE = 4,                    /* messages that can be answered or received when there is no memory */
     LENT_LEAST = 2,                 /* of a lane, whatever the limit */
+    LADEN_LEAST = 16,               /* messages that may wait to leave, whatever the limit: as many are received at once */
     LEND_NS = 100000000             /* without an arrival, while credits are kept back, before some are lent */
 };
 
@@ -33,7 +34,9 @@ typedef struct lane {
     rri_buffer *first RRI_OWNED(rri_lane), *last RRI_OWNED(rri_lane);   /* l: requests that wait for credit */
     rri_buffer *kept RRI_OWNED(rri_lane), *kept_last RRI_OWNED(rri_lane);   /* l: messages that wait for the lane to open */
     _Atomic(rri_lane_state) state;  /* written under the lock; read without it as a hint */
-    size_t queued RRI_OWNED(rri_lane);          /* l: bytes of them */
+    atomic_uint kept_count;         /* a: how many; written under the lock */
+    atomic_uint behind;             /* a: messages of it in the inbox or the outbox; written under the flow's lock */
+    size_t queued RRI_OWNED(rri_lane);          /* l: bytes of requests that wait for credit */
     uint32_t credit RRI_OWNED(rri_lane);        /* l: request messages that may leave */
     uint32_t in_flight RRI_OWNED(rri_lane);     /* l: request messages without their credit back */
     unsigned announced RRI_OWNED(rri_lane);     /* l: messages to a neighbour up to the last one with requests */
@@ -60,6 +63,8 @@ struct rri_flow {
     rri_pool pool;
     rri_colours colours;
     int me, size;                   /* i */
+    const atomic_uint *unsent;      /* i: the link's */
+    unsigned most;                  /* i: messages that may wait to leave for a peer */
     lane *lanes;                    /* i */
     rri_riders riders;              /* i: or NULL */
     const atomic_uint *ride;        /* i: how many wait; or NULL */
@@ -100,6 +105,13 @@ static void repay(void *up, rri_buffer *buffer)
     if (!lent) owe(flow, buffer->peer);
 }
 
+/* A message takes all of its buffer, however little is in it. */
+static unsigned most_messages(const rri_flow_config *config)
+{
+    size_t most = config->queue_limit / config->room;
+    return most < LADEN_LEAST ? LADEN_LEAST : most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
+}
+
 /* Nobody else knows it yet. */
 RRI_UNCHECKED int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **out)
 {
@@ -113,6 +125,8 @@ RRI_UNCHECKED int rri_flow_open(rri_link *link, const rri_flow_config *config, r
     flow->config = *config;
     flow->me = rri_link_rank(link);
     flow->size = rri_link_size(link);
+    flow->unsent = rri_link_unsent(link);
+    flow->most = most_messages(config);
     rri_pool_init(&flow->pool, config->room, 256);
     if (rri_pool_reserve(&flow->pool, RESERVE)) {
         rri_flow_close(flow);
@@ -168,6 +182,30 @@ static void append(rri_buffer **first, rri_buffer **last, rri_buffer *b)
     else *first = b;
     *last = b;
 }
+
+/* Counters with one writer at a time, whoever has their lock. */
+static void count_up(atomic_uint *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void count_down(atomic_uint *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) - 1, memory_order_relaxed);
+}
+
+/* Messages that have been closed and are not away. */
+static inline unsigned waiting_to_leave(const rri_flow *flow, const lane *l)
+{
+    return atomic_load_explicit(&flow->unsent[l->peer], memory_order_relaxed)
+           + atomic_load_explicit(&l->kept_count, memory_order_relaxed) + atomic_load_explicit(&l->behind, memory_order_relaxed);
+}
+
+static inline bool is_laden(const rri_flow *flow, const lane *l) { return waiting_to_leave(flow, l) > flow->most; }
+
+size_t rri_flow_queue_limit(const rri_flow *flow) { return flow->config.queue_limit; }
+
+bool rri_lane_laden(const rri_flow *flow, int peer) { return is_laden(flow, &flow->lanes[peer]); }
 
 static void mark_dirty(rri_flow *flow, lane *l)
 {
@@ -236,6 +274,7 @@ static void depart(rri_flow *flow, lane *l, rri_buffer *b)
         return;
     }
     rri_take(&flow->lock, &lists);
+    count_up(&l->behind);
     if (l->peer == flow->me) {
         append(&flow->inbox, &flow->inbox_last, b);
         atomic_fetch_add(&flow->inside, 1);
@@ -255,8 +294,12 @@ static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
     m->credits += take_owed(flow, l);
     m->bytes = b->bytes;
     b->peer = l->peer;
-    if (l->state == RRI_LANE_OPEN) depart(flow, l, b);
-    else append(&l->kept, &l->kept_last, b);
+    if (l->state == RRI_LANE_OPEN) {
+        depart(flow, l, b);
+    } else {
+        append(&l->kept, &l->kept_last, b);
+        count_up(&l->kept_count);
+    }
 }
 
 RRI_NEEDS(rri_lane)
@@ -384,16 +427,18 @@ RRI_UNCHECKED void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, si
     if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
 }
 
+/* A peer that does not take what there is gets no messages that are nearly empty; in the end all leaves. */
+RRI_NEEDS(rri_lane)
+static bool waits_to_be_full(const rri_flow *flow, const lane *l) { return is_laden(flow, l) && !l->ended; }
+
 /* The lane is held. */
 RRI_NEEDS(rri_lane)
 static void let_go(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
 {
-    if (haste == RRI_PAYING) ((rri_message *)(void *)l->open[stream]->data)->credits = 1;
-    if (haste == RRI_COMPANY && (stream == RRI_ANSWERS || l->in_flight > 0 || l->first)) {
-        mark_dirty(flow, l);
-    } else {
-        close_open(flow, l, stream);
-    }
+    if (haste == RRI_PAYING) ((rri_message *)(void *)l->open[stream]->data)->credits++;
+    if (haste == RRI_COMPANY && stream == RRI_REQUESTS && !l->in_flight && !l->first) haste = RRI_AT_ONCE;
+    if (haste == RRI_COMPANY || (stream == RRI_ANSWERS && waits_to_be_full(flow, l))) mark_dirty(flow, l);
+    else close_open(flow, l, stream);
 }
 
 static bool is_run(const rri_record *r) { return r->kind == RRI_RUN || r->kind == RRI_RESULTS; }
@@ -540,6 +585,7 @@ void rri_lane_release(rri_flow *flow, int peer)
     for (rri_buffer *b; l->state == RRI_LANE_OPEN && (b = l->kept);) {
         l->kept = b->next;
         b->next = NULL;
+        count_down(&l->kept_count);
         depart(flow, l, b);
     }
     rri_give(&l->lock, &rri_lane);
@@ -552,6 +598,7 @@ void rri_lane_shut(rri_flow *flow, int peer)
     drop_chain(l->kept);
     drop_chain(l->first);
     l->kept = l->first = NULL;
+    atomic_store(&l->kept_count, 0);
     l->queued = 0;
     l->full = false;
     change(l, l->state, RRI_LANE_SHUT);
@@ -612,14 +659,22 @@ static lane *next_dirty(rri_flow *flow)
     return l;
 }
 
-/* An empty message carries credits when nothing else does. */
+/* An empty message carries credits when nothing else does. Returns whether all has left. */
+RRI_NEEDS(rri_lane)
+static bool flush_answers(rri_flow *flow, lane *l)
+{
+    if (waits_to_be_full(flow, l)) return !l->open[RRI_ANSWERS] && !atomic_load(&l->owed);
+    close_open(flow, l, RRI_ANSWERS);
+    if (atomic_load(&l->owed) > 0 && open_buffer(flow, l, RRI_ANSWERS, 0)) close_open(flow, l, RRI_ANSWERS);
+    return true;
+}
+
 static void flush_lane(rri_flow *flow, lane *l, bool requests)
 {
     rri_take(&l->lock, &rri_lane);
-    close_open(flow, l, RRI_ANSWERS);
+    bool answered = flush_answers(flow, l);
     if (requests) close_open(flow, l, RRI_REQUESTS);
-    if (atomic_load(&l->owed) > 0 && open_buffer(flow, l, RRI_ANSWERS, 0)) close_open(flow, l, RRI_ANSWERS);
-    bool left = l->open[RRI_REQUESTS] != NULL;
+    bool left = l->open[RRI_REQUESTS] != NULL || !answered;
     rri_give(&l->lock, &rri_lane);
     if (left) mark_dirty(flow, l);
 }
@@ -648,6 +703,7 @@ static rri_buffer *take_first(rri_flow *flow, rri_buffer **first)
         *first = b->next;
         b->next = NULL;
         atomic_fetch_sub(&flow->waiting, 1);
+        count_down(&flow->lanes[b->peer].behind);
         if (first == &flow->inbox) atomic_fetch_sub(&flow->inside, 1);
     }
     rri_give(&flow->lock, &lists);
@@ -664,6 +720,7 @@ static rri_buffer *take_unheld(rri_flow *flow, int64_t now)
         *at = b->next;
         if (flow->outbox_last == b) flow->outbox_last = before;
         atomic_fetch_sub(&flow->waiting, 1);
+        count_down(&flow->lanes[b->peer].behind);
     }
     rri_give(&flow->lock, &lists);
     return b;
@@ -893,6 +950,18 @@ uint64_t rri_flow_calls(rri_flow *flow)
         rri_take(&flow->lanes[i].lock, &rri_lane);
         sum += flow->lanes[i].calls;
         rri_give(&flow->lanes[i].lock, &rri_lane);
+    }
+    return sum;
+}
+
+uint64_t rri_flow_backlog(rri_flow *flow)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < flow->size; i++) {
+        lane *l = &flow->lanes[i];
+        rri_take(&l->lock, &rri_lane);
+        sum += l->queued + (uint64_t)waiting_to_leave(flow, l) * flow->config.room;
+        rri_give(&l->lock, &rri_lane);
     }
     return sum;
 }

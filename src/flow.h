@@ -2,7 +2,7 @@
 /*
  * Flow: one lane to every rank, the own one included. A lane fills messages with records, in order, and sends them under
  * credit. Two streams: requests take a credit per message and wait in the lane when there is none; answers never wait, since
- * there are no more of them than requests.
+ * there are no more of them than requests, and those that are large are not made while too much waits to leave already.
  */
 #ifndef RRI_FLOW_H
 #define RRI_FLOW_H
@@ -23,7 +23,7 @@ typedef struct rri_flow_config {
     size_t batch;               /* bytes up to which records share a message */
     size_t room;                /* bytes of the largest message */
     unsigned credits;           /* request messages in flight to a peer */
-    size_t queue_limit;         /* bytes that may queue to a peer */
+    size_t queue_limit;         /* bytes that may queue to a peer, of requests; and as much of all that waits to leave */
     size_t park_limit;          /* bytes of received messages kept; beyond it credits stay out */
     bool direct;                /* any thread may call MPI; else only the driver sends */
     rri_timers *timers;         /* or NULL */
@@ -55,6 +55,14 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) 
 
 /* The end of the context: there are no requests any more, to whatever rank. */
 void rri_flow_end(rri_flow *flow);
+
+/* Bytes of what waits for a peer, as configured. */
+size_t rri_flow_queue_limit(const rri_flow *flow);
+/* Whether more waits to leave for a peer, which does not take it, than may: answers that nobody needs are better not made. From
+ * then on answers leave in full messages only. Any thread. */
+bool rri_lane_laden(const rri_flow *flow, int peer);
+/* Bytes of memory of messages that wait to leave, to all peers: for credit, or for MPI to let go of them. */
+uint64_t rri_flow_backlog(rri_flow *flow);
 
 /* What boards a message with requests before it leaves: writes records at `at`, of `room` bytes at most, and gives how many
  * bytes. The lane is held. */

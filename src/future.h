@@ -40,6 +40,7 @@ struct rri_future {
     rri_futures *all;               /* i */
     bool promise;                   /* i: may be completed by hand */
     bool open;                      /* i: its types are known when it is complete, not before */
+    atomic_bool creates;            /* a: it is complete when an object has been made */
     bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
     bool fresh;                     /* i: of an async call that is not yet on its way: nobody else knows it */
     bool lone;                      /* i: of a sync call: one thread waits for it, and nobody else knows it */

@@ -50,6 +50,7 @@ struct rri_link {
     pending *sends RRI_OWNED(lists);    /* l */
     rri_moving *moving RRI_OWNED(lists);    /* l: newly started; the driver moves them to `moved` */
     rri_moving *moved RRI_OWNED(rri_driver);    /* d */
+    atomic_uint *unsent;        /* a: pending sends, by rank; changed under the lock */
     atomic_uint busy;           /* a: pending sends + data on its way */
     atomic_uint movers;         /* a: data on its way */
     uint64_t *sent;             /* p: messages, by rank */
@@ -121,7 +122,8 @@ static rri_link *make(MPI_Comm comm)
     link->settled = rri_calloc(size, sizeof *link->settled);
     link->heard = rri_calloc(size, sizeof *link->heard);
     link->forsaken = rri_calloc(size, sizeof *link->forsaken);
-    bool counts = link->sent && link->announced && link->settled && link->heard && link->forsaken;
+    link->unsent = rri_calloc(size, sizeof *link->unsent);
+    bool counts = link->sent && link->announced && link->settled && link->heard && link->forsaken && link->unsent;
     if (counts && link->local && link->members) return link;
     rri_link_close(link, false);
     return NULL;
@@ -212,6 +214,7 @@ void rri_link_close(rri_link *link, bool abandon)
     free(link->sent);
     free(link->heard);
     free(link->forsaken);
+    free(link->unsent);
     free(link);
 }
 
@@ -250,6 +253,7 @@ static void keep_send(rri_link *link, rri_buffer *buffer, MPI_Request request)
     rri_take(&link->lock, &lists);
     *p = (pending){ request, buffer, link->sends };
     link->sends = p;
+    atomic_fetch_add_explicit(&link->unsent[buffer->peer], 1, memory_order_relaxed);
     rri_give(&link->lock, &lists);
 }
 
@@ -265,6 +269,8 @@ bool rri_link_send(rri_link *link, rri_buffer *buffer)
     keep_send(link, buffer, request);
     return false;
 }
+
+const atomic_uint *rri_link_unsent(const rri_link *link) { return link->unsent; }
 
 bool rri_link_recycle(rri_link *link, rri_buffer *buffer)
 {
@@ -639,6 +645,7 @@ static unsigned advance_sends(rri_link *link)
             continue;
         }
         *at = p->next;
+        atomic_fetch_sub_explicit(&link->unsent[p->buffer->peer], 1, memory_order_relaxed);
         rri_buffer_drop(p->buffer);
         free(p);
         atomic_fetch_sub(&link->busy, 1);
@@ -723,6 +730,7 @@ void rri_link_forsake(rri_link *link, int peer)
         *at = p->next;
         p->next = kept;
         kept = p;
+        atomic_fetch_sub_explicit(&link->unsent[peer], 1, memory_order_relaxed);
         atomic_fetch_sub(&link->busy, 1);
     }
     rri_lock_give(&kept_lock);

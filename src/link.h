@@ -59,6 +59,9 @@ int rri_link_gather(rri_link *link, const void *mine, void *all, int bytes);
  * thread under MPI_THREAD_MULTIPLE; messages to one peer must be given by one thread at a time. */
 bool rri_link_send(rri_link *link, rri_buffer *buffer);
 
+/* How many messages to each rank MPI has still to let go of: by rank, to be read by any thread. */
+const atomic_uint *rri_link_unsent(const rri_link *link);
+
 /* Take a received message back for the next receive, if nobody else holds it. Driver only. */
 bool rri_link_recycle(rri_link *link, rri_buffer *buffer) RRI_NEEDS(rri_driver);
 

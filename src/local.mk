@@ -72,6 +72,10 @@ RRI_SOURCES = \
 	src/stuck.c \
 	src/stuck.h \
 	src/direct.c \
+	src/loan.c \
+	src/loan.h \
+	src/dropped.c \
+	src/dropped.h \
 	src/described.c \
 	src/described.h \
 	src/serve.c \
@@ -133,6 +137,7 @@ RRI_SOURCES = \
 	src/fence.h \
 	src/context.c \
 	src/context.h \
+	src/statistics.c \
 	src/init.c \
 	src/term.c \
 	src/term.h \

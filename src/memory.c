@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the count down to the request that fails: 0 when off, and then all it costs is to be looked at. */
+/* Owns the count of requests, and the count down to the one that fails: 0 when off, and then all it costs is to be looked at. */
 #include "memory.h"
 #include "sync.h"
 
@@ -8,15 +8,18 @@
 #include <string.h>
 
 static atomic_uint left;
+static _Atomic uint64_t requests;
 
 static bool refused(void)
 {
     unsigned n = atomic_load_explicit(&left, memory_order_relaxed);
+    atomic_fetch_add_explicit(&requests, 1, memory_order_relaxed);
     while (n && !atomic_compare_exchange_weak(&left, &n, n - 1)) continue;
     return n == 1;
 }
 
 void rri_memory_fail(unsigned n) { atomic_store(&left, n); }
+uint64_t rri_memory_requests(void) { return atomic_load_explicit(&requests, memory_order_relaxed); }
 bool rri_memory_armed(void) { return atomic_load(&left) != 0; }
 
 void *rri_malloc(size_t bytes) { return refused() ? NULL : malloc(bytes); }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 void *rri_malloc(size_t bytes);
 void *rri_calloc(size_t count, size_t bytes);
@@ -17,6 +18,9 @@ void *rri_aligned_alloc(size_t align, size_t bytes);
 
 /* Memory that is never freed, since MPI may still use it. NULL is allowed. */
 void rri_never_free(void *memory);
+
+/* Requests so far, of all contexts. */
+uint64_t rri_memory_requests(void);
 
 /* For tests: the n-th request from now on fails, once, whichever thread makes it; 0: none does. */
 void rri_memory_fail(unsigned n);

@@ -793,3 +793,16 @@ void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, 
             if (!lasting(o)) visit(o, arg);
     rri_lock_give(&all->lock);
 }
+
+static void add_weight(const rri_object *o, void *arg)
+{
+    uint64_t *sum = arg, weight = atomic_load_explicit(&o->weight, memory_order_relaxed);
+    *sum = weight > UINT64_MAX - *sum ? UINT64_MAX : *sum + weight;
+}
+
+uint64_t rri_objects_weight(rri_objects *all)
+{
+    uint64_t sum = 0;
+    rri_objects_each(all, add_weight, &sum);
+    return sum;
+}

@@ -128,5 +128,7 @@ void rri_objects_each(rri_objects *all, void (*visit)(const rri_object *object, 
 /* End of the context: destroy what is left. Poll progress until `count` of the table is 1 (the root). */
 void rri_objects_destroy_all(rri_objects *all);
 unsigned rri_objects_alive(rri_objects *all);
+/* Weight given out of all, UINT64_MAX for more than that. */
+uint64_t rri_objects_weight(rri_objects *all);
 
 #endif

@@ -92,6 +92,8 @@ static void explain(const rri_peers *ps, int rank, char *text, size_t size)
     snprintf(text, size, "rank %d on host %s is lost: %s", rank, ps->config.hosts[rank], reason);
 }
 
+const char *rri_peer_host(const rri_peers *ps, int rank) { return ps->config.hosts[rank]; }
+
 int rri_peer_blame(const rri_peers *ps, int rank, rref_error *error, const char *more)
 {
     char text[256];

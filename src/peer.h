@@ -63,6 +63,8 @@ rref_peer rri_peer_state(const rri_peers *peers, int peer);
 unsigned rri_peers_lost(const rri_peers *peers);
 /* The n-th of them, from 0. */
 int rri_peers_which(const rri_peers *peers, unsigned n);
+/* The host of a rank. */
+const char *rri_peer_host(const rri_peers *peers, int peer);
 /* PEER_LOST into an error (NULL: the thread's), with more text behind what is known. Returns the code. */
 int rri_peer_blame(const rri_peers *peers, int peer, rref_error *error, const char *more);
 

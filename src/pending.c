@@ -5,6 +5,13 @@
 
 #include <stdio.h>
 
+/* The method of a call that is not answered; NULL: it is none. */
+static const char *waits_for(const rri_future *f)
+{
+    const char *method = atomic_load_explicit(&f->method_name, memory_order_acquire);
+    return rri_event_done(&f->event) ? NULL : method;
+}
+
 typedef struct search {
     int64_t from, to;
     rri_pending *oldest;
@@ -15,9 +22,9 @@ static void look_at(void *item, void *arg)
 {
     rri_future *f = item;
     search *s = arg;
-    const char *method = atomic_load_explicit(&f->method_name, memory_order_acquire);
+    const char *method = waits_for(f);
     int64_t made = atomic_load_explicit(&f->made, memory_order_relaxed);
-    if (!method || rri_event_done(&f->event) || made <= s->from || made > s->to) return;
+    if (!method || made <= s->from || made > s->to) return;
     rri_pending p = { f->class_name, method, f->site, f->peer, made };
     unsigned at = s->kept < s->room ? s->kept++ : s->room;
     s->count++;
@@ -31,6 +38,24 @@ unsigned rri_pending_find(rri_futures *futures, int64_t from, int64_t to, rri_pe
     search s = { from, to, oldest, room, 0, 0 };
     rri_table_look(&futures->table, look_at, &s);
     return s.count;
+}
+
+typedef struct tally { uint64_t calls, creations; } tally;
+
+static void count(void *item, void *arg)
+{
+    const rri_future *f = item;
+    tally *t = arg;
+    t->calls += waits_for(f) != NULL;
+    t->creations += atomic_load_explicit(&f->creates, memory_order_relaxed) && !rri_event_done(&f->event);
+}
+
+void rri_pending_count(rri_futures *futures, uint64_t *calls, uint64_t *creations)
+{
+    tally t = { 0, 0 };
+    rri_table_look(&futures->table, count, &t);
+    *calls = t.calls;
+    *creations = t.creations;
 }
 
 void rri_pending_format(const rri_pending *p, char *text, size_t size)

@@ -727,6 +727,7 @@ rri_reference *rri_reference_begin(rri_references *all, int owner, const rri_cla
         return NULL;
     }
     rri_future_keep(f);
+    atomic_store_explicit(&f->creates, true, memory_order_relaxed);
     f->quiet = true;
     f->tag = handle_of(r).bits;
     return r;

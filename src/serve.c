@@ -4,10 +4,12 @@
 #include "answer.h"
 #include "berth.h"
 #include "described.h"
+#include "dropped.h"
 #include "error.h"
 #include "exec.h"
 #include "handler.h"
 #include "instant.h"
+#include "loan.h"
 #include "log.h"
 #include "memory.h"
 
@@ -59,6 +61,7 @@ void rri_call_tidy(rref_call *c)
     rri_handler_done(c);
     for (size_t i = 0; i < c->taken_count; i++) calls->up.drop_ref(c->taken[i]);
     free(c->taken);
+    free(c->loan);
     free(c->error);
     rri_described_free(c);
     if (c->deferred) rri_future_drop(c->deferred);
@@ -140,6 +143,7 @@ static void answer_error(rref_call *c, const rref_error *given)
 /* A result that lies in bulk keeps its call alive until it has left. */
 static void result_left(void *arg, rri_moved how)
 {
+    rri_loan_end(arg);
     if (how == RRI_KEPT) rri_exec_forsake(arg);
     else rri_exec_left(arg);
 }
@@ -189,6 +193,7 @@ static int answer_value(rref_call *c)
     if (rc) return rc;
     size_t note = p.segments ? sizeof(rri_bulk_note) : 0, text = describe(c, NULL);
     size_t bytes = rri_round16(sizeof(rri_record) + note + text + p.bytes);
+    if (rri_dropped_is(c, &p, bytes)) return rri_dropped_answer(c, bytes + p.bulk);
     rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, bytes);
     if (!r) return rri_error_last()->code;
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created,
@@ -201,6 +206,7 @@ static int answer_value(rref_call *c)
     if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
     else if (tag) rri_transfer_attach(calls->transfers, offer, tag, segments->bytes, r);
     else if (offer) rri_transfer_announce(calls->transfers, offer, p.bulk, r);
+    if (rc == RREF_OK && offer && !tag && c->holds_object) rri_loan_begin(c, offer);
     if (rc) rri_lane_undo(calls->flow, c->peer, RRI_ANSWERS, bytes);
     else rri_lane_end(calls->flow, c->peer, RRI_ANSWERS, rri_progress_haste(calls->progress, c->peer));
     if (tag) rri_transfer_push(calls->transfers, offer);

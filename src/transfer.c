@@ -24,6 +24,11 @@ typedef struct offer {
     rri_transfers *all;
     int peer;
     bool announced RRI_OWNED(deals), granted RRI_OWNED(deals), moves RRI_OWNED(deals);  /* under the lock */
+    bool shifts RRI_OWNED(deals);       /* under the lock: its data is being copied */
+    bool answered RRI_OWNED(deals);     /* under the lock: meanwhile it was granted `answer`, or refused or withdrawn: 0 */
+    uint16_t answer RRI_OWNED(deals);
+    void *copy;                         /* of its data, or NULL; by the one who shifts */
+    size_t reserved;                    /* bytes counted for that */
     unsigned count;
     uint16_t tag;                       /* that was drawn for it, or 0 */
     rri_segment segments[RRI_TYPES_MAX];
@@ -60,6 +65,7 @@ struct rri_transfers {
     landing *incoming RRI_OWNED(deals);         /* pushed data on its way here */
     uint8_t *drawn RRI_OWNED_THERE(deals);      /* who still needs a drawn tag: 1: the data, 2: the answer */
     uint16_t tag RRI_OWNED(deals), drawn_last RRI_OWNED(deals);     /* last ones given out */
+    size_t copied RRI_OWNED(deals);             /* bytes of copies */
     void *reserve;                      /* for data that nobody wants, when there is no memory */
     _Atomic uint64_t out, in;           /* bytes */
 };
@@ -176,11 +182,25 @@ void rri_transfer_attach(rri_transfers *t, uint64_t handle, uint16_t tag, size_t
 
 /* ---- offers */
 
+static void drop_copy(offer *o, rri_moved how)
+{
+    rri_transfers *t = o->all;
+    if (!o->reserved) return;
+    if (how == RRI_KEPT) rri_never_free(o->copy);
+    else free(o->copy);
+    rri_take(&t->lock, &deals);
+    t->copied -= o->reserved;
+    rri_give(&t->lock, &deals);
+    o->reserved = 0;
+    o->copy = NULL;
+}
+
 static void end_offer(offer *o, rri_moved how)
 {
     void (*done)(void *, rri_moved) = o->done;
     void *arg = o->arg;
     undraw(o->all, o->tag, 1);
+    drop_copy(o, how);
     rri_table_remove(&o->all->offers, o);
     done(arg, how);
 }
@@ -242,8 +262,28 @@ static void send_offer(offer *o, uint16_t tag)
     if (!o->moving.count) end_offer(o, RRI_MOVED);
 }
 
+/* What comes for an offer whose data is being copied is done after that. The lock is held. */
+RRI_NEEDS(deals)
+static bool put_off(offer *o, uint16_t tag)
+{
+    if (!o->shifts) return false;
+    o->answered = true;
+    o->answer = tag;
+    return true;
+}
+
+static bool comes_too_early(rri_transfers *t, int peer, const rri_record *record)
+{
+    rri_take(&t->lock, &deals);
+    offer *o = rri_table_find(&t->offers, record->call);
+    bool early = o && o->peer == peer && put_off(o, record->method);
+    rri_give(&t->lock, &deals);
+    return early;
+}
+
 void rri_transfer_granted(rri_transfers *t, int peer, const rri_record *record)
 {
+    if (comes_too_early(t, peer, record)) return;
     offer *o = claim(t, record->call, peer);
     if (o && record->method) send_offer(o, record->method);
     else if (o) end_offer(o, RRI_MOVED);           /* refused */
@@ -256,6 +296,68 @@ void rri_transfer_push(rri_transfers *t, uint64_t handle)
     offer *o = rri_table_find(&t->offers, handle);
     rri_give(&t->lock, &deals);
     if (o) send_offer(o, o->tag);
+}
+
+/* ---- offers whose data is copied */
+
+/* One may always be, however large it is. The lock is held. */
+RRI_NEEDS(deals)
+static bool may_copy(const rri_transfers *t, size_t bytes)
+{
+    return !t->copied || t->copied + bytes <= rri_flow_queue_limit(t->flow);
+}
+
+bool rri_transfer_shift(rri_transfers *t, uint64_t handle)
+{
+    rri_take(&t->lock, &deals);
+    offer *o = rri_table_find(&t->offers, handle);
+    size_t bytes = o ? sum_of(o->segments, o->count) : 0;
+    bool shifts = o && !o->granted && may_copy(t, bytes);
+    if (shifts) {
+        o->shifts = true;
+        o->reserved = bytes;
+        t->copied += bytes;
+    }
+    rri_give(&t->lock, &deals);
+    return shifts;
+}
+
+/* Nobody else touches the segments of an offer that shifts. Results are plain: none lies by a layout. */
+bool rri_transfer_copy(rri_transfers *t, uint64_t handle)
+{
+    offer *o = rri_table_find(&t->offers, handle);
+    char *at = o ? rri_malloc(o->reserved) : NULL;
+    if (!at) return false;
+    o->copy = at;
+    for (unsigned i = 0; i < o->count; at += o->segments[i++].bytes) {
+        memcpy(at, o->segments[i].data, o->segments[i].bytes);
+        o->segments[i].data = at;
+    }
+    return true;
+}
+
+/* Unless it was answered it may end from here on. */
+RRI_NEEDS(deals)
+static bool end_shift(offer *o, uint16_t *tag)
+{
+    bool answered = o->answered;
+    *tag = o->answer;
+    o->shifts = false;
+    if (answered) o->granted = true;
+    return answered;
+}
+
+void rri_transfer_shifted(rri_transfers *t, uint64_t handle)
+{
+    uint16_t tag = 0;
+    offer *o = rri_table_find(&t->offers, handle);
+    if (!o) return;
+    if (!o->copy) drop_copy(o, RRI_MOVED);
+    rri_take(&t->lock, &deals);
+    bool answered = end_shift(o, &tag);
+    rri_give(&t->lock, &deals);
+    if (answered && tag) send_offer(o, tag);
+    else if (answered) end_offer(o, RRI_MOVED);
 }
 
 /* ---- landings */
@@ -501,7 +603,7 @@ static void look_at(void *item, void *arg)
 {
     offer *o = item;
     some *s = arg;
-    bool wanted = s->granted ? o->moves : !o->granted;
+    bool wanted = s->granted ? o->moves : !o->granted && (o->peer != s->peer || !put_off(o, 0));
     if (o->peer == s->peer && wanted && s->count < 64) s->found[s->count++] = o;
 }
 

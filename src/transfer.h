@@ -26,6 +26,13 @@ uint64_t rri_transfer_offer(rri_transfers *transfers, int peer, rri_segment **se
                             void (*done)(void *arg, rri_moved how), void *arg);
 /* The segments of an offer are filled in: note it in the record that tells the peer. Before, no grant is taken. */
 void rri_transfer_announce(rri_transfers *transfers, uint64_t offer, size_t bytes, rri_record *record);
+/* Copy what is offered, so that its memory is free before it has left. Shift (driver only) keeps the offer from being granted or
+ * taken back meanwhile; false: it is granted already, or as much is copied already as may be. Then copy, by any thread; false: no
+ * memory. Then shifted, in any case: what has come meanwhile is done now. */
+bool rri_transfer_shift(rri_transfers *transfers, uint64_t offer);
+bool rri_transfer_copy(rri_transfers *transfers, uint64_t offer);
+void rri_transfer_shifted(rri_transfers *transfers, uint64_t offer);
+
 /* Take an offer back; false when it is granted already (or gone). Calls done when true. */
 bool rri_transfer_withdraw(rri_transfers *transfers, uint64_t offer);
 

@@ -38,7 +38,8 @@ typedef enum rri_record_kind {
                                  * text: that call will not come */
     RRI_RESULT,                 /* call: the caller's; object: handle of a created object; body: payload of the results */
     RRI_RESULTS,                /* results of numbers alone. extra, body: as of a run */
-    RRI_FAILURE,                /* call: the caller's, or site of a one-way call; body: rri_failure and text */
+    RRI_FAILURE,                /* call: the caller's, or site of a one-way call; body: rri_failure and text. method: RRI_DROPPED:
+                                 * the method has run, and its result, of `extra` bytes, was dropped; no body */
     RRI_GRANT,                  /* call: the sender's transfer; method: tag to send with */
     RRI_WITHDRAWN,              /* method: tag of a grant whose data will not come */
     RRI_PROBE, RRI_REPORT, RRI_LEAVE,   /* finalize: see fence.c */
@@ -58,6 +59,8 @@ enum {
     RRI_FLAG_ROOM = 128,        /* of a call: a receive is posted for its result; rri_room_note stands behind the bulk note */
     RRI_FLAG_DESCRIBED = 64     /* of a result: the list of its types, with its 0, stands before the payload, padded to 16 */
 };
+
+enum { RRI_DROPPED = 1 };
 
 /* Methods that every object has. */
 enum {

@@ -46,14 +46,17 @@ MPI_TESTS = \
 	tests/mpi/calls \
 	tests/mpi/contexts \
 	tests/mpi/copies \
+	tests/mpi/counters \
 	tests/mpi/data \
 	tests/mpi/deferred \
+	tests/mpi/dropped \
 	tests/mpi/ends \
 	tests/mpi/fences \
 	tests/mpi/flood \
 	tests/mpi/frame \
 	tests/mpi/futures \
 	tests/mpi/levels \
+	tests/mpi/loans \
 	tests/mpi/loops \
 	tests/mpi/nesting \
 	tests/mpi/groups \

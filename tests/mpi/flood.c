@@ -341,11 +341,11 @@ static int parked_here(void)
     return n;
 }
 
-static uint64_t received(void)
+static rref_statistics stats(void)
 {
     rref_statistics s = { .messages_in = 0 };
     OK(rref_stats(ctx, &s));
-    return s.messages_in;
+    return s;
 }
 
 static void progress_until(bool (*over)(void))
@@ -357,7 +357,7 @@ static void progress_until(bool (*over)(void))
 
 static uint64_t expected;
 static bool was_given(void) { return given.bits != 0; }
-static bool all_came(void) { return received() >= expected; }
+static bool all_came(void) { return stats().messages_in >= expected; }
 
 static void send_all(void)
 {
@@ -369,7 +369,7 @@ static void park_some(void)
 {
     static const char bytes[ROOM];
     rref made = { 0 };
-    expected = received() + BEFORE - 4 + ASKED;
+    expected = stats().messages_in + BEFORE - 4 + ASKED;
     for (int i = 0; rank == 1 && i < BEFORE; i++) OK(rref_post(sink, "take", rref_array(bytes, ROOM)));
     if (rank == 1) made = rref_create(ctx, 0, "sink");
     if (rank == 1) OK(rref_post(rref_root(ctx, 2), "have", made));
@@ -380,11 +380,13 @@ static void park_some(void)
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 0) progress_until(all_came);
     int parked = rank == 0 ? parked_here() : 0;
+    CU_ASSERT_EQUAL(stats().parked, parked);
     MPI_Bcast(&parked, 1, MPI_INT, 0, MPI_COMM_WORLD);
     CU_ASSERT_TRUE(parked > 0 && parked * ROOM <= PARKED_MOST);
     GIVES(rref_fence(ctx, RREF_FOREVER), rank == 2 ? RREF_ERR_ONEWAY : RREF_OK);
     if (rank == 2) CU_ASSERT_EQUAL(atomic_load(&refused), ASKED - parked);
     if (rank == 0) CU_ASSERT_EQUAL(atomic_load(&taken), BEFORE + parked);
+    CU_ASSERT_EQUAL(stats().parked, 0);
     if (rank == 1) OK(rref_release(made));
     if (rank == 2) OK(rref_release(given));
 }
