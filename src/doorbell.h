@@ -39,8 +39,8 @@ typedef enum rri_sleeper { RRI_NOBODY, RRI_WATCHER, RRI_DOZER } rri_sleeper;
 void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who);
 /* Sleep until the counter moves from `seen`; the caller has said rri_doorbell_asleep before and looked once more. */
 void rri_doorbell_sleep(rri_doorbell *bell, rri_sleeper who, unsigned seen, int64_t ns);
-/* Of who has slept: whether it runs where it was woken, and so in place of who did that. (On a virtual machine the kernel takes an
- * idle processing unit for one that is not to be had, and puts the woken thread in front of the waking one.) */
+/* Of who has slept: whether it runs where it was woken, and so in place of who did that. (On a virtual machine the kernel takes
+ * an idle processing unit for one that is not to be had, and puts the woken thread in front of the waking one.) */
 bool rri_doorbell_displaced(const rri_doorbell *bell);
 unsigned rri_doorbell_announced(const rri_doorbell *bell);
 bool rri_doorbell_sleeps(const rri_doorbell *bell);

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* To poll for an answer, WAITS_LONGER than a library thread polls for what may come, costs less than the two wake-ups that follow. */
+/* To poll for an answer, WAITS_LONGER than a library thread polls for what may come, costs less than two wake-ups. */
 enum { CONTEXTS = 255, WAITS_LONGER = 5 };
 
 /* What ranks compare and tell each other at the start. */

@@ -415,8 +415,8 @@ static void well_spent(budget *b)
     b->vain = 0;
 }
 
-/* What the thread was woken for, out of a long sleep, is answered: now who did that goes on, and sees the answer. Where calls come
- * again and again it would be others who go on, since they compute, and the next call waits for them. */
+/* What the thread was woken for, out of a long sleep, is answered: now who did that goes on, and sees the answer. Where calls
+ * come again and again it would be others who go on, since they compute, and the next call waits for them. */
 RRI_NEEDS(rri_driver)
 static void make_way(rri_progress *p)
 {
@@ -840,7 +840,8 @@ static bool over_at_once(int64_t deadline)
 
 static bool may_poll(const rri_progress *p)
 {
-    return p->config.borrowed_spin > 0 && !self.in_inline && !p->config.application && rri_self.crew != &p->crew && !rri_chaos_on();
+    bool may = !self.in_inline && !p->config.application && rri_self.crew != &p->crew;
+    return may && p->config.borrowed_spin > 0 && !rri_chaos_on();
 }
 
 RRI_UNCHECKED     /* rri_progress_try gives the role back */

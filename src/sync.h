@@ -85,8 +85,8 @@ void rri_futex_wake_as(atomic_uint *word, int count, unsigned kinds);
 
 /* Start a thread with a stack of that size, all signals blocked: they are the application's. Returns 0 or an errno. */
 int rri_thread_start(pthread_t *thread, size_t stack, void *(*run)(void *), void *arg);
-/* Ask the kernel for short slices of time for the calling thread, if it is an ordinary one: the sooner it runs when it wakes up
- * on a core that another thread computes on. Its share of the core is as before. A kernel that knows none (before 6.12) says no. */
+/* Ask the kernel for short slices of time for the calling thread, if it is an ordinary one: the sooner it runs when it wakes
+ * up on a core that another thread computes on. Its share of the core is as before. Kernels before 6.12 know none. */
 void rri_thread_brisk(void);
 
 static inline void rri_pause(void)

@@ -380,7 +380,7 @@ static void park_some(void)
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 0) progress_until(all_came);
     int parked = rank == 0 ? parked_here() : 0;
-    CU_ASSERT_EQUAL(stats().parked, parked);
+    CU_ASSERT_EQUAL(stats().parked, (uint64_t)parked);
     MPI_Bcast(&parked, 1, MPI_INT, 0, MPI_COMM_WORLD);
     CU_ASSERT_TRUE(parked > 0 && parked * ROOM <= PARKED_MOST);
     GIVES(rref_fence(ctx, RREF_FOREVER), rank == 2 ? RREF_ERR_ONEWAY : RREF_OK);
