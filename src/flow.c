@@ -11,11 +11,11 @@
 #include "error.h"
 #include "log.h"
 #include "memory.h"
+#include "stash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { STASH = 8 };
 enum {
     LOAD = 32,                      /* calls of a run that are worth a message of their own */
     RESERVE = 4,                    /* messages that can be answered or received when there is no memory */
@@ -31,8 +31,8 @@ typedef struct lane {
     int peer;                       /* i */
     rri_buffer *open[2] RRI_OWNED(rri_lane);    /* l: being filled, by stream */
     rri_buffer *spare RRI_OWNED(rri_lane);      /* l: for the next message, or NULL */
-    rri_buffer *first RRI_OWNED(rri_lane), *last RRI_OWNED(rri_lane);   /* l: requests that wait for credit */
-    rri_buffer *kept RRI_OWNED(rri_lane), *kept_last RRI_OWNED(rri_lane);   /* l: messages that wait for the lane to open */
+    rri_chain queue RRI_OWNED(rri_lane);        /* l: requests that wait for credit */
+    rri_chain kept RRI_OWNED(rri_lane);         /* l: messages that wait for the lane to open */
     _Atomic(rri_lane_state) state;  /* written under the lock; read without it as a hint */
     atomic_uint kept_count;         /* a: how many; written under the lock */
     atomic_uint behind;             /* a: messages of it in the inbox or the outbox; written under the flow's lock */
@@ -74,10 +74,9 @@ struct rri_flow {
     rri_lock lock;
     lane *dirty RRI_OWNED(lists), *dirty_last RRI_OWNED(lists);     /* x: first in, first out */
     unsigned dirty_count RRI_OWNED(lists);      /* x */
-    rri_buffer *inbox RRI_OWNED(lists), *inbox_last RRI_OWNED(lists);   /* x: messages to the own rank */
-    rri_buffer *outbox RRI_OWNED(lists), *outbox_last RRI_OWNED(lists); /* x: messages left for the driver */
-    rri_buffer *stash RRI_OWNED(rri_driver), *stash_last RRI_OWNED(rri_driver);     /* d: received, chaos takes any */
-    unsigned stashed RRI_OWNED(rri_driver);     /* d: how many */
+    rri_chain inbox RRI_OWNED(lists);           /* x: messages to the own rank */
+    rri_chain outbox RRI_OWNED(lists);          /* x: messages left for the driver */
+    rri_stash stash RRI_OWNED(rri_driver);      /* d: received, with chaos */
     atomic_uint waiting;            /* a: lanes in the dirty list + messages in inbox, stash and outbox */
     atomic_uint inside;             /* a: messages in the inbox and the stash */
     atomic_uint self_open;          /* a: records or messages to the own rank on their way */
@@ -143,45 +142,27 @@ RRI_UNCHECKED int rri_flow_open(rri_link *link, const rri_flow_config *config, r
     return RREF_OK;
 }
 
-static void drop_chain(rri_buffer *b)
-{
-    while (b) {
-        rri_buffer *next = b->next;
-        b->owes = false;
-        rri_buffer_drop(b);
-        b = next;
-    }
-}
-
 /* Nobody else knows it any more. */
 RRI_UNCHECKED void rri_flow_close(rri_flow *flow)
 {
     if (!flow) return;
     for (int i = 0; i < flow->size; i++) {
         lane *l = &flow->lanes[i];
-        drop_chain(l->first);
-        drop_chain(l->kept);
+        rri_chain_drop(&l->queue);
+        rri_chain_drop(&l->kept);
         for (int s = 0; s < 2; s++)
             if (l->open[s]) rri_buffer_drop(l->open[s]);
         if (l->spare) rri_buffer_drop(l->spare);
     }
-    drop_chain(flow->inbox);
-    drop_chain(flow->stash);
-    drop_chain(flow->outbox);
+    rri_chain_drop(&flow->inbox);
+    rri_chain_drop(&flow->stash.chain);
+    rri_chain_drop(&flow->outbox);
     rri_pool_free(&flow->pool);
     free(flow->lanes);
     free(flow);
 }
 
 rri_pool *rri_flow_pool(rri_flow *flow) { return &flow->pool; }
-
-static void append(rri_buffer **first, rri_buffer **last, rri_buffer *b)
-{
-    b->next = NULL;
-    if (*first) (*last)->next = b;
-    else *first = b;
-    *last = b;
-}
 
 /* Counters with one writer at a time, whoever has their lock. */
 static void count_up(atomic_uint *counter)
@@ -253,7 +234,7 @@ static bool hold_back(const rri_flow *flow, const lane *l)
 RRI_NEEDS(rri_lane, lists)
 static void leave_to_driver(rri_flow *flow, lane *l, rri_buffer *b)
 {
-    append(&flow->outbox, &flow->outbox_last, b);
+    rri_chain_append(&flow->outbox, b);
     if (!flow->config.direct) return;
     if (!l->held++) l->until = rri_after(rri_now(), rri_chaos_pick(RRI_CHAOS_DELAY, RRI_CHAOS_HOLD_NS));
 }
@@ -276,7 +257,7 @@ static void depart(rri_flow *flow, lane *l, rri_buffer *b)
     rri_take(&flow->lock, &lists);
     count_up(&l->behind);
     if (l->peer == flow->me) {
-        append(&flow->inbox, &flow->inbox_last, b);
+        rri_chain_append(&flow->inbox, b);
         atomic_fetch_add(&flow->inside, 1);
     } else {
         leave_to_driver(flow, l, b);
@@ -297,7 +278,7 @@ static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
     if (l->state == RRI_LANE_OPEN) {
         depart(flow, l, b);
     } else {
-        append(&l->kept, &l->kept_last, b);
+        rri_chain_append(&l->kept, b);
         count_up(&l->kept_count);
     }
 }
@@ -345,10 +326,10 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
         rri_buffer_drop(b);         /* nobody is there; or it was opened for riders that have gone, or left empty by an undo */
     } else if (stream == RRI_ANSWERS) {
         dispatch(flow, l, b);
-    } else if (l->credit > 0 && !l->first) {
+    } else if (l->credit > 0 && !l->queue.first) {
         spend(flow, l, b);
     } else {
-        append(&l->first, &l->last, b);
+        rri_chain_append(&l->queue, b);
         l->queued += b->bytes;
         l->full = true;
     }
@@ -436,7 +417,7 @@ RRI_NEEDS(rri_lane)
 static void let_go(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
 {
     if (haste == RRI_PAYING) ((rri_message *)(void *)l->open[stream]->data)->credits++;
-    if (haste == RRI_COMPANY && stream == RRI_REQUESTS && !l->in_flight && !l->first) haste = RRI_AT_ONCE;
+    if (haste == RRI_COMPANY && stream == RRI_REQUESTS && !l->in_flight && !l->queue.first) haste = RRI_AT_ONCE;
     if (haste == RRI_COMPANY || (stream == RRI_ANSWERS && waits_to_be_full(flow, l))) mark_dirty(flow, l);
     else close_open(flow, l, stream);
 }
@@ -498,7 +479,7 @@ RRI_NEEDS(rri_lane)
 static bool is_load(const lane *l, rri_stream stream)
 {
     const rri_record *r = l->run[stream];
-    return r->kind == RRI_RUN && !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->first;
+    return r->kind == RRI_RUN && !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->queue.first;
 }
 
 RRI_UNCHECKED
@@ -534,7 +515,7 @@ bool rri_lane_depart(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
     rri_take(&l->lock, &rri_lane);
-    size_t rode = l->first && !l->open[RRI_REQUESTS] ? board(flow, l, l->last) : 0;
+    size_t rode = l->queue.first && !l->open[RRI_REQUESTS] ? board(flow, l, l->queue.last) : 0;
     bool left = rode || l->open[RRI_REQUESTS] || open_buffer(flow, l, RRI_REQUESTS, 0);
     l->queued += rode;
     if (left && !rode) close_open(flow, l, RRI_REQUESTS);
@@ -542,7 +523,7 @@ bool rri_lane_depart(rri_flow *flow, int peer)
     return left;
 }
 
-bool rri_lane_open(rri_flow *flow, int peer) { return flow->lanes[peer].credit > 0 && !flow->lanes[peer].first; }
+bool rri_lane_open(rri_flow *flow, int peer) { return flow->lanes[peer].credit > 0 && !flow->lanes[peer].queue.first; }
 
 unsigned rri_lane_colour(rri_flow *flow, int peer) { return flow->lanes[peer].colour; }
 
@@ -582,9 +563,7 @@ void rri_lane_release(rri_flow *flow, int peer)
     lane *l = &flow->lanes[peer];
     rri_take(&l->lock, &rri_lane);
     change(l, RRI_LANE_HELD, RRI_LANE_OPEN);
-    for (rri_buffer *b; l->state == RRI_LANE_OPEN && (b = l->kept);) {
-        l->kept = b->next;
-        b->next = NULL;
+    for (rri_buffer *b; l->state == RRI_LANE_OPEN && (b = rri_chain_take(&l->kept));) {
         count_down(&l->kept_count);
         depart(flow, l, b);
     }
@@ -595,9 +574,8 @@ void rri_lane_shut(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
     rri_take(&l->lock, &rri_lane);
-    drop_chain(l->kept);
-    drop_chain(l->first);
-    l->kept = l->first = NULL;
+    rri_chain_drop(&l->kept);
+    rri_chain_drop(&l->queue);
     atomic_store(&l->kept_count, 0);
     l->queued = 0;
     l->full = false;
@@ -630,12 +608,11 @@ static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
     l->credit += credits;
     l->in_flight -= credits;
     if (!l->in_flight) rri_link_settle(flow->link, l->peer, l->announced);
-    for (rri_buffer *b; (b = l->first) && l->credit > 0;) {
-        l->first = b->next;
+    for (rri_buffer *b; l->credit > 0 && (b = rri_chain_take(&l->queue));) {
         l->queued -= b->bytes;
         spend(flow, l, b);
     }
-    bool freed = l->full && !l->first;
+    bool freed = l->full && !l->queue.first;
     if (freed) l->full = false;
     close_open(flow, l, RRI_REQUESTS);      /* an answer came: what waited for company leaves */
     rri_give(&l->lock, &rri_lane);
@@ -695,16 +672,14 @@ bool rri_flow_waiting(const rri_flow *flow)
     return atomic_load(&flow->waiting) != 0;
 }
 
-static rri_buffer *take_first(rri_flow *flow, rri_buffer **first)
+static rri_buffer *take_first(rri_flow *flow, rri_chain *chain)
 {
     rri_take(&flow->lock, &lists);
-    rri_buffer *b = *first;
+    rri_buffer *b = rri_chain_take(chain);
     if (b) {
-        *first = b->next;
-        b->next = NULL;
         atomic_fetch_sub(&flow->waiting, 1);
         count_down(&flow->lanes[b->peer].behind);
-        if (first == &flow->inbox) atomic_fetch_sub(&flow->inside, 1);
+        if (chain == &flow->inbox) atomic_fetch_sub(&flow->inside, 1);
     }
     rri_give(&flow->lock, &lists);
     return b;
@@ -714,11 +689,10 @@ static rri_buffer *take_first(rri_flow *flow, rri_buffer **first)
 static rri_buffer *take_unheld(rri_flow *flow, int64_t now)
 {
     rri_take(&flow->lock, &lists);
-    rri_buffer **at = &flow->outbox, *b, *before = NULL;
-    for (; (b = *at) && flow->lanes[b->peer].until > now; at = &b->next) before = b;
+    rri_buffer *before = NULL, *b = flow->outbox.first;
+    for (; b && flow->lanes[b->peer].until > now; b = b->next) before = b;
     if (b) {
-        *at = b->next;
-        if (flow->outbox_last == b) flow->outbox_last = before;
+        rri_chain_take_behind(&flow->outbox, before);
         atomic_fetch_sub(&flow->waiting, 1);
         count_down(&flow->lanes[b->peer].behind);
     }
@@ -768,50 +742,29 @@ static bool well_formed(const rri_buffer *b)
 RRI_NEEDS(rri_driver)
 static void stash(rri_flow *flow, rri_buffer *b)
 {
-    append(&flow->stash, &flow->stash_last, b);
-    flow->stashed++;
+    rri_stash_put(&flow->stash, b);
     atomic_fetch_add(&flow->inside, 1);
     atomic_fetch_add(&flow->waiting, 1);
 }
 
-/* Whether no message before it came from the same rank. */
-static bool leads(const rri_buffer *first, const rri_buffer *b)
-{
-    while (first != b && first->peer != b->peer) first = first->next;
-    return first == b;
-}
-
-/* Any message that is the first of its rank. */
 RRI_NEEDS(rri_driver)
 static rri_buffer *take_stashed(rri_flow *flow)
 {
-    rri_buffer *before = NULL, *last = flow->stash, *b = flow->stash;
-    unsigned skip = rri_chaos_pick(RRI_CHAOS_REORDER, flow->stashed);
-    for (; skip && last->next; skip--, last = last->next) {
-        if (!leads(flow->stash, last->next)) continue;
-        before = last;
-        b = last->next;
-    }
-    if (before) before->next = b->next;
-    else flow->stash = b->next;
-    if (flow->stash_last == b) flow->stash_last = before;
-    flow->stashed--;
     atomic_fetch_sub(&flow->inside, 1);
     atomic_fetch_sub(&flow->waiting, 1);
-    b->next = NULL;
-    return b;
+    return rri_stash_take(&flow->stash);
 }
 
 /* Chaos has some messages at hand, so that there is a choice. */
 RRI_NEEDS(rri_driver)
 static rri_buffer *take_received(rri_flow *flow)
 {
-    if (!flow->stash) {
+    if (!flow->stash.count) {
         rri_buffer *b = rri_link_receive(flow->link);
         if (!b || !rri_chaos(RRI_CHAOS_REORDER)) return b;
         stash(flow, b);
     }
-    for (rri_buffer *b; flow->stashed < STASH && (b = rri_link_receive(flow->link));) stash(flow, b);
+    for (rri_buffer *b; !rri_stash_full(&flow->stash) && (b = rri_link_receive(flow->link));) stash(flow, b);
     return take_stashed(flow);
 }
 

@@ -15,6 +15,8 @@ RRI_SOURCES = \
 	src/signature.h \
 	src/pool.c \
 	src/pool.h \
+	src/chain.c \
+	src/chain.h \
 	src/chaos.c \
 	src/chaos.h \
 	src/clock.c \
@@ -56,6 +58,8 @@ RRI_SOURCES = \
 	src/doorbell.h \
 	src/peer.c \
 	src/peer.h \
+	src/stash.c \
+	src/stash.h \
 	src/flow.c \
 	src/flow.h \
 	src/transfer.c \
