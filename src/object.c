@@ -452,11 +452,19 @@ static int run_found(rref_call *c)
 
 /* ---- construction */
 
+/* The constructor has made what nobody will have, since its call has failed for another reason: a mistake of its own, say. */
+static void unmake(rri_object *o)
+{
+    if (o->self && o->klass->source->destroy) o->klass->source->destroy(o->self);
+    o->self = NULL;
+}
+
 static int run_constructor(rref_call *c)
 {
     rri_object *o = c->object;
     int rc = c->given ? rri_described_fit(c, &o->klass->create.in) : RREF_OK;
     if (rc == RREF_OK) rc = o->klass->source->create(c, &o->self);
+    if (rc == RREF_OK && c->failed) unmake(o);
     return rc == RREF_PENDING ? rri_fail(RREF_ERR_STATE, "a constructor may not answer later") : rc;
 }
 

@@ -71,6 +71,16 @@ static void broken_destroy(void *self) { (void)self, atomic_fetch_add(&twice, 1)
 
 static const rref_class broken_class = RREF_CLASS("broken", "", broken_create, broken_destroy, cell_methods);
 
+/* Makes a cell, and a mistake. */
+static int mistaken_create(rref_call *c, void **self)
+{
+    int rc = cell_create(c, self);
+    (void)rref_arg_f64(c, 0);
+    return rc;
+}
+
+static const rref_class mistaken_class = RREF_CLASS("mistaken", "i64", mistaken_create, cell_destroy, cell_methods);
+
 static bool is_open(void *arg) { return atomic_load((atomic_int *)arg) > 0; }
 
 static int slow_create(rref_call *c, void **self)
@@ -81,7 +91,7 @@ static int slow_create(rref_call *c, void **self)
 
 static const rref_class slow_class = RREF_CLASS("slow", "i64", slow_create, cell_destroy, cell_methods);
 static const rref_class wrapped_class = RREF_CLASS("wrapped", "", NULL, cell_destroy, cell_methods);
-static const rref_class *const classes[] = { &cell_class, &broken_class, &slow_class, &wrapped_class, NULL };
+static const rref_class *const classes[] = { &cell_class, &broken_class, &mistaken_class, &slow_class, &wrapped_class, NULL };
 
 /* ---- free functions: references handed around; kept ones wait in a list of this rank */
 
@@ -333,6 +343,16 @@ static void failing_construction(void)
     end();
 }
 
+/* What a constructor has made by the time that its call fails is destroyed, once. */
+static void mistaken_construction(void)
+{
+    if (!begin()) return;
+    rref r = rref_create(ctx, next, "mistaken", INT64_C(7));
+    GIVES(rref_sync(r, "get"), RREF_ERR_SIGNATURE);
+    OK(rref_release(r));
+    end();
+}
+
 static void passed_to_its_owner(void)
 {
     bool mine = false;
@@ -533,6 +553,7 @@ static const check_case cases[] = {
     { "created_object", created_object },
     { "state_adds_up", state_adds_up },
     { "failing_construction", failing_construction },
+    { "mistaken_construction", mistaken_construction },
     { "passed_to_its_owner", passed_to_its_owner },
     { "passed_around", passed_around },
     { "arrays_of_references", arrays_of_references },
