@@ -481,9 +481,11 @@ static void fail_object(rri_object *o, const rref_error *error)
     atomic_store(&o->state, RRI_FAILED);
 }
 
+/* One that is dying meanwhile goes on to. */
 void rri_object_finish(rri_object *o, int outcome)
 {
-    if (outcome == RREF_OK) atomic_store(&o->state, RRI_ALIVE);
+    unsigned char made = RRI_CONSTRUCTING;
+    if (outcome == RREF_OK) atomic_compare_exchange_strong(&o->state, &made, RRI_ALIVE);
     else fail_object(o, rri_error_last());
     rri_exec_born(&o->actor);
 }
@@ -717,6 +719,13 @@ static void destroyed(rref_call *c, int outcome)
     remove_object(o);
 }
 
+/* It may lose its last reference while its constructor fails, on another thread. */
+static void begin_to_die(rri_object *o)
+{
+    unsigned char state = atomic_load(&o->state);
+    while (state != RRI_FAILED && !atomic_compare_exchange_weak(&o->state, &state, RRI_DYING)) continue;
+}
+
 static void destroy(rri_object *o)
 {
     rref_call *c = rri_call_new(o->all->calls);
@@ -726,7 +735,7 @@ static void destroy(rri_object *o)
         return;
     }
     atomic_fetch_add(&o->all->dying, 1);
-    if (atomic_load(&o->state) != RRI_FAILED) atomic_store(&o->state, RRI_DYING);
+    begin_to_die(o);
     c->in = c->out = &no_types;
     c->local = true;
     c->object = o;

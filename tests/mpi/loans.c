@@ -56,7 +56,11 @@ static int stick(rref_call *c, void *self)
 static const rref_method methods[] = {
     RREF_METHOD("lend", "-> f64[]", lend, 0), RREF_METHOD("refill", "f64", refill, 0), RREF_METHODS_END
 };
-static const rref_method functions[] = { RREF_METHOD("stick", "", stick, RREF_INLINE), RREF_METHODS_END };
+static int pass(rref_call *c, void *self) { return (void)c, (void)self, RREF_OK; }
+
+static const rref_method functions[] = {
+    RREF_METHOD("stick", "", stick, RREF_INLINE), RREF_METHOD("pass", "", pass, 0), RREF_METHODS_END
+};
 static const rref_class vault_class = RREF_CLASS("vault", "u64", create, free, methods);
 static const rref_class *const classes[] = { &vault_class, NULL };
 
@@ -109,6 +113,36 @@ static void return_all(void)
     }
 }
 
+static rref_future refills[VAULTS];
+
+static int refilled(void)
+{
+    int n = 0;
+    for (int i = 0; i < VAULTS; i++) n += rref_done(refills[i]);
+    return n;
+}
+
+static bool some_are_refilled(void *arg) { return (void)arg, refilled() > 0; }
+
+/* There is room for one copy, whose object goes on; the others wait. */
+static void refill_one(void)
+{
+    if (rank == 0) OK(rref_set(gate));
+    if (rank != (ranks > 2 ? 2 : 0)) return;
+    for (int i = 0; i < VAULTS; i++) refills[i] = rref_async(vaults[i], "refill", 2.0);
+    if (ranks > 1) CU_ASSERT_TRUE(check_until(some_are_refilled, NULL, 10));
+    for (int i = 0; i < 1000; i++) OK(rref_sync(rref_root(ctx, 0), "pass"));
+    if (ranks > 1) CU_ASSERT_EQUAL(refilled(), 1);
+}
+
+static void refill_all(void)
+{
+    for (int i = 0; rank == (ranks > 2 ? 2 : 0) && i < VAULTS; i++) {
+        OK(rref_wait(refills[i], RREF_FOREVER));
+        OK(rref_future_release(refills[i]));
+    }
+}
+
 static bool all_begun(void *arg) { return (void)arg, atomic_load(&begun) == VAULTS; }
 
 /* ---- the caller's */
@@ -125,16 +159,22 @@ static void takes(rref_future f, size_t count, double value)
     OK(rref_future_release(f));
 }
 
-static void lent(void)
+/* All results have been asked for, and nobody would take them. */
+static void lend_all(rref_future f[VAULTS])
 {
-    rref_future f[VAULTS];
-    if (!begin()) return;
     for (int i = 0; rank == 1 && i < VAULTS; i++) f[i] = rref_async(vaults[i], "lend");
     if (rank == 0 && ranks > 1) CU_ASSERT_TRUE(check_until(all_begun, NULL, 10));
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 1) OK(rref_post(rref_root(ctx, 1), "stick"));
     if (rank == 1) CU_ASSERT_TRUE(check_until(is_set, &stuck, 10));
     MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static void lent(void)
+{
+    rref_future f[VAULTS];
+    if (!begin()) return;
+    lend_all(f);
     return_all();
     MPI_Barrier(MPI_COMM_WORLD);
     atomic_store(&free_again, 1);
@@ -146,11 +186,28 @@ static void lent(void)
     end();
 }
 
+static void bounded(void)
+{
+    rref_future f[VAULTS];
+    setenv("RREF_QUEUE_LIMIT", "4096", 1);
+    bool begun_it = begin();
+    unsetenv("RREF_QUEUE_LIMIT");
+    if (!begun_it) return;
+    lend_all(f);
+    refill_one();
+    MPI_Barrier(MPI_COMM_WORLD);
+    atomic_store(&free_again, 1);
+    for (int i = 0; rank == 1 && i < VAULTS; i++) takes(f[i], size_of(i), 1);
+    refill_all();
+    MPI_Barrier(MPI_COMM_WORLD);
+    end();
+}
+
 static void again_and_again(void)
 {
     for (int i = 0; i < 5; i++) lent();
 }
 
-static const check_case cases[] = { { "lent", lent }, { "again_and_again", again_and_again }, CHECK_END };
+static const check_case cases[] = { { "lent", lent }, { "again_and_again", again_and_again }, { "bounded", bounded }, CHECK_END };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "loans", cases); }
