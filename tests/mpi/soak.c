@@ -457,8 +457,8 @@ static void soak(const char *weight)
     rank = rref_rank(ctx);
     size = rref_size(ctx);
     play_all(players);
-    double until = check_clock() + check_patience(20);
     bool gone = clear_shelf(NULL);
+    double until = check_clock() + check_patience(20);      /* behind the first round: there all have come */
     for (int late = 0; !gone && !late;) {   /* all ranks go round as often */
         gone = clear_shelf(NULL);
         late = check_clock() > until;
