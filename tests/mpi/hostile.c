@@ -294,6 +294,7 @@ static bool begin(void)
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);       /* before there are threads of the library, which read it */
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     rref_options options = { .classes = classes, .functions = functions, .on_error = on_error };
+    setenv("RREF_PARK_LIMIT", "65M", 1);        /* as by default; with little room each call of a recursion waits for 0.1 s */
     int rc = rref_init(MPI_COMM_WORLD, &options, &ctx);
     CU_ASSERT_EQUAL(rc, RREF_OK);
     if (rc) return false;
