@@ -246,24 +246,21 @@ static void set_count(const rref_value *output, size_t count)
 
 /* ---- the API */
 
-rref_future rref_group_async_v(rref_group group, const rref_value *values, size_t count, const char *site)
+/* Whether a call of all members can be begun: the group, and which method. */
+static int check_call(rref_group group, const rref_value *values, size_t count, rri_group **g, unsigned *method)
 {
-    unsigned method;
     rri_packing packing;
-    rri_group *g = rri_group_of(group);
-    if (!g) return (rref_future){ 0 };
-    rref_context *context = g->service->references->context;
-    int rc = method_of(g, values, count, &method);
+    *g = rri_group_of(group);
+    int rc = *g ? method_of(*g, values, count, method) : rri_error_last()->code;
     if (!rc && count_inputs(values, count) < count)
         rc = rri_fail(RREF_ERR_SIGNATURE, "a call of a group takes no outputs; gather or reduce the results");
-    if (!rc) rc = rri_values_check(&g->klass->method[method].signature.in, values + 1, count - 1, SIZE_MAX, &packing);
-    if (rc) {
-        rref_future f = rref_promise(context, "");
-        rref_set_error(f, rc, "%s", rri_error_last()->text);
-        return f;
-    }
+    return rc ? rc : rri_values_check(&(*g)->klass->method[*method].signature.in, values + 1, count - 1, SIZE_MAX, &packing);
+}
+
+/* It is work from here on, so that references in packets are seen to be on their way. */
+static rref_future call_all(rri_group *g, unsigned method, const rref_value *values, size_t count, const char *site)
+{
     const range all = { g->service->references->calls->rank, 0, ranks_of(g) };
-    /* It is work from here on, so that references in packets are seen to be on their way. */
     rri_colours *colours = g->service->references->calls->futures.colours;
     unsigned colour = rri_begin(colours);
     rref_future whole = spread(g, &all, method, values + 1, count - 1, site);
@@ -271,13 +268,29 @@ rref_future rref_group_async_v(rref_group group, const rref_value *values, size_
     return whole;
 }
 
+rref_future rref_group_async_v(rref_group group, const rref_value *values, size_t count, const char *site)
+{
+    unsigned method;
+    rri_group *g;
+    int rc = check_call(group, values, count, &g, &method);
+    if (!rc) return call_all(g, method, values, count, site);
+    if (!g) return (rref_future){ 0 };
+    rref_future f = rref_promise(g->service->references->context, "");
+    rref_set_error(f, rc, "%s", rri_error_last()->text);
+    return f;
+}
+
+/* What a method gives is not the caller's, however soon it comes; an error that nobody reads is told. */
 int rref_group_post_v(rref_group group, const rref_value *values, size_t count, const char *site)
 {
-    rref_future f = rref_group_async_v(group, values, count, site);
+    unsigned method;
+    rri_group *g;
+    int rc = check_call(group, values, count, &g, &method);
+    if (rc) return rc;
+    rref_future f = call_all(g, method, values, count, site);
     if (!f.bits) return rri_error_last()->code;
-    int rc = rref_done(f) ? rref_test(f) : RREF_OK;
     rref_future_release(f);
-    return rc;
+    return RREF_OK;
 }
 
 int rref_group_gather_v(rref_group group, const rref_value *values, size_t count, const char *site)
