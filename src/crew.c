@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the library's threads and the queue of jobs. */
 #include "crew.h"
+#include "chaos.h"
 #include "error.h"
 #include "memory.h"
 
@@ -173,6 +174,7 @@ void rri_crew_call_in(rri_crew *crew, int64_t ns)
     if (atomic_load(&crew->stop)) later = false;
     else if (later) set_alarm(crew, ns);
     else call_thread(crew);
+    rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);       /* long enough for the alarm to go off */
     atomic_store(&crew->armed, later);
     rri_give(&crew->lock, &rri_crew_lock);
 }
@@ -187,12 +189,15 @@ void rri_crew_hush(rri_crew *crew)
     rri_give(&crew->lock, &rri_crew_lock);
 }
 
-/* Until the alarm goes off. An end that came meanwhile has set it behind this one's look at `stop`. */
+/* Until the alarm goes off. An end that came meanwhile has set it behind this one's look at `stop`. It may go off before who set
+ * it has said that it is armed: only behind that, which the lock sees to, may this be taken back. */
 static void listen(rri_crew *crew)
 {
     uint64_t times;
-    if (read(crew->alarm, &times, sizeof times) > 0) atomic_store(&crew->armed, false);
+    ssize_t got = read(crew->alarm, &times, sizeof times);
+    (void)got;                  /* awake is awake */
     rri_take(&crew->lock, &rri_crew_lock);
+    atomic_store(&crew->armed, false);
     crew->listener = RRI_ALARM_FREE;
     rri_give(&crew->lock, &rri_crew_lock);
 }
