@@ -657,7 +657,7 @@ static void watch(rref_callback callback, void *arg, unsigned flags)
     rref_future f = rref_async(there, "add", 1, 2);
     OK(rref_on_complete(f, callback, arg, flags));
     int rc = rref_future_release(f);
-    CU_ASSERT_TRUE(rc == RREF_OK || (rc == RREF_ERR_HANDLE && callback == callback_releases));  /* it takes all counts there are */
+    CU_ASSERT_TRUE(rc == RREF_OK || (rc == RREF_ERR_HANDLE && callback == callback_releases));  /* it takes all counts */
 }
 
 static int and_then(rref_call *c, rref_future parent, void *arg)
