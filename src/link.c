@@ -8,6 +8,7 @@
 #include "error.h"
 #include "memory.h"
 #include "strided.h"
+#include "untaken.h"
 #include "wire.h"
 
 #include <stdlib.h>
@@ -42,8 +43,7 @@ struct rri_link {
     unsigned looks;             /* i: at the oldest, one after the other */
     unsigned waits RRI_OWNED(rri_driver);       /* d: looks at the oldest in vain, since it was there */
     slot *fallow RRI_OWNED(rri_driver);         /* d: to be posted at the next look, which holds up no message; or NULL */
-    atomic_uint *announced;     /* p: messages announced, by local number */
-    atomic_uint *settled;       /* a: how many of them are known to be handled; the neighbour's own count may say more */
+    rri_untaken untaken;        /* a */
     atomic_uint handled;        /* written by the driver: same-node messages received */
     atomic_uint kicks;          /* a: own rings of the doorbell */
     atomic_uint drift;          /* a: announced beyond what was handled, by senders that ended or stopped in between */
@@ -99,6 +99,7 @@ static int find_neighbours(rri_link *link)
     if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Comm_split_type");
     MPI_Comm_rank(node, &me);
     MPI_Comm_size(node, &link->local_size);
+    link->untaken.count = link->local_size;
     MPI_Allgather(&link->rank, 1, MPI_INT, link->members, 1, MPI_INT, node);
     for (int i = 0; i < link->size; i++) link->local[i] = -1;
     for (int i = 0; i < link->local_size; i++) link->local[link->members[i]] = i;
@@ -119,13 +120,11 @@ static rri_link *make(MPI_Comm comm)
     link->local = rri_malloc(size * sizeof *link->local);
     link->members = rri_malloc(size * sizeof *link->members);
     link->sent = rri_calloc(size, sizeof *link->sent);
-    link->announced = rri_calloc(size, sizeof *link->announced);
-    link->settled = rri_calloc(size, sizeof *link->settled);
     link->heard = rri_calloc(size, sizeof *link->heard);
     link->forsaken = rri_calloc(size, sizeof *link->forsaken);
     link->unsent = rri_calloc(size, sizeof *link->unsent);
-    bool counts = link->sent && link->announced && link->settled && link->heard && link->forsaken && link->unsent;
-    if (counts && link->local && link->members) return link;
+    bool counts = link->sent && link->heard && link->forsaken && link->unsent;
+    if (rri_untaken_open(&link->untaken, link->size) && counts && link->local && link->members) return link;
     rri_link_close(link, false);
     return NULL;
 }
@@ -211,8 +210,7 @@ void rri_link_close(rri_link *link, bool abandon)
     rri_doorbell_free(link->bell);
     free(link->local);
     free(link->members);
-    free(link->announced);
-    free(link->settled);
+    rri_untaken_close(&link->untaken);
     free(link->sent);
     free(link->heard);
     free(link->forsaken);
@@ -236,10 +234,7 @@ static void announce(rri_link *link, int peer)
 {
     __atomic_store_n(&link->sent[peer], link->sent[peer] + 1, __ATOMIC_RELAXED);
     int local = link->local[peer];
-    if (local < 0) return;
-    unsigned n = atomic_load_explicit(&link->announced[local], memory_order_relaxed);
-    atomic_store_explicit(&link->announced[local], n + 1, memory_order_release);
-    rri_doorbell_ring(link->bell, local);
+    if (local >= 0) rri_untaken_announce(&link->untaken, link->bell, local);
 }
 
 /* A send that MPI could not finish at once is kept; without memory to keep it, wait for it here. */
@@ -449,8 +444,8 @@ int rri_link_drain(rri_link *link, int64_t ns)
 static bool owed_to_neighbours(const rri_link *link)
 {
     for (int i = 0; i < link->local_size; i++)
-        if (atomic_load(&link->announced[i]) != rri_doorbell_handled_by(link->bell, i)
-            && !atomic_load(&link->forsaken[link->members[i]]) && !rri_doorbell_left(link->bell, i)
+        if (rri_untaken_announced(&link->untaken, i) != rri_doorbell_handled_by(link->bell, i)
+            && !rri_untaken_is_lost(&link->untaken, i) && !rri_doorbell_left(link->bell, i)
             && !rri_doorbell_gone(link->bell, i)) return true;
     return false;
 }
@@ -695,31 +690,16 @@ void rri_link_rebase(rri_link *link) { atomic_store(&link->drift, outstanding(li
 unsigned rri_link_announced(const rri_link *link, int peer)
 {
     int local = link->local[peer];
-    return local < 0 ? 0 : atomic_load_explicit(&link->announced[local], memory_order_relaxed);
+    return local < 0 ? 0 : rri_untaken_announced(&link->untaken, local);
 }
 
 void rri_link_settle(rri_link *link, int peer, unsigned announced)
 {
     int local = link->local[peer];
-    if (local >= 0) atomic_store_explicit(&link->settled[local], announced, memory_order_relaxed);
+    if (local >= 0) rri_untaken_settle(&link->untaken, local, announced);
 }
 
-/* The neighbour's count lies in its memory, and is looked at when there is no other way to know. */
-static bool is_settled(const rri_link *link, int local)
-{
-    unsigned announced = atomic_load_explicit(&link->announced[local], memory_order_acquire);
-    if (announced == atomic_load_explicit(&link->settled[local], memory_order_relaxed)) return true;
-    if (announced != rri_doorbell_handled_by(link->bell, local)) return false;
-    atomic_store_explicit(&link->settled[local], announced, memory_order_relaxed);
-    return true;
-}
-
-bool rri_link_unsettled(const rri_link *link)
-{
-    for (int i = 0; i < link->local_size; i++)
-        if (!is_settled(link, i) && !atomic_load_explicit(&link->forsaken[link->members[i]], memory_order_relaxed)) return true;
-    return false;
-}
+bool rri_link_unsettled(const rri_link *link) { return rri_untaken_any(&link->untaken, link->bell); }
 
 /* ---- the lost */
 
@@ -731,6 +711,7 @@ uint32_t rri_link_heard(const rri_link *link, int peer) { return link->heard[pee
 void rri_link_forsake(rri_link *link, int peer)
 {
     atomic_store(&link->forsaken[peer], true);
+    if (link->local[peer] >= 0) rri_untaken_write_off(&link->untaken, link->local[peer]);
     rri_take(&link->lock, &lists);
     rri_lock_take(&kept_lock);
     for (pending **at = &link->sends, *p; (p = *at);) {

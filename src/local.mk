@@ -56,6 +56,8 @@ RRI_SOURCES = \
 	src/window.h \
 	src/doorbell.c \
 	src/doorbell.h \
+	src/untaken.c \
+	src/untaken.h \
 	src/peer.c \
 	src/peer.h \
 	src/stash.c \

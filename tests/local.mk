@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	tests/unit/crew \
 	tests/unit/descriptor \
 	tests/unit/doorbell \
+	tests/unit/untaken \
 	tests/unit/error \
 	tests/unit/fit \
 	tests/unit/info \
