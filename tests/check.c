@@ -38,6 +38,13 @@ double check_clock(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+void check_set(const char *name, int value)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    setenv(name, text, 1);
+}
+
 static const char *chaos(void)
 {
     const char *text = getenv("RREF_CHAOS");

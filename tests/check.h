@@ -55,6 +55,9 @@ bool check_chaos(const char *reason);
 /* Monotonic seconds. */
 double check_clock(void);
 
+/* Set an option, from the next rref_init on, to a number. */
+void check_set(const char *name, int value);
+
 /* The two halves of check_main, for check_mpi.c. check_run marks failed[i] for each case that failed here and returns the
  * number of cases that ran; rank is -1 without MPI. check_report prints the result line and returns what main returns. */
 int check_run(int argc, char **argv, const char *name, const check_case *cases, int rank, int *failed);

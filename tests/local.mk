@@ -185,6 +185,9 @@ libcheck_la_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS)
 libcheck_la_LIBADD = $(CUNIT_LIBS)
 tests_sanitizers_planted_LDADD =
 
+tests_mpi_callbacks_SOURCES = tests/mpi/callbacks.c tests/mpi/well.h
+tests_mpi_hostile_SOURCES = tests/mpi/hostile.c tests/mpi/well.h
+
 # An application with MPI of its own, and a tool that counts MPI's calls.
 tests_mpi_beside_SOURCES = \
 	tests/mpi/beside.c \

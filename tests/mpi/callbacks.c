@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "check.h"
+#include "well.h"
 
 #define OK CHECK_OK
 #define GIVES CHECK_GIVES
@@ -62,18 +63,9 @@ static bool begin(void)
     return true;
 }
 
-static void all_well(void)
-{
-    for (int to = 0; to < ranks; to++) {
-        int64_t sum = 0;
-        OK(rref_sync(rref_root(ctx, to), "add", 40, 2, rref_out(&sum)));
-        CU_ASSERT_EQUAL(sum, 42);
-    }
-}
-
 static void end(void)
 {
-    all_well();
+    well(ctx, ranks);
     rref_set(gate);
     OK(rref_future_release(gate));
     OK(rref_finalize(&ctx));
@@ -242,7 +234,7 @@ static void blocks(void)
     watch(in_pipe, NULL, 0);
     if (ranks > 1) watch(in_receive, NULL, 0);
     wait_counted(all);
-    all_well();
+    well(ctx, ranks);
     MPI_Barrier(MPI_COMM_WORLD);
     CU_ASSERT_EQUAL(atomic_load(&counted), all);
     MPI_Barrier(MPI_COMM_WORLD);

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <rref.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "check.h"
@@ -68,18 +67,11 @@ static const rref_class *const classes[] = { &lender_class, NULL };
 
 /* ---- around it */
 
-static void set(const char *name, int value)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%d", value);
-    setenv(name, text, 1);
-}
-
 static bool begin(void)
 {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    set("RREF_EAGER", EAGER);
-    set("RREF_QUEUE_LIMIT", QUEUE);
+    check_set("RREF_EAGER", EAGER);
+    check_set("RREF_QUEUE_LIMIT", QUEUE);
     if (rank == 1) setenv("RREF_PROGRESS", "application", 1);
     owed_count = 0;
     for (size_t i = 0; i < BYTES; i++) bytes[i] = (unsigned char)(i % 251);

@@ -109,13 +109,6 @@ static const rref_class *const classes[] = { &sink_class, NULL };
 
 /* ---- around each case */
 
-static void limit(const char *name, int value)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%d", value);
-    setenv(name, text, 1);
-}
-
 static int park_limit = PARK, queue_limit = QUEUE;
 
 static void note(const rref_error *error, void *arg)
@@ -130,9 +123,9 @@ static bool begin(void)
     atomic_store(&hopped, 0);
     atomic_store(&refused, 0);
     atomic_store(&posted, 0);
-    limit("RREF_PARK_LIMIT", park_limit);
-    limit("RREF_QUEUE_LIMIT", queue_limit);
-    limit("RREF_CREDITS", CREDITS);
+    check_set("RREF_PARK_LIMIT", park_limit);
+    check_set("RREF_QUEUE_LIMIT", queue_limit);
+    check_set("RREF_CREDITS", CREDITS);
     OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions, .on_error = note }, &ctx));
     unsetenv("RREF_PARK_LIMIT");
     unsetenv("RREF_QUEUE_LIMIT");

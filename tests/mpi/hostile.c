@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "check.h"
+#include "well.h"
 
 #define OK CHECK_OK
 #define GIVES CHECK_GIVES
@@ -305,19 +306,9 @@ static bool begin(void)
     return true;
 }
 
-/* All ranks serve. */
-static void all_well(void)
-{
-    for (int to = 0; to < ranks; to++) {
-        int64_t sum = 0;
-        OK(rref_sync(rref_root(ctx, to), "add", 40, 2, rref_out(&sum)));
-        CU_ASSERT_EQUAL(sum, 42);
-    }
-}
-
 static void end(void)
 {
-    all_well();
+    well(ctx, ranks);
     rref_set(gate);
     OK(rref_future_release(gate));
     rref_release(next_fiend);
@@ -374,7 +365,7 @@ static void never_answers(void)
     OK(rref_cancel(given_up));
     GIVES(rref_wait(given_up, RREF_FOREVER), RREF_ERR_CANCELLED);
     OK(rref_future_release(given_up));
-    all_well();
+    well(ctx, ranks);
     MPI_Barrier(MPI_COMM_WORLD);
     rref_fence(ctx, 0.01);                  /* what nobody waits for may still be owed: it is answered to nobody */
     int n = atomic_load(&owed_count);
@@ -408,7 +399,7 @@ static void answers_to_nobody(void)
     CU_ASSERT_EQUAL(pthread_create(&thread, NULL, answer_late, NULL), 0);
     pthread_join(thread, NULL);
     MPI_Barrier(MPI_COMM_WORLD);
-    all_well();
+    well(ctx, ranks);
     while (rref_fence(ctx, 0.05) == RREF_ERR_TIMEOUT) answer_late(NULL);
     end();
 }
@@ -446,7 +437,7 @@ static void waits(void)
     for (int i = 0; i < 6; i++) f[i] = rref_async(there, "wait", i % 3);
     wait_counted(6);
     for (int i = 0; i < 6; i++) CU_ASSERT_FALSE(rref_done(f[i]));
-    all_well();
+    well(ctx, ranks);
     MPI_Barrier(MPI_COMM_WORLD);
     OK(rref_set(gate));
     OK(rref_wait_all(f, 6, RREF_FOREVER));
@@ -473,7 +464,7 @@ static void block_in(int busy)
     f[1] = rref_async(there, "block", IN_MUTEX);
     f[2] = rref_async(there, "block", IN_PIPE);
     wait_counted(3);
-    all_well();
+    well(ctx, ranks);
     MPI_Barrier(MPI_COMM_WORLD);
     for (int i = 0; i < 3; i++) CU_ASSERT_FALSE(rref_done(f[i]));
     MPI_Barrier(MPI_COMM_WORLD);
@@ -699,7 +690,7 @@ static void callbacks_from_hell(void)
     watch(callback_recurses, NULL, 0);
     wait_counted(7);
     for (int i = 0; i < 20; i++) watch(callback_waits, NULL, 0);
-    all_well();
+    well(ctx, ranks);
     CU_ASSERT_EQUAL(atomic_load(&counted), 7);
     OK(rref_set(gate));
     wait_counted(27);
