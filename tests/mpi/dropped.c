@@ -125,13 +125,15 @@ static size_t resident(void)
 
 static bool is_one_more(void *arg) { return stats().results_dropped == *(uint64_t *)arg + 1; }
 
+static bool may_have_room(void) { return check_chaos("messages that are held back leave meanwhile, and make room for one more"); }
+
 /* The borrowed result of the caller's last call is dropped as well, and its object is free. */
 static void lend_in_vain(void)
 {
     int64_t n = 0;
     rref_statistics s = stats();
     OK(rref_set(gate));
-    CU_ASSERT_TRUE(check_until(is_one_more, &s.results_dropped, 10));
+    if (!may_have_room()) CU_ASSERT_TRUE(check_until(is_one_more, &s.results_dropped, 10));
     OK(rref_sync(lender, "touch", rref_out(&n)));
     CU_ASSERT_EQUAL(n, 1);
 }
@@ -197,8 +199,9 @@ static void take_all(rref_future f[], rref_future lent)
         taken += take(f[i]);
         OK(rref_future_release(f[i]));
     }
-    GIVES(rref_wait(lent, RREF_FOREVER), RREF_ERR_RESULT_DROPPED);
-    says_so(lent, "lender.lend");
+    bool came = rref_wait(lent, RREF_FOREVER) == RREF_OK && may_have_room();
+    if (!came) says_so(lent, "lender.lend");
+    taken += came;
     OK(rref_future_release(lent));
     OK(rref_stats_of(ctx, 0, &s));
     CU_ASSERT_TRUE(taken >= QUEUE / MESSAGE);

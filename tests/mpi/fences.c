@@ -468,7 +468,7 @@ static void open_door(bool open)
 /* Without a limit it ends as well, once nothing has lived for the stall limit; a method that computes lives. */
 static void stalled(void)
 {
-    setenv("RREF_STALL_LIMIT", "1.5", 1);
+    setenv("RREF_STALL_LIMIT", "2.5", 1);
     bool begun = begin();
     unsetenv("RREF_STALL_LIMIT");
     if (!begun) return;
