@@ -237,6 +237,7 @@ static void wrapped_object(void)
     rref r = rref_wrap(ctx, "wrapped", own);
     OK(rref_stats(ctx, &after));
     CU_ASSERT_EQUAL(after.objects, before.objects + 1);
+    MPI_Barrier(MPI_COMM_WORLD);            /* others create one here below */
     OK(rref_local_value(r, &self));
     CU_ASSERT_PTR_EQUAL(self, own);
     CU_ASSERT_TRUE(rref_is_owner(r));
