@@ -47,13 +47,12 @@ static bool occupy(rri_calls *calls, const rref_call *c)
 static bool aim(rri_calls *calls, const rri_record *r, int peer)
 {
     rref_call *c = &calls->instant;
-    c->calls = calls;
-    if (!calls->up.instant(calls->up.up, r, c)) return false;
+    rri_call_clear(c, calls);
     c->peer = peer;
     c->id = r->call;
     c->oneway = r->flags & RRI_FLAG_ONEWAY;
     c->colour = rri_record_colour(r);
-    return !c->in->refs && !c->out->variables && !c->out->refs;
+    return calls->up.instant(calls->up.up, r, c) && !c->in->refs && !c->out->variables && !c->out->refs;
 }
 
 static void put_numbers(const rref_call *c, char *at)
