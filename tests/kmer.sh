@@ -62,7 +62,7 @@ if [ -n "$reads" ] && [ -n "$by_jellyfish" ]; then
     # RREF_TEST_FULL is set by check-all.
     for ranks in 3 ${RREF_TEST_FULL:+1 2 8}; do counts $ranks "$work/reads" "$reads"; done
     for ranks in 2 ${RREF_TEST_FULL:+1 3 8}; do counts $ranks "$work/reads" "$reads" --batch 64 --raw; done
-    for k in 31 ${RREF_TEST_FULL:+1 2 16}; do
+    for k in ${RREF_TEST_FULL:+1 2 16 31}; do
         expected $k "$reads" > "$work/reads-$k"
         counts 3 "$work/reads-$k" "$reads" --batch 1000 -k $k
     done
@@ -88,6 +88,7 @@ for file in plain.fa crlf.fa no-newline.fa plain.fa.gz members.fa.gz plain.fq li
     counts 2 three $file -k 3
 done
 for ranks in 3 8; do counts $ranks three plain.fa -k 3; done
+counts 3 three plain.fa -k 3 --batch 1000
 if [ -n "$by_jellyfish" ]; then
     must "jellyfish agrees with the counts by hand" sh -c 'jellyfish count -C -m 3 -s 1M -o jf plain.fa &&
         jellyfish dump -c jf | sort | cmp - three'
