@@ -415,8 +415,9 @@ static void aim_landing(const rri_object *o, rref_call *c)
 
 static int aim_at(rri_object *o, const rri_record *record, rref_call *c)
 {
-    c->class_name = o->klass ? o->klass->name : "?";      /* a failed creation may have none */
-    if (atomic_load(&o->state) == RRI_FAILED) return aim_at_failed(o, record, c);
+    const bool failed = atomic_load(&o->state) == RRI_FAILED;   /* first: all else was written before it */
+    c->class_name = o->klass ? o->klass->name : "?";            /* a failed creation may have none */
+    if (failed) return aim_at_failed(o, record, c);
     if (record->method == RRI_METHOD_DESCRIBE) return aim_at_description(o, c);
     c->actor = &o->actor;
     c->object = o;
@@ -672,8 +673,8 @@ bool rri_object_instant(void *up, const rri_record *record, rref_call *c)
     rri_objects *all = up;
     rri_object *o = record->object == RRI_ROOT ? all->root
                     : record->object & RRI_NAMED ? NULL : rri_table_find(&all->table, record->object);
-    if (!o || record->method >= o->klass->count) return false;
-    if (atomic_load_explicit(&o->state, memory_order_acquire) != RRI_ALIVE) return false;
+    if (!o || atomic_load_explicit(&o->state, memory_order_acquire) != RRI_ALIVE) return false;
+    if (record->method >= o->klass->count) return false;
     const rri_method *m = &o->klass->method[record->method];
     if (!(m->flags & RREF_INLINE) || (m->flags & RREF_CONCURRENT && !o->shared)) return false;
     if (atomic_load_explicit(&all->waiting, memory_order_relaxed)) return false;
