@@ -48,6 +48,7 @@ void rri_untaken_announce(rri_untaken *u, rri_doorbell *bell, int to)
 }
 
 void rri_untaken_write_off(rri_untaken *u, int to) { atomic_fetch_or(&u->lost[to / WORD], bit_of(to)); }
+bool rri_untaken_is_lost(const rri_untaken *u, int to) { return atomic_load(&u->lost[to / WORD]) & bit_of(to); }
 
 /* The neighbour's count lies in its memory, and is looked at when there is no other way to know. */
 static bool has_taken_all(const rri_untaken *u, const rri_doorbell *bell, int to)

@@ -35,10 +35,7 @@ static inline void rri_untaken_settle(rri_untaken *untaken, int to, unsigned ann
 
 /* It takes nothing more, and nothing is expected of it. */
 void rri_untaken_write_off(rri_untaken *untaken, int to);
-static inline bool rri_untaken_is_lost(const rri_untaken *untaken, int to)
-{
-    return atomic_load(&untaken->lost[to / 64]) >> to % 64 & 1;
-}
+bool rri_untaken_is_lost(const rri_untaken *untaken, int to);
 
 /* Whether anybody has not taken all. As long as few have been spoken to lately, this looks at those alone. */
 bool rri_untaken_any(const rri_untaken *untaken, const rri_doorbell *bell);
