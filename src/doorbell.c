@@ -3,6 +3,7 @@
  * and a rank's death hangs nobody. It stays open for its locks, which the kernel drops with the process: no signal is sent, and
  * process ids, which mean different things in different namespaces, are not needed. A forked child does not inherit them. */
 #include "doorbell.h"
+#include "chaos.h"
 #include "error.h"
 #include "memory.h"
 
@@ -18,12 +19,13 @@
 
 typedef struct cell {
     _Alignas(64) atomic_uint announced;
-    atomic_uint sleeping;       /* a rri_sleeper */
+    _Atomic uint64_t mark;      /* what was seen by whom who sleeps: see mark_of; 0: nobody does */
     atomic_uint there;
     atomic_int waker;           /* the processing unit on which the last ring that woke somebody was */
 } cell;
 
 enum { NEVER_CAME, THERE, LEFT };
+enum { NAP_NS = 100000 };         /* under chaos: time to be seen, answered and slept after */
 
 struct rri_doorbell {
     cell *cells;                /* count of them, then handled[by][from]: a row has lines of its own, since one rank writes it */
@@ -129,11 +131,27 @@ bool rri_doorbell_gone(const rri_doorbell *bell, int who)
 
 bool rri_doorbell_left(const rri_doorbell *bell, int who) { return atomic_load(&bell->cells[who].there) == LEFT; }
 
+static uint64_t mark_of(rri_sleeper who, unsigned seen) { return (uint64_t)seen << 32 | who; }
+
+/*
+ * Who it is that the ring numbered n has to wake. The mark goes with it, so that the next one costs no system call. But a ring
+ * may be that late, its sender having lost the core behind the count, that it has been seen, answered and slept after. Were it
+ * to take that mark away, and to wake nobody since the sleeper has not lain down yet, then nobody would be woken any more.
+ */
+static unsigned take_mark(cell *c, unsigned n)
+{
+    uint64_t mark = atomic_load(&c->mark);
+    while (mark && (int)(n - (unsigned)(mark >> 32)) > 0)
+        if (atomic_compare_exchange_weak(&c->mark, &mark, 0)) return (unsigned)mark;
+    return RRI_NOBODY;
+}
+
 void rri_doorbell_ring(rri_doorbell *bell, int to)
 {
     cell *c = &bell->cells[to];
-    atomic_fetch_add(&c->announced, 1);
-    unsigned who = atomic_load(&c->sleeping) ? atomic_exchange(&c->sleeping, RRI_NOBODY) : RRI_NOBODY;
+    unsigned n = atomic_fetch_add(&c->announced, 1) + 1;
+    rri_chaos_nap(RRI_CHAOS_SLOW, NAP_NS);
+    unsigned who = take_mark(c, n);
     if (who == RRI_NOBODY) return;
     atomic_store_explicit(&c->waker, sched_getcpu(), memory_order_relaxed);
     rri_futex_wake_as(&c->announced, 1, who);
@@ -147,13 +165,14 @@ bool rri_doorbell_displaced(const rri_doorbell *bell)
 void rri_doorbell_wake(rri_doorbell *bell)
 {
     cell *c = &bell->cells[bell->me];
-    atomic_store(&c->sleeping, RRI_NOBODY);     /* before the count: who goes to sleep behind it says so again */
+    atomic_store(&c->mark, 0);                  /* before the count: who goes to sleep behind it says so again */
     atomic_fetch_add(&c->announced, 1);
     rri_futex_wake(&c->announced, INT_MAX);
 }
 
 void rri_doorbell_sleep(rri_doorbell *bell, rri_sleeper who, unsigned seen, int64_t ns)
 {
+    rri_chaos_nap(RRI_CHAOS_SLOW, NAP_NS);
     rri_futex_wait_as(&bell->cells[bell->me].announced, seen, ns, who);
 }
 
@@ -162,15 +181,20 @@ unsigned rri_doorbell_announced(const rri_doorbell *bell)
     return atomic_load(&bell->cells[bell->me].announced);
 }
 
-/* Whoever sees the mark too long wakes somebody for nothing; one who misses it must not be possible. */
-void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who)
+/* Whoever sees the mark too long wakes somebody for nothing; one who misses it must not be possible: a barrier. */
+void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who, unsigned seen)
 {
-    atomic_store_explicit(&bell->cells[bell->me].sleeping, who, who ? memory_order_seq_cst : memory_order_release);
+    atomic_store(&bell->cells[bell->me].mark, mark_of(who, seen));
+}
+
+void rri_doorbell_awake(rri_doorbell *bell)
+{
+    atomic_store_explicit(&bell->cells[bell->me].mark, 0, memory_order_release);
 }
 
 bool rri_doorbell_sleeps(const rri_doorbell *bell)
 {
-    return atomic_load_explicit(&bell->cells[bell->me].sleeping, memory_order_acquire);
+    return atomic_load_explicit(&bell->cells[bell->me].mark, memory_order_acquire) != 0;
 }
 
 static atomic_uint *handled(const rri_doorbell *bell, int by, int from)

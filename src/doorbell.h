@@ -2,10 +2,11 @@
 /*
  * The doorbell: node-shared memory in which senders announce messages and sleepers say that they sleep.
  *
- * Per rank of the node: announced, a counter that a sender raises after its MPI send; sleeping, set by a rank before it
- * sleeps; there, until it leaves; and handled[from], how many messages it has taken from each neighbour. A rank that is there
- * also holds a lock on a byte of the segment, which goes with its process whatever becomes of that. A counter, since with a flag
- * a message that MPI still keeps back would be slept on. Counters wrap and are compared for equality only.
+ * Per rank of the node: announced, a counter that a sender raises after its MPI send; mark, set by a rank before it sleeps,
+ * with what it had seen of the counter by then; there, until it leaves; and handled[from], how many messages it has taken from
+ * each neighbour. A rank that is there also holds a lock on a byte of the segment, which goes with its process whatever becomes
+ * of that. A counter, since with a flag a message that MPI still keeps back would be slept on. Counters wrap: of two the later
+ * one is ahead by less than half their range.
  */
 #ifndef RRI_DOORBELL_H
 #define RRI_DOORBELL_H
@@ -34,9 +35,11 @@ void rri_doorbell_ring(rri_doorbell *bell, int to);
 /* Wake this rank's own sleepers, whatever they say of themselves. */
 void rri_doorbell_wake(rri_doorbell *bell);
 
-/* Say who sleeps, for neighbours to wake: the watcher while nobody drives, or the driver itself. */
+/* Say who sleeps, for neighbours to wake: the watcher while nobody drives, or the driver itself. What `seen` counts has been
+ * looked at: a ring among it that is late to see the mark leaves it to those that come. */
 typedef enum rri_sleeper { RRI_NOBODY, RRI_WATCHER, RRI_DOZER } rri_sleeper;
-void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who);
+void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who, unsigned seen);
+void rri_doorbell_awake(rri_doorbell *bell);
 /* Sleep until the counter moves from `seen`; the caller has said rri_doorbell_asleep before and looked once more. */
 void rri_doorbell_sleep(rri_doorbell *bell, rri_sleeper who, unsigned seen, int64_t ns);
 /* Of who has slept: whether it runs where it was woken, and so in place of who did that. (On a virtual machine the kernel takes

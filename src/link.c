@@ -757,10 +757,10 @@ void rri_link_ring(rri_link *link, int peer) { rri_doorbell_ring(link->bell, lin
 void rri_link_await_ring(rri_link *link)
 {
     for (unsigned seen; seen = rri_doorbell_announced(link->bell), !rri_link_expects(link);) {
-        rri_doorbell_asleep(link->bell, RRI_WATCHER);
+        rri_doorbell_asleep(link->bell, RRI_WATCHER, seen);
         rri_doorbell_sleep(link->bell, RRI_WATCHER, seen, 1000000);
     }
-    rri_doorbell_asleep(link->bell, RRI_NOBODY);
+    rri_doorbell_awake(link->bell);
     atomic_fetch_add(&link->kicks, 1);
 }
 

@@ -130,7 +130,7 @@ RRI_TRIES(rri_driver) RRI_UNCHECKED
 static bool take_role(rri_progress *p, uint64_t from)
 {
     if (!atomic_compare_exchange_strong(&p->role, &from, HELD)) return false;
-    rri_doorbell_asleep(rri_link_bell(p->link), RRI_NOBODY);
+    rri_doorbell_awake(rri_link_bell(p->link));
     self.driving = p;
     self.offered = 0;
     atomic_store_explicit(&p->borrowed, rri_self.crew != &p->crew, memory_order_relaxed);
@@ -359,7 +359,7 @@ static bool let_go(rri_progress *p, unsigned seen, int64_t limit)
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     atomic_store_explicit(&p->seen, seen, memory_order_relaxed);
     free_role(p);
-    rri_doorbell_asleep(bell, RRI_WATCHER);     /* a barrier: what follows is looked at behind all of this */
+    rri_doorbell_asleep(bell, RRI_WATCHER, seen);   /* a barrier: what follows is looked at behind all of this */
     bool more = unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen;
     return !((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE));
 }
@@ -736,11 +736,11 @@ static void doze(rri_progress *p, const rri_event *event, int64_t ns)
     if (p->nap < least_nap(p)) p->nap = least_nap(p);
     int64_t limit = sleep_limit(p);
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
-    rri_doorbell_asleep(bell, RRI_DOZER);
+    rri_doorbell_asleep(bell, RRI_DOZER, seen);
     bool more = p->batch || p->due || work_in_sight(p) || rri_event_done(event) || rri_doorbell_announced(bell) != seen
                 || atomic_load(&p->want) == ASKING || (!is_short(limit) && leaves_behind(p));
     if (!more) rri_doorbell_sleep(bell, RRI_DOZER, seen, limit >= 0 && limit < ns ? limit : ns);
-    rri_doorbell_asleep(bell, RRI_NOBODY);
+    rri_doorbell_awake(bell);
     lengthen_nap(p);
 }
 

@@ -85,15 +85,34 @@ static void marks(void)
 {
     open_bells();
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
-    rri_doorbell_asleep(bell[1], RRI_WATCHER);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]));
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
     CU_ASSERT(!rri_doorbell_sleeps(bell[0]));
     rri_doorbell_ring(bell[0], 0);
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
     rri_doorbell_ring(bell[0], 1);
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
-    rri_doorbell_asleep(bell[1], RRI_WATCHER);
-    rri_doorbell_asleep(bell[1], RRI_NOBODY);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]));
+    rri_doorbell_awake(bell[1]);
+    CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
+    close_bells();
+}
+
+/* A late ring, which the sleeper has seen before it lay down, leaves the mark to the next one. */
+static void late_ring(void)
+{
+    open_bells();
+    for (int i = 0; i < 3; i++) {
+        unsigned seen = rri_doorbell_announced(bell[1]) + 1;
+        rri_doorbell_asleep(bell[1], RRI_WATCHER, seen);
+        rri_doorbell_ring(bell[0], 1);
+        CU_ASSERT(rri_doorbell_announced(bell[1]) == seen && rri_doorbell_sleeps(bell[1]));
+        rri_doorbell_ring(bell[0], 1);
+        CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
+    }
+    unsigned seen = rri_doorbell_announced(bell[1]);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER, seen - 1);
+    rri_doorbell_ring(bell[0], 1);
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
     close_bells();
 }
@@ -105,7 +124,7 @@ static void sleeps_not_on_news(void)
     open_bells();
     unsigned seen = rri_doorbell_announced(bell[1]);
     rri_doorbell_ring(bell[0], 1);
-    rri_doorbell_asleep(bell[1], RRI_WATCHER);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER, seen);
     rri_doorbell_sleep(bell[1], RRI_WATCHER, seen, -1);  /* would be for ever */
     close_bells();
 }
@@ -114,7 +133,7 @@ static void sleeps_so_long(void)
 {
     open_bells();
     double start = check_clock();
-    rri_doorbell_asleep(bell[1], RRI_WATCHER);
+    rri_doorbell_asleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]));
     rri_doorbell_sleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]), 20000000);
     CU_ASSERT(check_clock() - start < check_patience(10));
     close_bells();
@@ -145,7 +164,7 @@ static void one_of_two_wakes(void)
         CU_ASSERT_FATAL(pthread_create(&thread[i], NULL, lie_down, (void *)(uintptr_t)who[i]) == 0);
         CU_ASSERT(check_until(lies, &who[i], 10));
     }
-    rri_doorbell_asleep(bell[1], RRI_DOZER);
+    rri_doorbell_asleep(bell[1], RRI_DOZER, rri_doorbell_announced(bell[1]));
     rri_doorbell_ring(bell[0], 1);
     CU_ASSERT(check_until(stands, &who[1], 10));
     rri_doorbell_wake(bell[1]);
@@ -168,10 +187,10 @@ static void *sleeper(void *arg)
             atomic_store(&taken, handled);
             continue;
         }
-        rri_doorbell_asleep(mine, RRI_WATCHER);
+        rri_doorbell_asleep(mine, RRI_WATCHER, announced);
         if (rri_doorbell_announced(mine) == announced && rri_doorbell_sleeps(mine))
             rri_doorbell_sleep(mine, RRI_WATCHER, announced, -1);
-        rri_doorbell_asleep(mine, RRI_NOBODY);
+        rri_doorbell_awake(mine);
     }
     return NULL;
 }
@@ -197,7 +216,8 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         { "alone", alone }, { "two segments", two_segments }, { "name is gone", name_is_gone }, { "counting", counting },
-        { "marks", marks }, { "sleeps not on news", sleeps_not_on_news }, { "sleeps so long", sleeps_so_long },
+        { "marks", marks }, { "late ring", late_ring }, { "sleeps not on news", sleeps_not_on_news },
+        { "sleeps so long", sleeps_so_long },
         { "one of two wakes", one_of_two_wakes }, { "every ring wakes", every_ring_wakes }, CHECK_END
     };
     return check_main(argc, argv, "doorbell", cases);
