@@ -35,6 +35,9 @@ void rri_doorbell_ring(rri_doorbell *bell, int to);
 /* Wake this rank's own sleepers, whatever they say of themselves. */
 void rri_doorbell_wake(rri_doorbell *bell);
 
+/* Have the watcher, if it sleeps just now, see anew for how long it should. */
+void rri_doorbell_stir(rri_doorbell *bell);
+
 /* Say who sleeps, for neighbours to wake: the watcher while nobody drives, or the driver itself. What `seen` counts has been
  * looked at: a ring among it that is late to see the mark leaves it to those that come. */
 typedef enum rri_sleeper { RRI_NOBODY, RRI_WATCHER, RRI_DOZER } rri_sleeper;

@@ -301,7 +301,7 @@ static void settle_settings(rref_context *ctx)
     upset_settings(s);
     bool one_node = rri_link_local_size(ctx->link) == rri_link_size(ctx->link);
     if (s->eager == 0) s->eager = one_node ? 4096 : 65536;
-    if (s->spin < 0) s->spin = ctx->short_of_cores ? 0 : 20;
+    if (s->spin < 0) s->spin = ctx->short_of_cores ? 0 : one_node ? 20 : 50;    /* longer than a message over TCP */
     if (s->workers == 0) s->workers = rri_place_width() > 2 ? rri_place_width() : 2;
     if (ctx->level < MPI_THREAD_MULTIPLE) s->progress = RRI_PROGRESS_APPLICATION;
 }

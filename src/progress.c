@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 16, TICK_NS = 100000, NAP_MIN_NS = 20000, NAP_MAX_NS = 1000000,
-       NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000,
-       MOVING_NS = 200000, NAP_NEAR_NS = 100000, TURNS = 30, DOZE_NS = 1000000, SPIN_MIN_NS = 2000, PROBE = 16, NEAR_STREAK = 8,
-       NEAR_LOOKS = 32, LONG_NS = 10000000 };
+enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 16, TICK_NS = 100000, TICK_MAX_NS = 800000, NAP_MIN_NS = 20000,
+       NAP_MAX_NS = 1000000, NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000,
+       SLICE_NS = 100000000, MOVING_NS = 200000, NAP_NEAR_NS = 100000, TURNS = 30, DOZE_NS = 1000000, SPIN_MIN_NS = 2000,
+       PROBE = 16, NEAR_STREAK = 8, NEAR_LOOKS = 128, LONG_NS = 10000000 };
 
 /* How long to poll without news before a sleep. */
 typedef struct budget {
@@ -52,6 +52,8 @@ struct rri_progress {
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint parked;             /* a: how often the role was */
     bool anew;                      /* the watcher's: it was, while that slept */
+    int64_t tick;                   /* the watcher's: how long it sleeps while a library thread drives */
+    unsigned steady;                /* the watcher's: `parked` at its last look at such a one */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
     atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
@@ -107,6 +109,7 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     p->up = up;
     p->init_thread = pthread_self();
     p->nap = NAP_MIN_NS;
+    p->tick = TICK_NS;
     p->spin = (budget){ .most = config->spin, .ns = config->spin };
     p->borrowed_spin = (budget){ .most = config->borrowed_spin, .ns = config->borrowed_spin };
     *out = p;
@@ -376,6 +379,7 @@ static bool park(rri_progress *p)
     bool app = rri_self.crew != &p->crew;
     if (!let_go(p, seen, limit)) return false;
     if (app && limit >= 0 && !p->config.application && !atomic_load(&p->dozes)) rri_link_kick(p->link);
+    if (!app && is_short(limit) && atomic_load(&p->crew.watching)) rri_doorbell_stir(rri_link_bell(p->link));   /* that ticks */
     return true;
 }
 
@@ -471,6 +475,7 @@ static void take_over(rri_progress *p, uint64_t role)
     rri_member *handling = atomic_load_explicit(&p->handling, memory_order_relaxed);
     if (take_role(p, role)) rri_crew_enlist(&p->crew, handling);
     rri_give(&p->crew.lock, &rri_crew_lock);
+    p->tick = TICK_NS;
 }
 
 /* ---- watching: asleep on the doorbell, or ticking while another thread drives */
@@ -512,6 +517,17 @@ static void hover(rri_progress *p)
     for (unsigned looks = 0; looks < HOVER && atomic_load(&p->role) != FREE; looks++) rri_pause();
 }
 
+/* Each tick costs the driver some 20 us where there is no core for it. While a driver keeps the role, and its handlers are short,
+ * they come more seldom; one that may be in a long handler is looked at again soon. */
+static int64_t next_tick(rri_progress *p, uint64_t role)
+{
+    unsigned parked = atomic_load_explicit(&p->parked, memory_order_relaxed);
+    if (parked != p->steady) p->tick = TICK_NS;
+    else if (p->tick < TICK_MAX_NS) p->tick *= 2;
+    p->steady = parked;
+    return (role & 3) == TAKEABLE ? TICK_NS : p->tick;
+}
+
 /* Returns when this thread holds the role or the crew ends. */
 static void watch(rri_progress *p)
 {
@@ -528,7 +544,7 @@ static void watch(rri_progress *p)
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
             atomic_store(&p->dozes, true);
             if (app && p->config.restless) hover(p);
-            else rri_doorbell_sleep(rri_link_bell(p->link), RRI_WATCHER, seen, app ? NAP_MAX_NS : TICK_NS);
+            else rri_doorbell_sleep(rri_link_bell(p->link), RRI_WATCHER, seen, app ? NAP_MAX_NS : next_tick(p, role));
             rri_crew_inspect(&p->crew, rri_now());
         }
     }
@@ -769,6 +785,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline, bool 
         }
         if (polls % CLOCK_POLLS || !is_spent(p, &quiet, &news, deadline)) continue;
         if (!vain) spent_in_vain(&p->borrowed_spin);
+        if (!vain && !p->config.bell_reaches_all) p->nap = least_nap(p);    /* the answer does not ring */
         vain = true;
         int64_t left = by_message ? drowse(p, quiet, deadline) : 0;
         if (left <= 0) break;
