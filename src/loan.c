@@ -47,7 +47,7 @@ void rri_loan_begin(rref_call *c, uint64_t offer)
     rri_loan *l = rri_malloc(sizeof *l);
     if (!l) return;
     *l = (rri_loan){ .timer.due = due, .job.run = copy, .call = c, .offer = offer };
-    c->loan = l;
+    __atomic_store_n(&c->loan, l, __ATOMIC_RELEASE);
     atomic_fetch_add(&c->parts, 1);
     if (rri_timer_add(c->calls->futures.timers, &l->timer, rri_after(rri_now(), LOAN_NS), &first))
         atomic_fetch_sub(&c->parts, 1);
@@ -56,5 +56,6 @@ void rri_loan_begin(rref_call *c, uint64_t offer)
 /* The data itself is a part of the call: this is not the last. */
 void rri_loan_end(rref_call *c)
 {
-    if (c->loan && rri_timer_remove(c->calls->futures.timers, &c->loan->timer)) atomic_fetch_sub(&c->parts, 1);
+    rri_loan *l = __atomic_load_n(&c->loan, __ATOMIC_ACQUIRE);      /* otherwise the caller's grant alone orders it */
+    if (l && rri_timer_remove(c->calls->futures.timers, &l->timer)) atomic_fetch_sub(&c->parts, 1);
 }
