@@ -25,7 +25,7 @@ typedef struct cell {
 } cell;
 
 enum { NEVER_CAME, THERE, LEFT };
-enum { NAP_NS = 100000 };         /* under chaos: time to be seen, answered and slept after */
+enum { NAP_NS = 100000 };       /* under chaos: time to be seen, answered and slept after */
 
 struct rri_doorbell {
     cell *cells;                /* count of them, then handled[by][from]: a row has lines of its own, since one rank writes it */
