@@ -27,14 +27,16 @@ static void arrived(void *arg, rri_moved how)
     rri_exec_landed(c);
 }
 
+/* When the receive is posted the call may run, and be over, in another thread. */
 static int receive(rref_call *c, void *berth)
 {
     rri_segment segments[RRI_TYPES_MAX];
+    rri_progress *progress = c->calls->progress;
     c->landing = berth;
     c->moored = RREF_ERR_CANCELLED;
     unsigned n = rri_payload_segments(c->in, c->payload, berth, segments);
     int rc = rri_transfer_accept(c->calls->transfers, c->peer, c->offered->transfer, segments, n, arrived, c);
-    rri_progress_nudge(c->calls->progress);     /* whoever drives may sleep, and data does not ring */
+    rri_progress_nudge(progress);               /* whoever drives may sleep, and data does not ring */
     return rc;
 }
 

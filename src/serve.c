@@ -311,14 +311,16 @@ static int take_landing(rref_call *c, size_t bytes)
     return RREF_OK;
 }
 
+/* When the receive is posted the call may run, and be over, in another thread. */
 static int accept_arguments(rref_call *c, size_t bytes)
 {
     rri_segment segments[RRI_TYPES_MAX];
+    rri_progress *progress = c->calls->progress;
     int rc = take_landing(c, bytes);
     if (rc) return rc;
     unsigned n = rri_payload_segments(c->in, c->payload, c->landing, segments);
     rc = rri_transfer_accept(c->calls->transfers, c->peer, c->offered->transfer, segments, n, arguments_landed, c);
-    rri_progress_nudge(c->calls->progress);     /* whoever drives may sleep, and data does not ring */
+    rri_progress_nudge(progress);               /* whoever drives may sleep, and data does not ring */
     return rc;
 }
 

@@ -7,6 +7,7 @@
  * the data has left and the peer has answered.
  */
 #include "transfer.h"
+#include "chaos.h"
 #include "error.h"
 #include "log.h"
 #include "memory.h"
@@ -452,6 +453,7 @@ int rri_transfer_accept(rri_transfers *t, int peer, uint64_t handle, const rri_s
     set_started(l);
     atomic_fetch_add(&t->in, sum_of(segments, count));
     answer(t, peer, RRI_GRANT, handle, tag);
+    rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);       /* it may all be over before this thread goes on */
     return RREF_OK;
 }
 
