@@ -285,7 +285,7 @@ void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffe
     if (!dropped) read_error(calls, r, buffer->peer, &error);
     if (r->flags & RRI_FLAG_ONEWAY) {
         error.caller = calls->rank;
-        const char *site = r->call && r->call <= RRI_SITES ? calls->site[r->call - 1] : NULL;
+        const char *site = r->call && r->call <= RRI_SITES ? atomic_load(&calls->site[r->call - 1]) : NULL;
         if (site) rri_error_copy(error.site, sizeof error.site, site);
         atomic_fetch_add(&calls->oneway_failures, 1);
         calls->up.unanswered(calls->up.up, &error);

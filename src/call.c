@@ -18,10 +18,10 @@ static uint64_t number_of_site(rri_calls *calls, const char *site)
     if (!site) return 0;
     unsigned h = (unsigned)(((uintptr_t)site * UINT64_C(0x9e3779b97f4a7c15)) >> 52) % RRI_SITES;
     for (unsigned i = 0; i < RRI_SITES; i++, h = (h + 1) % RRI_SITES) {
-        const char **s = &calls->site[h];
-        const char *there = __atomic_load_n(s, __ATOMIC_ACQUIRE);
+        _Atomic(const char *) *s = &calls->site[h];
+        const char *there = atomic_load_explicit(s, memory_order_acquire);
         if (there == site) return h + 1;
-        if (!there && __atomic_compare_exchange_n(s, &there, site, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return h + 1;
+        if (!there && atomic_compare_exchange_strong(s, &there, site)) return h + 1;
         if (there == site) return h + 1;
     }
     return 0;

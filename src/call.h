@@ -173,7 +173,7 @@ struct rri_calls {
     rri_actor *occupied;                /* d: its object, or NULL */
     bool instant_busy;                  /* d: its method runs */
     atomic_size_t landed;               /* a: bytes of arguments in landing areas */
-    const char **site;                  /* call sites of one-way calls, by number */
+    _Atomic(const char *) *site;        /* a: call sites of one-way calls, by number */
     unsigned sites;
     rri_tally *served;                  /* i: by rank */
     _Atomic uint64_t in, direct, refused, oneway_failures;          /* a */
