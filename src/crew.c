@@ -7,8 +7,6 @@
 
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 enum { STALL_NS = 1000000 };
 
@@ -17,30 +15,19 @@ RRI_THREAD_LOCAL rri_member rri_self;
 /* The list of threads is as long as it will be: one that blocks must not need memory to be replaced. */
 /* Nobody else knows it yet. */
 RRI_UNCHECKED
-int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg)
+int rri_crew_open(rri_crew *crew, const rri_crew_config *config, atomic_uint *calls, void *(*main)(void *arg), void *arg)
 {
     crew->config = *config;
+    crew->calls = calls;
     crew->main = main;
     crew->arg = arg;
     crew->room = config->absent ? 1 : config->workers + config->max_blocked + 2;
-    crew->alarm = -1;
     crew->thread = rri_calloc(crew->room, sizeof *crew->thread);
     if (!crew->thread) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for threads");
-    if (!config->absent) crew->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);   /* -1: each call is at once */
     return RREF_OK;
 }
 
-RRI_UNCHECKED void rri_crew_close(rri_crew *crew)
-{
-    if (crew->alarm >= 0) close(crew->alarm);
-    free(crew->thread);
-}
-
-/* ns 0: never. */
-static void set_alarm(rri_crew *crew, int64_t ns)
-{
-    timerfd_settime(crew->alarm, 0, &(struct itimerspec){ .it_value = { ns / 1000000000, ns % 1000000000 } }, NULL);
-}
+RRI_UNCHECKED void rri_crew_close(rri_crew *crew) { free(crew->thread); }
 
 /* ---- threads; what is static here holds the lock */
 
@@ -95,6 +82,12 @@ static void rouse(rri_crew *crew)
     rri_futex_wake(&crew->call, 1);
 }
 
+static void call_standby(rri_crew *crew)
+{
+    atomic_fetch_add(crew->calls, 1);
+    rri_futex_wake(crew->calls, 1);
+}
+
 RRI_NEEDS(rri_crew_lock)
 /* False: one more would be wanted, and cannot be had. */
 static bool call_thread(rri_crew *crew)
@@ -102,9 +95,9 @@ static bool call_thread(rri_crew *crew)
     if (crew->config.absent) return true;
     if (crew->idle > 0) {
         rouse(crew);
-    } else if (crew->listener == RRI_ALARM_HEARD) {
-        crew->listener = RRI_ALARM_RUNG;
-        set_alarm(crew, 1);
+    } else if (rri_crew_stands_by(crew)) {
+        crew->standby = RRI_STANDBY_CALLED;
+        call_standby(crew);
     } else if (crew->threads - crew->blocked - crew->stalled < crew->config.workers + 2) {
         return spawn(crew) == RREF_OK;
     }
@@ -137,9 +130,7 @@ void rri_crew_stop(rri_crew *crew, bool abandon)
 {
     atomic_fetch_add(&crew->call, 1);
     rri_futex_wake(&crew->call, INT_MAX);
-    rri_take(&crew->lock, &rri_crew_lock);
-    if (crew->alarm >= 0) set_alarm(crew, 1);           /* the last that is made of it: others look at stop, under the lock */
-    rri_give(&crew->lock, &rri_crew_lock);
+    call_standby(crew);
     for (unsigned i = 0;; i++) {
         rri_take(&crew->lock, &rri_crew_lock);
         bool more = i < crew->made;
@@ -154,7 +145,8 @@ void rri_crew_stop(rri_crew *crew, bool abandon)
 void rri_crew_call(rri_crew *crew)
 {
     rri_take(&crew->lock, &rri_crew_lock);
-    call_thread(crew);
+    bool comes = crew->roused || crew->standby == RRI_STANDBY_CALLED;
+    if (!comes) call_thread(crew);
     rri_give(&crew->lock, &rri_crew_lock);
 }
 
@@ -166,39 +158,13 @@ bool rri_crew_call_for_jobs(rri_crew *crew)
     return !alone;
 }
 
-void rri_crew_call_in(rri_crew *crew, int64_t ns)
+/* Until somebody changes the word. */
+static void stand_by(rri_crew *crew, unsigned seen)
 {
-    if (atomic_load_explicit(&crew->armed, memory_order_relaxed)) return;
+    rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);
+    while (atomic_load(crew->calls) == seen) rri_futex_wait(crew->calls, seen, -1);
     rri_take(&crew->lock, &rri_crew_lock);
-    bool later = crew->listener == RRI_ALARM_HEARD;
-    if (atomic_load(&crew->stop)) later = false;
-    else if (later) set_alarm(crew, ns);
-    else call_thread(crew);
-    rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);       /* long enough for the alarm to go off */
-    atomic_store(&crew->armed, later);
-    rri_give(&crew->lock, &rri_crew_lock);
-}
-
-/* An alarm that has been rung for another reason stays. */
-void rri_crew_hush(rri_crew *crew)
-{
-    if (!atomic_load_explicit(&crew->armed, memory_order_relaxed)) return;
-    rri_take(&crew->lock, &rri_crew_lock);
-    atomic_store(&crew->armed, false);
-    if (crew->listener == RRI_ALARM_HEARD && !atomic_load(&crew->stop)) set_alarm(crew, 0);
-    rri_give(&crew->lock, &rri_crew_lock);
-}
-
-/* Until the alarm goes off. An end that came meanwhile has set it behind this one's look at `stop`. It may go off before who set
- * it has said that it is armed: only behind that, which the lock sees to, may this be taken back. */
-static void listen(rri_crew *crew)
-{
-    uint64_t times;
-    ssize_t got = read(crew->alarm, &times, sizeof times);
-    (void)got;                  /* awake is awake */
-    rri_take(&crew->lock, &rri_crew_lock);
-    atomic_store(&crew->armed, false);
-    crew->listener = RRI_ALARM_FREE;
+    crew->standby = RRI_STANDBY_NONE;
     rri_give(&crew->lock, &rri_crew_lock);
 }
 
@@ -211,17 +177,17 @@ static void sleep_till_called(rri_crew *crew, unsigned seen)
     rri_give(&crew->lock, &rri_crew_lock);
 }
 
-/* The first to be idle listens to the alarm. */
+/* The first to be idle stands by. The word is read before `stop` is, and before anybody hears that it does. */
 void rri_crew_idle(rri_crew *crew)
 {
-    unsigned seen = atomic_load(&crew->call);
+    unsigned seen = atomic_load(&crew->call), calls = atomic_load(crew->calls);
     rri_take(&crew->lock, &rri_crew_lock);
     bool reason = atomic_load(&crew->stop) || !atomic_load(&crew->watching) || may_start(crew);
-    bool listens = !reason && crew->alarm >= 0 && crew->listener == RRI_ALARM_FREE;
-    if (listens) crew->listener = RRI_ALARM_HEARD;
+    bool stands_by = !reason && crew->standby == RRI_STANDBY_NONE;
+    if (stands_by) crew->standby = RRI_STANDBY_READY;
     else if (!reason) crew->idle++;
     rri_give(&crew->lock, &rri_crew_lock);
-    if (listens) listen(crew);
+    if (stands_by) stand_by(crew, calls);
     else if (!reason) sleep_till_called(crew, seen);
 }
 

@@ -8,6 +8,8 @@
  *
  * At most `workers` compute at a time; further jobs wait. Who is blocked in the library does not count, nor who is stalled: in
  * the application's own lock, MPI call or input. Threads are added up to workers + 2 that are neither, and stay to the end.
+ *
+ * One of those that are idle is the standby: it sleeps on a word that others may change, too, to call it when nobody watches.
  */
 #ifndef RRI_CREW_H
 #define RRI_CREW_H
@@ -38,6 +40,9 @@ typedef struct rri_member {
     bool listed RRI_OWNED(rri_crew_lock), stalled RRI_OWNED(rri_crew_lock);
 } rri_member;
 
+/* One more idle thread, or none. */
+typedef enum rri_standby { RRI_STANDBY_NONE, RRI_STANDBY_READY, RRI_STANDBY_CALLED } rri_standby;
+
 typedef struct rri_crew_config {
     unsigned workers;               /* that compute at a time */
     unsigned max_blocked;           /* threads blocked or stalled at a time */
@@ -55,8 +60,8 @@ struct rri_crew {
     unsigned threads RRI_OWNED(rri_crew_lock), idle RRI_OWNED(rri_crew_lock);
     unsigned stalled RRI_OWNED(rri_crew_lock), blocked RRI_OWNED(rri_crew_lock);
     atomic_uint running;            /* computing; changed under the lock */
-    enum { RRI_ALARM_FREE, RRI_ALARM_HEARD, RRI_ALARM_RUNG } listener RRI_OWNED(rri_crew_lock);    /* one more idle thread */
-    int alarm;                      /* i: a timer that ends the sleep of that one; -1: none */
+    _Atomic(rri_standby) standby;   /* a: changed under the lock */
+    atomic_uint *calls;             /* i: where it sleeps, as long as that stays what it is */
     unsigned roused RRI_OWNED(rri_crew_lock);   /* idle threads called that have not come yet */
     unsigned made RRI_OWNED(rri_crew_lock), room RRI_OWNED(rri_crew_lock);  /* threads ever made */
     pthread_t *thread RRI_OWNED(rri_crew_lock);
@@ -67,13 +72,12 @@ struct rri_crew {
     atomic_uint call;               /* a: changes when an idle thread has a reason to look */
     atomic_uint watching;           /* a: 1 while a thread watches */
     atomic_uint stop;               /* a */
-    atomic_bool armed;              /* a: a call is to come */
 };
 
 extern RRI_THREAD_LOCAL rri_member rri_self;
 
-/* Errors: NO_MEMORY, through rri_fail. */
-int rri_crew_open(rri_crew *crew, const rri_crew_config *config, void *(*main)(void *arg), void *arg);
+/* calls: where the standby sleeps; shared memory, perhaps. Errors: NO_MEMORY, through rri_fail. */
+int rri_crew_open(rri_crew *crew, const rri_crew_config *config, atomic_uint *calls, void *(*main)(void *arg), void *arg);
 void rri_crew_close(rri_crew *crew);
 
 /* Start the first thread. Errors: SYSTEM, NO_MEMORY, through rri_fail. */
@@ -92,12 +96,15 @@ bool rri_crew_submit(rri_crew *crew, rri_job *job);
 bool rri_crew_work(rri_crew *crew);
 /* Sleep until called. */
 void rri_crew_idle(rri_crew *crew);
-/* See to it that one more thread is free to drive, watch or work. */
+/* See to it that a thread comes to watch. */
 void rri_crew_call(rri_crew *crew);
-/* The same in ns, unless it is hushed before: costs no wake-up then. */
-void rri_crew_call_in(rri_crew *crew, int64_t ns);
-void rri_crew_hush(rri_crew *crew);
-/* The same, if jobs could start; false: no thread can be had, and all others are blocked, so the jobs are the caller's. */
+/* Whether who changes the standby's word has a thread to watch. */
+static inline bool rri_crew_stands_by(const rri_crew *crew)
+{
+    return atomic_load_explicit(&crew->standby, memory_order_relaxed) == RRI_STANDBY_READY;
+}
+/* Have one more thread come, if jobs could start; false: none can be had, and all others are blocked, so the jobs are the
+ * caller's. */
 bool rri_crew_call_for_jobs(rri_crew *crew);
 
 /* The calling thread waits in the library; false when too many do already, or no thread can be had that goes on meanwhile. It

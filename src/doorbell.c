@@ -22,6 +22,7 @@ typedef struct cell {
     _Atomic uint64_t mark;      /* what was seen by whom who sleeps: see mark_of; 0: nobody does */
     atomic_uint there;
     atomic_int waker;           /* the processing unit on which the last ring that woke somebody was */
+    atomic_uint standby;        /* how often that was called */
 } cell;
 
 enum { NEVER_CAME, THERE, LEFT };
@@ -146,6 +147,17 @@ static unsigned take_mark(cell *c, unsigned n)
     return RRI_NOBODY;
 }
 
+/* Who watches may have come meanwhile, and gone to sleep with the standby's mark. */
+static void wake(cell *c, unsigned who)
+{
+    if (who == RRI_STANDBY) {
+        atomic_fetch_add(&c->standby, 1);
+        rri_futex_wake(&c->standby, 1);
+        who = RRI_WATCHER;
+    }
+    rri_futex_wake_as(&c->announced, 1, who);
+}
+
 void rri_doorbell_ring(rri_doorbell *bell, int to)
 {
     cell *c = &bell->cells[to];
@@ -154,7 +166,7 @@ void rri_doorbell_ring(rri_doorbell *bell, int to)
     unsigned who = take_mark(c, n);
     if (who == RRI_NOBODY) return;
     atomic_store_explicit(&c->waker, sched_getcpu(), memory_order_relaxed);
-    rri_futex_wake_as(&c->announced, 1, who);
+    wake(c, who);
 }
 
 bool rri_doorbell_displaced(const rri_doorbell *bell)
@@ -165,8 +177,10 @@ bool rri_doorbell_displaced(const rri_doorbell *bell)
 void rri_doorbell_wake(rri_doorbell *bell)
 {
     cell *c = &bell->cells[bell->me];
-    atomic_store(&c->mark, 0);                  /* before the count: who goes to sleep behind it says so again */
-    atomic_fetch_add(&c->announced, 1);
+    unsigned n = atomic_fetch_add(&c->announced, 1) + 1;
+    rri_chaos_nap(RRI_CHAOS_SLOW, NAP_NS);
+    unsigned who = take_mark(c, n);
+    if (who == RRI_STANDBY) wake(c, who);
     rri_futex_wake(&c->announced, INT_MAX);
 }
 
@@ -198,6 +212,8 @@ bool rri_doorbell_sleeps(const rri_doorbell *bell)
 {
     return atomic_load_explicit(&bell->cells[bell->me].mark, memory_order_acquire) != 0;
 }
+
+atomic_uint *rri_doorbell_standby(rri_doorbell *bell) { return &bell->cells[bell->me].standby; }
 
 static atomic_uint *handled(const rri_doorbell *bell, int by, int from)
 {

@@ -48,12 +48,14 @@ struct rri_progress {
     unsigned near RRI_OWNED(rri_driver);        /* d: messages of this node since the last one of another */
     unsigned looks RRI_OWNED(rri_driver);       /* d: looks that could have been left out */
     bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
+    bool marked RRI_OWNED(rri_driver);          /* d: the standby is, while the driver is in user code */
     bool displaced RRI_OWNED(rri_driver);       /* d: who rang may wait for the core that the watcher woke up on */
     _Atomic int64_t sleep_ns;       /* a: how long the watcher may sleep while the role is parked; -1: no limit */
     atomic_uint parked;             /* a: how often the role was */
     bool anew;                      /* the watcher's: it was, while that slept */
     int64_t tick;                   /* the watcher's: how long it sleeps while a library thread drives */
     unsigned steady;                /* the watcher's: `parked` at its last look at such a one */
+    int64_t looked;                 /* the watcher's: when it first saw the handler that it looks for again */
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
     atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
@@ -97,7 +99,7 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     rri_progress *p = rri_aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
     if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for progress");
     memset(p, 0, sizeof *p);
-    if (rri_crew_open(&p->crew, &config->crew, crew_main, p)) {
+    if (rri_crew_open(&p->crew, &config->crew, rri_doorbell_standby(rri_link_bell(link)), crew_main, p)) {
         free(p);
         return RREF_ERR_NO_MEMORY;
     }
@@ -354,7 +356,7 @@ static bool is_short(int64_t ns) { return ns >= 0 && ns <= NAP_MAX_NS; }
 
 /* Leave the role free, marked asleep, but look once more; false: it is still held. */
 RRI_NEEDS(rri_driver) RRI_UNCHECKED      /* it gives the role, and takes it again */
-static bool let_go(rri_progress *p, unsigned seen, int64_t limit)
+static bool let_go(rri_progress *p, rri_sleeper who, unsigned seen, int64_t limit)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
     bool unfinished = p->batch || p->due;
@@ -362,7 +364,7 @@ static bool let_go(rri_progress *p, unsigned seen, int64_t limit)
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     atomic_store_explicit(&p->seen, seen, memory_order_relaxed);
     free_role(p);
-    rri_doorbell_asleep(bell, RRI_WATCHER, seen);   /* a barrier: what follows is looked at behind all of this */
+    rri_doorbell_asleep(bell, who, seen);           /* a barrier: what follows is looked at behind all of this */
     bool more = unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen;
     return !((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE));
 }
@@ -376,8 +378,8 @@ static bool park(rri_progress *p)
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
     int64_t limit = sleep_limit(p);
-    bool app = rri_self.crew != &p->crew;
-    if (!let_go(p, seen, limit)) return false;
+    bool app = rri_self.crew != &p->crew, watched = !app || atomic_load(&p->crew.watching);
+    if (!let_go(p, watched ? RRI_WATCHER : RRI_STANDBY, seen, limit)) return false;
     if (app && limit >= 0 && !p->config.application && !atomic_load(&p->dozes)) rri_link_kick(p->link);
     if (!app && is_short(limit) && atomic_load(&p->crew.watching)) rri_doorbell_stir(rri_link_bell(p->link));   /* that ticks */
     return true;
@@ -528,6 +530,12 @@ static int64_t next_tick(rri_progress *p, uint64_t role)
     return (role & 3) == TAKEABLE ? TICK_NS : p->tick;
 }
 
+/* Whether the driver is in the same handler as before, and that not only since a moment: a ring ends a tick at once. */
+static bool stands_still(const rri_progress *p, uint64_t role, uint64_t last)
+{
+    return (role & 3) == TAKEABLE && role == last && rri_now() - p->looked >= TICK_NS / 2;
+}
+
 /* Returns when this thread holds the role or the crew ends. */
 static void watch(rri_progress *p)
 {
@@ -537,9 +545,10 @@ static void watch(rri_progress *p)
         uint64_t role = atomic_load(&p->role);
         if (role == FREE) {
             watch_parked(p);
-        } else if ((role & 3) == TAKEABLE && role == last) {
+        } else if (stands_still(p, role, last)) {
             take_over(p, role);
         } else {
+            if (role != last) p->looked = rri_now();
             last = role;
             bool app = atomic_load_explicit(&p->borrowed, memory_order_relaxed) && (role & 3) != TAKEABLE;
             atomic_store(&p->dozes, true);
@@ -570,12 +579,42 @@ static void *crew_main(void *arg)
         if (self.driving != p) continue;
         rri_has(&rri_driver);
         drive(p);
-        rri_crew_hush(&p->crew);        /* this thread watches now, unless one does already */
     }
     return NULL;
 }
 
 /* ---- user code on the driver */
+
+/* Whether there is more to do, before a neighbour rings, than to wait for that. */
+static bool must_be_watched(rri_progress *p)
+{
+    bool timed = atomic_load(&p->timers->next) != RRI_NEVER || !p->config.bell_reaches_all || rri_crew_short(&p->crew);
+    return timed || work_in_sight(p) || leaves_behind(p) || (p->peers && rri_peers_watched(p->peers));
+}
+
+/* Nobody watches: the next ring is to call the standby. To call it for each handler would cost a wake-up, and a timer some 7 us
+ * to set, and as much to take back (on a virtual machine). False if that will not do. */
+static bool leave_to_standby(rri_progress *p)
+{
+    if (!rri_crew_stands_by(&p->crew) || must_be_watched(p)) return false;
+    atomic_store_explicit(&p->sleep_ns, -1, memory_order_relaxed);      /* it sleeps without limit, and without looks at others */
+    atomic_store_explicit(&p->dozes, false, memory_order_relaxed);
+    atomic_store_explicit(&p->blind, true, memory_order_relaxed);
+    return true;
+}
+
+/* Before the driver goes into user code; whether the standby is marked. */
+RRI_NEEDS(rri_driver)
+static bool have_it_watched(rri_progress *p)
+{
+    rri_doorbell *bell = rri_link_bell(p->link);
+    unsigned seen = rri_doorbell_announced(bell);
+    bool unfinished = p->due || (p->batch && p->at < p->batch->bytes), marked = !unfinished && leave_to_standby(p);
+    rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);
+    if (marked) rri_doorbell_asleep(bell, RRI_STANDBY, seen);       /* a barrier: what follows is looked at behind it */
+    if (!marked || must_be_watched(p) || rri_doorbell_announced(bell) != seen) rri_crew_call(&p->crew);
+    return marked;
+}
 
 void rri_progress_offer(rri_progress *p)
 {
@@ -584,9 +623,10 @@ void rri_progress_offer(rri_progress *p)
     if (p->config.application) return;
     self.offered = ++p->handlers << 2 | TAKEABLE;
     atomic_store_explicit(&p->handling, &rri_self, memory_order_relaxed);
+    bool watched = atomic_load(&p->crew.watching);
+    p->marked = !watched && have_it_watched(p);
     atomic_store(&p->role, self.offered);
-    if (!atomic_load(&p->crew.watching)) rri_crew_call_in(&p->crew, TICK_NS);   /* most handlers are over by then */
-    else if (!atomic_load(&p->dozes)) rri_link_kick(p->link);       /* it sleeps since this thread had departed */
+    if (watched && !atomic_load(&p->dozes)) rri_link_kick(p->link);     /* it sleeps since this thread had departed */
 }
 
 bool rri_progress_reclaim(rri_progress *p)
@@ -594,7 +634,11 @@ bool rri_progress_reclaim(rri_progress *p)
     if (p->config.application) return true;
     uint64_t offered = self.offered;
     self.offered = 0;
-    if (offered && atomic_compare_exchange_strong(&p->role, &offered, HELD)) return true;
+    if (offered && atomic_compare_exchange_strong(&p->role, &offered, HELD)) {
+        rri_has(&rri_driver);
+        if (p->marked) rri_doorbell_awake(rri_link_bell(p->link));
+        return true;
+    }
     if (self.driving == p) self.driving = NULL;
     rri_crew_delist(&p->crew);
     return false;
@@ -610,8 +654,10 @@ bool rri_progress_depart(rri_progress *p)
     rri_flow_flush(p->flow, true);
     if (p->batch) finish_batch(p);
     if (work_in_sight(p) || !rri_crew_compute(&p->crew)) return false;
-    if (!atomic_load(&p->crew.watching)) rri_crew_call_in(&p->crew, TICK_NS);
-    if (let_go(p, seen, bounded(TICK_NS, atomic_load(&p->timers->next)))) return true;
+    bool watched = atomic_load(&p->crew.watching), marked = !watched && leave_to_standby(p);
+    if (!watched && !marked) rri_crew_call(&p->crew);
+    int64_t limit = marked ? -1 : bounded(TICK_NS, atomic_load(&p->timers->next));
+    if (let_go(p, marked ? RRI_STANDBY : RRI_WATCHER, seen, limit)) return true;
     rri_crew_delist(&p->crew);
     return false;
 }
@@ -701,12 +747,19 @@ static bool take_turn(rri_progress *p, const rri_event *event)
     return borrow(p);
 }
 
+/* The role is free, and somebody should take it. */
+static void rouse(rri_progress *p)
+{
+    if (atomic_load(&p->crew.watching)) rri_link_kick(p->link);
+    else rri_crew_call(&p->crew);
+}
+
 /* To a library thread, which may run the handler that is due. */
 RRI_GIVES(rri_driver)
 static void pass_role(rri_progress *p)
 {
     free_role(p);
-    rri_link_kick(p->link);
+    rouse(p);
 }
 
 /* Park the role; as long as messages are announced that have not come, go on polling. */
@@ -843,7 +896,10 @@ static int wait_blocked(rri_progress *p, rri_event *event, int64_t deadline)
 {
     leave_role(p);
     rri_flow_flush(p->flow, true);
-    if (!rri_crew_block(&p->crew)) return too_deep(p);
+    if (!rri_crew_block(&p->crew)) {
+        rouse(p);
+        return too_deep(p);
+    }
     int rc = sleep_until(p, event, deadline);
     rri_crew_unblock(&p->crew);
     return rc;
@@ -970,7 +1026,7 @@ int rri_progress_poll(rri_progress *p)
     if (!take_role(p, FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
     int news = poll_and_work(p);
     free_role(p);
-    if (!p->config.application) rri_link_kick(p->link);
+    if (!p->config.application) rouse(p);
     return news;
 }
 

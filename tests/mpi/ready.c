@@ -14,6 +14,7 @@ enum { MANY = 5, TAG = 7, LARGE = 32768, FLOOD = 40 };
 
 static MPI_Comm own;                    /* the application's */
 static atomic_int computes;             /* stop computing when 0 */
+static _Atomic uint64_t turns;          /* how many were taken: who computes until then stops */
 static sem_t gate;                      /* stands for any lock of the application's */
 static int before;                      /* the rank that calls this one */
 static bool alone;                      /* MPICH 4 gives no message of a rank's own to a thread that is in MPI_Recv already */
@@ -47,6 +48,21 @@ static int stop_computing(rref_call *c, void *self)
 {
     (void)c, (void)self;
     atomic_store(&computes, 0);
+    return RREF_OK;
+}
+
+static int compute_until(rref_call *c, void *self)
+{
+    uint64_t turn = rref_arg_u64(c, 0);
+    (void)self;
+    while (atomic_load(&turns) < turn) compute();
+    return RREF_OK;
+}
+
+static int take_turn(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    atomic_fetch_add(&turns, 1);
     return RREF_OK;
 }
 
@@ -91,6 +107,7 @@ static int create(rref_call *c, void **self)
 
 static const rref_method functions[] = {
     RREF_METHOD("stop_computing", "", stop_computing, 0),
+    RREF_METHOD("take_turn", "", take_turn, RREF_INLINE),
     RREF_METHOD("open_gate", "i64", open_gate, 0),
     RREF_METHOD("twice", "i64 -> i64", twice, 0),
     RREF_METHOD("received", "-> u64", received, RREF_INLINE),
@@ -100,6 +117,8 @@ static const rref_method functions[] = {
 static const rref_method methods[] = {
     RREF_METHOD("stick_everywhere", "", stick_everywhere, 0),
     RREF_METHOD("stick_in_lock", "", stick_in_lock, 0),
+    RREF_METHOD("compute_until", "u64", compute_until, 0),
+    RREF_METHOD("compute_apart_until", "u64", compute_until, RREF_WORKER),
     RREF_METHOD("twice", "i64 -> i64", twice, 0),
     RREF_METHOD("first_if_equal", "f64[] -> f64", first_if_equal, 0),
     RREF_METHODS_END
@@ -115,6 +134,7 @@ static bool begin(void)
 {
     int rank, size;
     atomic_store(&computes, 1);
+    atomic_store(&turns, 0);
     sem_init(&gate, 0, 0);
     OK(rref_init(MPI_COMM_WORLD, &options, &ctx));
     if (!ctx) return false;
@@ -175,6 +195,26 @@ static void one_method_everywhere(void)
     OK(rref_release(other));
     end();
     MPI_Comm_free(&own);
+}
+
+/* A rank that slept goes straight into a method that does not end, with nobody watching, while its main calls and waits, too. */
+static void woken_into_a_long_method(void)
+{
+    enum { ROUNDS = 60 };
+    if (!begin()) return;
+    rref it = rref_create(ctx, next, "sticky"), root = rref_root(ctx, next);
+    rref_future never = rref_promise(ctx, "");
+    for (uint64_t i = 1; i <= ROUNDS; i++) {
+        GIVES(rref_wait(never, i % 5 ? 0.001 : 0.02), RREF_ERR_PENDING);
+        rref_future f = rref_async(it, i % 2 ? "compute_until" : "compute_apart_until", i);
+        if (i % 3 == 0) GIVES(rref_wait(f, 0.0005), RREF_ERR_PENDING);
+        OK(rref_sync(root, "take_turn"));
+        OK(rref_wait(f, RREF_FOREVER));
+        OK(rref_future_release(f));
+    }
+    OK(rref_future_release(never));
+    OK(rref_release(it));
+    end();
 }
 
 /* One place to compute, and more methods than that in locks: none of them counts. */
@@ -241,6 +281,7 @@ static void memory_is_bounded(void)
 
 static const check_case cases[] = {
     { "one_method_everywhere", one_method_everywhere },
+    { "woken_into_a_long_method", woken_into_a_long_method },
     { "many_in_locks", many_in_locks },
     { "memory_is_bounded", memory_is_bounded },
     CHECK_END

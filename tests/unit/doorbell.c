@@ -112,6 +112,28 @@ static void late_ring(void)
     close_bells();
 }
 
+/* The standby is called by the first ring, or by the rank itself, that comes behind its mark; and by nothing else. */
+static void standby(void)
+{
+    open_bells();
+    atomic_uint *calls = rri_doorbell_standby(bell[1]);
+    rri_doorbell_ring(bell[0], 1);
+    rri_doorbell_wake(bell[1]);
+    CU_ASSERT_EQUAL(atomic_load(calls), 0);
+    rri_doorbell_asleep(bell[1], RRI_STANDBY, rri_doorbell_announced(bell[1]) + 1);     /* the next one is late */
+    rri_doorbell_wake(bell[1]);
+    CU_ASSERT_EQUAL(atomic_load(calls), 0);
+    CU_ASSERT(rri_doorbell_sleeps(bell[1]));
+    for (int i = 0; i < 2; i++) rri_doorbell_ring(bell[0], 1);
+    CU_ASSERT_EQUAL(atomic_load(calls), 1);
+    CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
+    rri_doorbell_asleep(bell[1], RRI_STANDBY, rri_doorbell_announced(bell[1]));
+    rri_doorbell_wake(bell[1]);
+    CU_ASSERT_EQUAL(atomic_load(calls), 2);
+    CU_ASSERT_EQUAL(atomic_load(rri_doorbell_standby(bell[0])), 0);
+    close_bells();
+}
+
 /* ---- sleeping */
 
 static void sleeps_not_on_news(void)
@@ -211,7 +233,7 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         { "alone", alone }, { "two segments", two_segments }, { "name is gone", name_is_gone }, { "counting", counting },
-        { "marks", marks }, { "late ring", late_ring }, { "sleeps not on news", sleeps_not_on_news },
+        { "marks", marks }, { "late ring", late_ring }, { "standby", standby }, { "sleeps not on news", sleeps_not_on_news },
         { "sleeps so long", sleeps_so_long },
         { "one of two wakes", one_of_two_wakes }, { "every ring wakes", every_ring_wakes }, CHECK_END
     };
