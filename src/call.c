@@ -441,6 +441,7 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     if (mode == RRI_REMOTE) number_result(calls, r, target->peer, body, future);
     uint64_t push = future && future->pushed_tag ? future->sending : 0;
     if (future) atomic_store_explicit(&future->owed, target->peer + 1, memory_order_release);
+    if (mode == RRI_SYNC && !nested) rri_progress_ready(calls->progress);
     rri_lane_end(calls->flow, target->peer, RRI_REQUESTS, mode == RRI_SYNC || push ? RRI_AT_ONCE : RRI_COMPANY);
     if (push) rri_transfer_push(calls->transfers, push);
     else if (p.segments && future && rri_event_done(&future->event))     /* its time was over before there was an offer */
