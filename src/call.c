@@ -137,11 +137,11 @@ static int pack_request(rri_calls *calls, rri_record *r, const rri_target *targe
     if (rc && offer) rri_transfer_withdraw(calls->transfers, offer);
     if (rc || !offer) return rc;
     if (copy) rri_segments_copy(p, segments, copy);
-    if (future) future->sending = offer;
     if ((mode == RRI_SYNC || mode == RRI_ASYNC) && r->kind == RRI_CALL && can_push(calls, target, p, segments, future))
         rri_transfer_attach(calls->transfers, offer, future->pushed_tag, segments->bytes, r);
     else
         rri_transfer_announce(calls->transfers, offer, p->bulk, r);
+    if (future) future->sending = offer;    /* last: whose time is over withdraws it, but not what the record says is pushed */
     return RREF_OK;
 }
 
