@@ -186,6 +186,12 @@ void rri_doorbell_wake(rri_doorbell *bell)
 
 void rri_doorbell_stir(rri_doorbell *bell) { rri_futex_wake_as(&bell->cells[bell->me].announced, 1, RRI_WATCHER); }
 
+void rri_doorbell_remind(rri_doorbell *bell)
+{
+    atomic_fetch_add(&bell->cells[bell->me].announced, 1);
+    rri_doorbell_stir(bell);
+}
+
 void rri_doorbell_sleep(rri_doorbell *bell, rri_sleeper who, unsigned seen, int64_t ns)
 {
     rri_chaos_nap(RRI_CHAOS_SLOW, NAP_NS);

@@ -35,8 +35,10 @@ void rri_doorbell_ring(rri_doorbell *bell, int to);
 /* Wake this rank's own sleepers, whatever they say of themselves; the standby if the mark is its. */
 void rri_doorbell_wake(rri_doorbell *bell);
 
-/* Have the watcher, if it sleeps just now, see anew for how long it should. */
+/* Have the watcher, if it sleeps just now, see anew for how long it should. remind: one that is about to sleep, too, since the
+ * count moves. The mark stays. */
 void rri_doorbell_stir(rri_doorbell *bell);
+void rri_doorbell_remind(rri_doorbell *bell);
 
 /* Say who sleeps, for neighbours to wake: the watcher while nobody drives, or the driver itself. What `seen` counts has been
  * looked at: a ring among it that is late to see the mark leaves it to those that come. The standby is a thread to be called

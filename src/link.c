@@ -752,6 +752,12 @@ void rri_link_kick(rri_link *link)
     rri_doorbell_wake(link->bell);
 }
 
+void rri_link_remind(rri_link *link)
+{
+    atomic_fetch_add(&link->kicks, 1);
+    rri_doorbell_remind(link->bell);
+}
+
 void rri_link_ring(rri_link *link, int peer) { rri_doorbell_ring(link->bell, link->local[peer]); }
 
 void rri_link_await_ring(rri_link *link)

@@ -120,8 +120,9 @@ void rri_link_settle(rri_link *link, int peer, unsigned announced);
 void rri_link_rebase(rri_link *link);
 bool rri_link_adrift(const rri_link *link);
 
-/* Wake this rank's own sleeper. Any thread. */
+/* Wake this rank's own sleeper; remind: rri_doorbell_remind. Any thread. */
 void rri_link_kick(rri_link *link);
+void rri_link_remind(rri_link *link);
 
 /* Before anything runs: tell a neighbour something, and wait for that, outside of MPI. */
 void rri_link_ring(rri_link *link, int peer);

@@ -59,6 +59,7 @@ struct rri_progress {
     atomic_uint seen;               /* a: the doorbell's count before the last look of who parked the role */
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
     atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
+    _Atomic int64_t until;          /* a: ... or until then */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
 
@@ -369,6 +370,25 @@ static bool let_go(rri_progress *p, rri_sleeper who, unsigned seen, int64_t limi
     return !((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE));
 }
 
+/* Whether the watcher sleeps for longer than it may now. */
+static bool oversleeps(rri_progress *p, int64_t limit)
+{
+    if (limit < 0 || atomic_load(&p->dozes)) return false;
+    return is_short(limit) || atomic_load(&p->until) - TICK_NS > rri_now() + limit;
+}
+
+/* It has to see anew for how long. But for data it need not look at once, which would take the core of the thread that goes on
+ * now, and what that calls next would wait: the reminder counts as seen. */
+static void remind(rri_progress *p, unsigned seen)
+{
+    if (rri_link_moving(p->link) || !atomic_load(&p->crew.watching)) {
+        rri_link_kick(p->link);
+        return;
+    }
+    atomic_store(&p->seen, seen + 1);
+    rri_link_remind(p->link);
+}
+
 /* Give the role back, marked asleep; false if there is work after all, and then the role is still held. Others send, and leave
  * things behind, until they see the mark: hence the second look. */
 RRI_NEEDS(rri_driver) RRI_UNCHECKED
@@ -380,7 +400,7 @@ static bool park(rri_progress *p)
     int64_t limit = sleep_limit(p);
     bool app = rri_self.crew != &p->crew, watched = !app || atomic_load(&p->crew.watching);
     if (!let_go(p, watched ? RRI_WATCHER : RRI_STANDBY, seen, limit)) return false;
-    if (app && limit >= 0 && !p->config.application && !atomic_load(&p->dozes)) rri_link_kick(p->link);
+    if (app && !p->config.application && oversleeps(p, limit)) remind(p, seen);
     if (!app && is_short(limit) && atomic_load(&p->crew.watching)) rri_doorbell_stir(rri_link_bell(p->link));   /* that ticks */
     return true;
 }
@@ -495,16 +515,17 @@ RRI_UNCHECKED                            /* what it takes it keeps */
 static void watch_parked(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
-    int64_t limit = atomic_load(&p->sleep_ns), ns = with_looks(p, limit);
+    int64_t limit = atomic_load(&p->sleep_ns), ns = with_looks(p, limit), since = rri_now();
     if (p->anew && ns >= 0 && ns < NAP_MAX_NS) ns = bounded(NAP_MAX_NS, atomic_load(&p->timers->next));
     unsigned parked = atomic_load(&p->parked), seen = atomic_load(&p->seen);
+    atomic_store(&p->until, ns < 0 ? RRI_NEVER : rri_after(since, ns));
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
     if (!is_short(ns) && leaves_behind(p)) ns = NAP_MIN_NS;     /* so may who has left something since */
-    int64_t since = rri_now();
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
-    p->anew = rri_doorbell_announced(bell) == seen && atomic_load(&p->parked) != parked;
-    if (p->anew) return;                        /* somebody drives by turns with other things: it sleeps once more, and longer */
+    bool anew = atomic_load(&p->parked) != parked && rri_doorbell_announced(bell) == atomic_load(&p->seen);
+    p->anew = anew && is_short(ns);             /* somebody drives by turns with other things: it sleeps once more, and longer */
+    if (anew) return;
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
@@ -599,6 +620,7 @@ static bool leave_to_standby(rri_progress *p)
     if (!rri_crew_stands_by(&p->crew) || must_be_watched(p)) return false;
     atomic_store_explicit(&p->sleep_ns, -1, memory_order_relaxed);      /* it sleeps without limit, and without looks at others */
     atomic_store_explicit(&p->dozes, false, memory_order_relaxed);
+    atomic_store_explicit(&p->until, RRI_NEVER, memory_order_relaxed);
     atomic_store_explicit(&p->blind, true, memory_order_relaxed);
     return true;
 }
@@ -1006,9 +1028,10 @@ static int poll_and_work(rri_progress *p)
 {
     unsigned news = 0;
     rri_verdict v = poll_once(p, &news);
+    if (v == RRI_LOST) return (int)news;
     int64_t now = rri_now();
     news += rri_timers_fire(p->timers, now);
-    if (v != RRI_LOST) look_at_peers(p, now);
+    look_at_peers(p, now);
     rri_flow_flush(p->flow, true);
     news += rri_flow_drain(p->flow);
     if (p->config.application) news += rri_crew_work(&p->crew);
@@ -1025,6 +1048,10 @@ int rri_progress_poll(rri_progress *p)
     }
     if (!take_role(p, FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
     int news = poll_and_work(p);
+    if (self.driving != p) {            /* a handler took so long that it was taken over */
+        rri_gone(&rri_driver);
+        return news;
+    }
     free_role(p);
     if (!p->config.application) rouse(p);
     return news;

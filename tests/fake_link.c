@@ -308,6 +308,7 @@ bool rri_link_busy(const rri_link *link) { return link->sends || link->receives;
 bool rri_link_moving(const rri_link *link) { return rri_link_busy(link); }
 bool rri_link_expects(const rri_link *link) { return link->queued > 0; }
 void rri_link_kick(rri_link *link) { link->kicks++; }
+void rri_link_remind(rri_link *link) { link->kicks++; }
 
 bool rri_link_adrift(const rri_link *link) { (void)link; return false; }
 void rri_link_rebase(rri_link *link) { (void)link; }
