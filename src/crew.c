@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum { STALL_NS = 1000000 };
+enum { STALL_NS = 1000000, ABANDON_S = 1 };
 
 RRI_THREAD_LOCAL rri_member rri_self;
 
@@ -126,8 +126,17 @@ void rri_crew_join(rri_crew *crew)
     pthread_getcpuclockid(pthread_self(), &rri_self.clock);
 }
 
+/* Who is in the library comes out of it soon, and out of MPI, which the application may be about to end. */
+static void leave_behind(pthread_t thread, const struct timespec *until)
+{
+    if (pthread_timedjoin_np(thread, NULL, until)) pthread_detach(thread);
+}
+
 void rri_crew_stop(rri_crew *crew, bool abandon)
 {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ABANDON_S;
     atomic_fetch_add(&crew->call, 1);
     rri_futex_wake(&crew->call, INT_MAX);
     call_standby(crew);
@@ -137,7 +146,7 @@ void rri_crew_stop(rri_crew *crew, bool abandon)
         pthread_t thread = more ? crew->thread[i] : pthread_self();
         rri_give(&crew->lock, &rri_crew_lock);
         if (!more) return;
-        if (abandon) pthread_detach(thread);
+        if (abandon) leave_behind(thread, &until);
         else pthread_join(thread, NULL);
     }
 }

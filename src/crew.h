@@ -40,6 +40,9 @@ typedef struct rri_member {
     bool listed RRI_OWNED(rri_crew_lock), stalled RRI_OWNED(rri_crew_lock);
 } rri_member;
 
+/* How the threads are to end: when nothing is in sight any more, or whatever is. */
+enum { RRI_STOP_SETTLED = 1, RRI_STOP_AT_ONCE };
+
 /* One more idle thread, or none. */
 typedef enum rri_standby { RRI_STANDBY_NONE, RRI_STANDBY_READY, RRI_STANDBY_CALLED } rri_standby;
 
@@ -71,7 +74,7 @@ struct rri_crew {
     atomic_uint waiting;            /* a: jobs that wait; changed under the lock */
     atomic_uint call;               /* a: changes when an idle thread has a reason to look */
     atomic_uint watching;           /* a: 1 while a thread watches */
-    atomic_uint stop;               /* a */
+    atomic_uint stop;               /* a: RRI_STOP_... */
 };
 
 extern RRI_THREAD_LOCAL rri_member rri_self;
@@ -84,7 +87,7 @@ void rri_crew_close(rri_crew *crew);
 int rri_crew_start(rri_crew *crew);
 /* The first thing a thread of the crew does. */
 void rri_crew_join(rri_crew *crew);
-/* `stop` is set: wake all and wait for them; those stuck in user code are left behind if abandon. */
+/* `stop` is set: wake all and wait for them; if abandon for a moment only, since some may be stuck in user code. */
 void rri_crew_stop(rri_crew *crew, bool abandon);
 
 /* Let the first two threads run on these units, and others, those to come too, on those. Returns 0 or an errno. */

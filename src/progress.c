@@ -181,7 +181,7 @@ int rri_progress_start(rri_progress *p) { return rri_crew_start(&p->crew); }
 
 void rri_progress_stop(rri_progress *p, bool abandon)
 {
-    atomic_store(&p->crew.stop, 1);
+    atomic_store(&p->crew.stop, abandon ? RRI_STOP_AT_ONCE : RRI_STOP_SETTLED);
     rri_link_kick(p->link);
     rri_crew_stop(&p->crew, abandon);
 }
@@ -475,8 +475,9 @@ static void drive(rri_progress *p)
             shorten_nap(p);
             if (times++) well_spent(&p->spin);
         }
-        if (atomic_load(&p->crew.stop)) {
-            if (!work_in_sight(p)) break;
+        unsigned stop = atomic_load(&p->crew.stop);
+        if (stop) {
+            if (stop == RRI_STOP_AT_ONCE || !work_in_sight(p)) break;
         } else if (!news && !p->config.restless && (glance || now - quiet >= patience(p))) {
             if (times) spent_in_vain(&p->spin);
             if (park(p)) return;       /* without the role, which is one way to end this */
