@@ -139,10 +139,10 @@ static uint64_t mark_of(rri_sleeper who, unsigned seen) { return (uint64_t)seen 
  * may be that late, its sender having lost the core behind the count, that it has been seen, answered and slept after. Were it
  * to take that mark away, and to wake nobody since the sleeper has not lain down yet, then nobody would be woken any more.
  */
-static unsigned take_mark(cell *c, unsigned n)
+static unsigned take_mark(cell *c, unsigned n, bool urgent)
 {
     uint64_t mark = atomic_load(&c->mark);
-    while (mark && (int)(n - (unsigned)(mark >> 32)) > 0)
+    while (mark && (int)(n - (unsigned)(mark >> 32)) > 0 && (urgent || (unsigned)mark != RRI_PATIENT))
         if (atomic_compare_exchange_weak(&c->mark, &mark, 0)) return (unsigned)mark;
     return RRI_NOBODY;
 }
@@ -155,15 +155,16 @@ static void wake(cell *c, unsigned who)
         rri_futex_wake(&c->standby, 1);
         who = RRI_WATCHER;
     }
+    if (who == RRI_PATIENT) who = RRI_WATCHER;
     rri_futex_wake_as(&c->announced, 1, who);
 }
 
-void rri_doorbell_ring(rri_doorbell *bell, int to)
+void rri_doorbell_ring(rri_doorbell *bell, int to, bool urgent)
 {
     cell *c = &bell->cells[to];
     unsigned n = atomic_fetch_add(&c->announced, 1) + 1;
     rri_chaos_nap(RRI_CHAOS_SLOW, NAP_NS);
-    unsigned who = take_mark(c, n);
+    unsigned who = take_mark(c, n, urgent);
     if (who == RRI_NOBODY) return;
     atomic_store_explicit(&c->waker, sched_getcpu(), memory_order_relaxed);
     wake(c, who);
@@ -179,7 +180,7 @@ void rri_doorbell_wake(rri_doorbell *bell)
     cell *c = &bell->cells[bell->me];
     unsigned n = atomic_fetch_add(&c->announced, 1) + 1;
     rri_chaos_nap(RRI_CHAOS_SLOW, NAP_NS);
-    unsigned who = take_mark(c, n);
+    unsigned who = take_mark(c, n, true);
     if (who == RRI_STANDBY) wake(c, who);
     rri_futex_wake(&c->announced, INT_MAX);
 }
@@ -217,6 +218,11 @@ void rri_doorbell_awake(rri_doorbell *bell)
 bool rri_doorbell_sleeps(const rri_doorbell *bell)
 {
     return atomic_load_explicit(&bell->cells[bell->me].mark, memory_order_acquire) != 0;
+}
+
+bool rri_doorbell_is_patient(const rri_doorbell *bell)
+{
+    return (unsigned)atomic_load(&bell->cells[bell->me].mark) == RRI_PATIENT;
 }
 
 atomic_uint *rri_doorbell_standby(rri_doorbell *bell) { return &bell->cells[bell->me].standby; }

@@ -29,8 +29,8 @@ bool rri_doorbell_gone(const rri_doorbell *bell, int who);
 /* Whether a neighbour has left, and takes no more messages. */
 bool rri_doorbell_left(const rri_doorbell *bell, int who);
 
-/* Tell neighbour `to` of one more message; wakes it if it sleeps. */
-void rri_doorbell_ring(rri_doorbell *bell, int to);
+/* Tell neighbour `to` of one more message; wakes it if it sleeps, but not the patient for what is not urgent. */
+void rri_doorbell_ring(rri_doorbell *bell, int to, bool urgent);
 
 /* Wake this rank's own sleepers, whatever they say of themselves; the standby if the mark is its. */
 void rri_doorbell_wake(rri_doorbell *bell);
@@ -42,8 +42,9 @@ void rri_doorbell_remind(rri_doorbell *bell);
 
 /* Say who sleeps, for neighbours to wake: the watcher while nobody drives, or the driver itself. What `seen` counts has been
  * looked at: a ring among it that is late to see the mark leaves it to those that come. The standby is a thread to be called
- * when nobody watches: it sleeps on a word of its own, until that changes. */
-typedef enum rri_sleeper { RRI_NOBODY, RRI_WATCHER, RRI_DOZER, RRI_STANDBY } rri_sleeper;
+ * when nobody watches: it sleeps on a word of its own, until that changes. The patient is the watcher that looks again soon, and
+ * until then is woken only for what is urgent. */
+typedef enum rri_sleeper { RRI_NOBODY, RRI_WATCHER, RRI_DOZER, RRI_STANDBY, RRI_PATIENT } rri_sleeper;
 void rri_doorbell_asleep(rri_doorbell *bell, rri_sleeper who, unsigned seen);
 void rri_doorbell_awake(rri_doorbell *bell);
 /* Sleep until the counter moves from `seen`; the caller has said rri_doorbell_asleep before and looked once more. */
@@ -53,6 +54,7 @@ void rri_doorbell_sleep(rri_doorbell *bell, rri_sleeper who, unsigned seen, int6
 bool rri_doorbell_displaced(const rri_doorbell *bell);
 unsigned rri_doorbell_announced(const rri_doorbell *bell);
 bool rri_doorbell_sleeps(const rri_doorbell *bell);
+bool rri_doorbell_is_patient(const rri_doorbell *bell);
 atomic_uint *rri_doorbell_standby(rri_doorbell *bell);
 
 /* Publish that one more message of neighbour `from` was taken; ask how many of mine `to` has taken. */

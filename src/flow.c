@@ -38,7 +38,7 @@ typedef struct lane {
     atomic_uint behind;             /* a: messages of it in the inbox or the outbox; written under the flow's lock */
     size_t queued RRI_OWNED(rri_lane);          /* l: bytes of requests that wait for credit */
     uint32_t credit RRI_OWNED(rri_lane);        /* l: request messages that may leave */
-    uint32_t in_flight RRI_OWNED(rri_lane);     /* l: request messages without their credit back */
+    atomic_uint in_flight;          /* a: request messages without their credit back; written under the lock */
     unsigned announced RRI_OWNED(rri_lane);     /* l: messages to a neighbour up to the last one with requests */
     uint64_t numbers RRI_OWNED(rri_lane);       /* l: creations made */
     uint64_t sent[RRI_TALLIES] RRI_OWNED(rri_lane);   /* l: records given to it */
@@ -175,6 +175,8 @@ static void count_down(atomic_uint *counter)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) - 1, memory_order_relaxed);
 }
 
+static inline unsigned in_flight(const lane *l) { return atomic_load_explicit(&l->in_flight, memory_order_relaxed); }
+
 /* Messages that have been closed and are not away. */
 static inline unsigned waiting_to_leave(const rri_flow *flow, const lane *l)
 {
@@ -287,7 +289,7 @@ RRI_NEEDS(rri_lane)
 static void spend(rri_flow *flow, lane *l, rri_buffer *b)
 {
     l->credit--;
-    l->in_flight++;
+    count_up(&l->in_flight);
     dispatch(flow, l, b);
     l->announced = rri_link_announced(flow->link, l->peer);
 }
@@ -347,6 +349,7 @@ static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_
     rri_message *m = (rri_message *)(void *)b->data;
     *m = (rri_message){ .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .counted = stream == RRI_REQUESTS };
     b->bytes = sizeof *m;
+    b->urgent = stream == RRI_REQUESTS;
     l->open[stream] = b;
     return b;
 }
@@ -417,7 +420,7 @@ RRI_NEEDS(rri_lane)
 static void let_go(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
 {
     if (haste == RRI_PAYING) ((rri_message *)(void *)l->open[stream]->data)->credits++;
-    if (haste == RRI_COMPANY && stream == RRI_REQUESTS && !l->in_flight && !l->queue.first) haste = RRI_AT_ONCE;
+    if (haste == RRI_COMPANY && stream == RRI_REQUESTS && !in_flight(l) && !l->queue.first) haste = RRI_AT_ONCE;
     if (haste == RRI_COMPANY || (stream == RRI_ANSWERS && waits_to_be_full(flow, l))) mark_dirty(flow, l);
     else close_open(flow, l, stream);
 }
@@ -431,6 +434,7 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
     if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
     count_record(l, l->record);
     if (is_run(l->record)) l->run[stream] = l->record;
+    if (!rri_record_may_wait(l->record)) l->open[stream]->urgent = true;
     let_go(flow, l, stream, haste);
     rri_give(&l->lock, &rri_lane);
 }
@@ -590,13 +594,9 @@ bool rri_lane_is_shut(const rri_flow *flow, int peer)
     return atomic_load_explicit(&flow->lanes[peer].state, memory_order_acquire) == RRI_LANE_SHUT;
 }
 
-bool rri_lane_in_flight(rri_flow *flow, int peer)
+bool rri_lane_in_flight(const rri_flow *flow, int peer)
 {
-    lane *l = &flow->lanes[peer];
-    rri_take(&l->lock, &rri_lane);
-    bool some = l->in_flight > 0;
-    rri_give(&l->lock, &rri_lane);
-    return some;
+    return in_flight(&flow->lanes[peer]);
 }
 
 /* ---- credits, and what leaves without being waited for */
@@ -604,10 +604,11 @@ bool rri_lane_in_flight(rri_flow *flow, int peer)
 static void take_credits(rri_flow *flow, lane *l, uint32_t credits)
 {
     rri_take(&l->lock, &rri_lane);
-    if (credits > l->in_flight) credits = l->in_flight;
+    uint32_t before = in_flight(l);
+    if (credits > before) credits = before;
     l->credit += credits;
-    l->in_flight -= credits;
-    if (!l->in_flight) rri_link_settle(flow->link, l->peer, l->announced);
+    atomic_store_explicit(&l->in_flight, before - credits, memory_order_relaxed);
+    if (credits == before) rri_link_settle(flow->link, l->peer, l->announced);
     for (rri_buffer *b; l->credit > 0 && (b = rri_chain_take(&l->queue));) {
         l->queued -= b->bytes;
         spend(flow, l, b);

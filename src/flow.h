@@ -89,8 +89,8 @@ void rri_lane_hold(rri_flow *flow, int peer);
 void rri_lane_release(rri_flow *flow, int peer);
 void rri_lane_shut(rri_flow *flow, int peer);
 bool rri_lane_is_shut(const rri_flow *flow, int peer);
-/* Whether request messages are without their credit back. */
-bool rri_lane_in_flight(rri_flow *flow, int peer);
+/* Whether request messages are without their credit back. Any thread: it may change meanwhile. */
+bool rri_lane_in_flight(const rri_flow *flow, int peer);
 /* blame: make PEER_LOST the thread's error. speaks: a message has come from a rank whose lane is not open; whether to take it. */
 typedef struct rri_flow_up {
     int (*blame)(void *up, int peer);

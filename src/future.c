@@ -293,6 +293,11 @@ static void run_reactions(rri_future *f, unsigned colour)
     rri_progress_submit(f->all->progress, &f->job);
 }
 
+static void no_longer_wanted(rri_future *f)
+{
+    if (atomic_exchange(&f->wanted, false)) rri_progress_unwant(f->all->progress);
+}
+
 static void complete(rri_future *f, int outcome)
 {
     f->outcome = outcome;
@@ -302,20 +307,26 @@ static void complete(rri_future *f, int outcome)
     }
     rri_event_set(&f->event);
     if (f->lone) return;
-    if (atomic_load(&f->watched)) run_reactions(f, f->coloured ? f->colour : rri_colour(f->all->colours));
+    if (atomic_load(&f->watched)) {
+        no_longer_wanted(f);
+        run_reactions(f, f->coloured ? f->colour : rri_colour(f->all->colours));
+    }
     if (f->timed && rri_timer_remove(f->all->timers, &f->timer)) rri_future_drop(f);
 }
 
 void rri_future_react(rri_future *future, rri_reaction *reaction)
 {
     reaction->next = NULL;
+    if (!rri_event_done(&future->event) && !atomic_exchange(&future->wanted, true)) rri_progress_want(future->all->progress);
     rri_take(&future->lock, &rri_future_lock);
     if (future->first) future->last->next = reaction;
     else future->first = reaction;
     future->last = reaction;
     rri_give(&future->lock, &rri_future_lock);
     atomic_store(&future->watched, true);   /* before looking whether it is complete; complete() does the reverse */
-    if (atomic_load(&future->event.word) & RRI_EVENT_DONE) run_reactions(future, rri_colour(future->all->colours));
+    if (!(atomic_load(&future->event.word) & RRI_EVENT_DONE)) return;
+    no_longer_wanted(future);
+    run_reactions(future, rri_colour(future->all->colours));
 }
 
 void rri_error_origin(rri_futures *all, rref_error *error)
@@ -400,10 +411,18 @@ int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_ti
 
 /* ---- the API */
 
+/* Who asks now and then will not come to wait. */
+static bool is_done(rri_future *f)
+{
+    if (rri_event_done(&f->event)) return true;
+    rri_progress_hurry(f->all->progress);
+    return false;
+}
+
 bool rref_done(rref_future future)
 {
     rri_future *f = rri_future_of(future.bits);
-    return f && rri_event_done(&f->event);
+    return f && is_done(f);
 }
 
 /* Outcome of a complete future, its error made the thread's. */
@@ -418,7 +437,7 @@ int rref_test(rref_future future)
 {
     rri_future *f = rri_future_of(future.bits);
     if (!f) return rri_error_last()->code;
-    if (!rri_event_done(&f->event)) return rri_fail(RREF_ERR_PENDING, "the future is not complete");
+    if (!is_done(f)) return rri_fail(RREF_ERR_PENDING, "the future is not complete");
     return outcome(f);
 }
 

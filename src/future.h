@@ -57,6 +57,7 @@ struct rri_future {
     bool timed;                     /* i: the timer was set and holds a count */
     atomic_int owed;                /* a: by which rank an answer, plus one; 0: by none (any more) */
     atomic_bool watched;            /* a: has, or had, reactions */
+    atomic_bool wanted;             /* a: and is to be completed as soon as can be for them */
     _Atomic(const char *) site;     /* a: this and the next three are read for reports, of futures whose thread uses them again */
     _Atomic(const char *) method_name;  /* a: of a call, written after the next three: for reports */
     _Atomic(const char *) class_name;   /* a: these names live as long as the class */

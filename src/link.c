@@ -230,11 +230,11 @@ int rri_link_gather(rri_link *link, const void *mine, void *all, int bytes)
     return rc == MPI_SUCCESS ? RREF_OK : mpi_failed(rc, "MPI_Allgather");
 }
 
-static void announce(rri_link *link, int peer)
+static void announce(rri_link *link, int peer, bool urgent)
 {
     __atomic_store_n(&link->sent[peer], link->sent[peer] + 1, __ATOMIC_RELAXED);
     int local = link->local[peer];
-    if (local >= 0) rri_untaken_announce(&link->untaken, link->bell, local);
+    if (local >= 0) rri_untaken_announce(&link->untaken, link->bell, local, urgent);
 }
 
 /* A send that MPI could not finish at once is kept; without memory to keep it, wait for it here. */
@@ -258,9 +258,10 @@ bool rri_link_send(rri_link *link, rri_buffer *buffer)
 {
     MPI_Request request;
     int done = 0, peer = buffer->peer;
+    bool urgent = buffer->urgent;
     ((rri_message *)(void *)buffer->data)->number = (uint32_t)link->sent[peer];
     int rc = MPI_Isend(buffer->data, (int)buffer->bytes, MPI_BYTE, peer, TAG, link->lane, &request);
-    if (rc == MPI_SUCCESS) announce(link, peer);
+    if (rc == MPI_SUCCESS) announce(link, peer, urgent);
     if (rc == MPI_SUCCESS) rc = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     if (rc != MPI_SUCCESS || done) return true;
     keep_send(link, buffer, request);
@@ -758,7 +759,7 @@ void rri_link_remind(rri_link *link)
     rri_doorbell_remind(link->bell);
 }
 
-void rri_link_ring(rri_link *link, int peer) { rri_doorbell_ring(link->bell, link->local[peer]); }
+void rri_link_ring(rri_link *link, int peer) { rri_doorbell_ring(link->bell, link->local[peer], true); }
 
 void rri_link_await_ring(rri_link *link)
 {

@@ -14,6 +14,7 @@ typedef struct rri_buffer {
     uint32_t bytes;             /* of the message in it */
     int peer;                   /* where it came from or goes to */
     bool owes;                  /* its credit goes back when it is freed */
+    bool urgent;                /* whom it goes to should see it now; else it may wait for who will look for it */
     _Alignas(64) unsigned char data[];
 } rri_buffer;
 

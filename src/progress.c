@@ -19,7 +19,7 @@
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 16, TICK_NS = 100000, TICK_MAX_NS = 800000, NAP_MIN_NS = 20000,
        NAP_MAX_NS = 1000000, NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000,
        SLICE_NS = 100000000, MOVING_NS = 200000, NAP_NEAR_NS = 100000, TURNS = 30, DOZE_NS = 1000000, SPIN_MIN_NS = 2000,
-       PROBE = 16, NEAR_STREAK = 8, NEAR_LOOKS = 128, LONG_NS = 10000000 };
+       PATIENT_NS = 200000, FLOWN = 8, PROBE = 16, NEAR_STREAK = 8, NEAR_LOOKS = 128, LONG_NS = 10000000 };
 
 /* How long to poll without news before a sleep. */
 typedef struct budget {
@@ -45,6 +45,8 @@ struct rri_progress {
     rri_job *due RRI_OWNED(rri_driver), *due_last RRI_OWNED(rri_driver);   /* d: found in this look at MPI, to be run behind it */
     budget spin RRI_OWNED(rri_driver), borrowed_spin RRI_OWNED(rri_driver);     /* d: of library threads; of others */
     int64_t nap RRI_OWNED(rri_driver);          /* d: how long the next bounded sleep is */
+    int from RRI_OWNED(rri_driver);             /* d: whose the last message was */
+    unsigned flown RRI_OWNED(rri_driver);       /* d: how often the role may still be parked with patience */
     unsigned near RRI_OWNED(rri_driver);        /* d: messages of this node since the last one of another */
     unsigned looks RRI_OWNED(rri_driver);       /* d: looks that could have been left out */
     bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
@@ -62,6 +64,7 @@ struct rri_progress {
     _Atomic int64_t until;          /* a: ... or until then */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
+    atomic_uint wants;              /* a: sleeping threads and callbacks that a message may be for */
 
     _Atomic(rri_member *) handling; /* who runs handler number `handlers`: written by the driver */
     _Alignas(64) rri_crew crew;
@@ -273,6 +276,7 @@ static rri_verdict poll_once(rri_progress *p, unsigned *news)
     }
     if (p->batch) {
         ++*news;
+        p->from = p->batch->peer;
         if (!p->config.bell_reaches_all) p->near = rri_link_neighbour(p->link, p->batch->peer) ? p->near + 1 : 0;
         rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);
         if (rri_link_moving(p->link)) *news += rri_link_advance(p->link);   /* what has left lends its memory to what comes */
@@ -386,21 +390,35 @@ static void remind(rri_progress *p, unsigned seen)
         return;
     }
     atomic_store(&p->seen, seen + 1);
+    atomic_store(&p->dozes, true);              /* it will, when it gets a core: to be reminded once is enough */
     rri_link_remind(p->link);
 }
 
+/* Who leaves calls under way comes back for their answers, most often soon. To wake the watcher for each takes the core that
+ * makes the next calls, and costs their owner a system call: so it looks now and then until nothing is under way any more. */
+RRI_NEEDS(rri_driver)
+static bool may_be_patient(rri_progress *p)
+{
+    if (rri_lane_in_flight(p->flow, p->from)) p->flown = FLOWN;
+    else if (p->flown) p->flown--;
+    return p->flown && !p->config.restless && !atomic_load(&p->wants);
+}
+
 /* Give the role back, marked asleep; false if there is work after all, and then the role is still held. Others send, and leave
- * things behind, until they see the mark: hence the second look. */
+ * things behind, until they see the mark: hence the second look. content: the thread goes on with other things. */
 RRI_NEEDS(rri_driver) RRI_UNCHECKED
-static bool park(rri_progress *p)
+static bool park(rri_progress *p, bool content)
 {
     unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));     /* before the last look: what rings then ends the sleep */
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
     int64_t limit = sleep_limit(p);
     bool app = rri_self.crew != &p->crew, watched = !app || atomic_load(&p->crew.watching);
-    if (!let_go(p, watched ? RRI_WATCHER : RRI_STANDBY, seen, limit)) return false;
-    if (app && !p->config.application && oversleeps(p, limit)) remind(p, seen);
+    bool patient = content && app && watched && may_be_patient(p);
+    if (patient && !is_short(limit)) limit = NAP_NEAR_NS;
+    if (!let_go(p, patient ? RRI_PATIENT : watched ? RRI_WATCHER : RRI_STANDBY, seen, limit)) return false;
+    if (patient && atomic_load(&p->wants)) rri_link_kick(p->link);
+    else if (app && !p->config.application && oversleeps(p, limit)) remind(p, seen);
     if (!app && is_short(limit) && atomic_load(&p->crew.watching)) rri_doorbell_stir(rri_link_bell(p->link));   /* that ticks */
     return true;
 }
@@ -480,7 +498,7 @@ static void drive(rri_progress *p)
             if (stop == RRI_STOP_AT_ONCE || !work_in_sight(p)) break;
         } else if (!news && !p->config.restless && (glance || now - quiet >= patience(p))) {
             if (times) spent_in_vain(&p->spin);
-            if (park(p)) return;       /* without the role, which is one way to end this */
+            if (park(p, false)) return;        /* without the role, which is one way to end this */
             quiet = now;
         }
         if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
@@ -517,14 +535,16 @@ static void watch_parked(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
     int64_t limit = atomic_load(&p->sleep_ns), ns = with_looks(p, limit), since = rri_now();
-    if (p->anew && ns >= 0 && ns < NAP_MAX_NS) ns = bounded(NAP_MAX_NS, atomic_load(&p->timers->next));
-    unsigned parked = atomic_load(&p->parked), seen = atomic_load(&p->seen);
+    bool patient = rri_doorbell_is_patient(bell);
+    if (p->anew && ns >= 0 && ns < NAP_MAX_NS) ns = bounded(patient ? PATIENT_NS : NAP_MAX_NS, atomic_load(&p->timers->next));
+    unsigned parked = atomic_load(&p->parked), seen = patient ? rri_doorbell_announced(bell) : atomic_load(&p->seen);
     atomic_store(&p->until, ns < 0 ? RRI_NEVER : rri_after(since, ns));
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
     if (!is_short(ns) && leaves_behind(p)) ns = NAP_MIN_NS;     /* so may who has left something since */
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
-    bool anew = atomic_load(&p->parked) != parked && rri_doorbell_announced(bell) == atomic_load(&p->seen);
+    bool anew = atomic_load(&p->parked) != parked
+                && (rri_doorbell_is_patient(bell) || rri_doorbell_announced(bell) == atomic_load(&p->seen));
     p->anew = anew && is_short(ns);             /* somebody drives by turns with other things: it sleeps once more, and longer */
     if (anew) return;
     if (take_role(p, FREE)) {
@@ -721,7 +741,7 @@ static int64_t slice(int64_t deadline, int64_t most)
 
 /* MPI may still hold back what this thread has sent, the library's messages or the application's own: who waits for long sees to
  * it that MPI is entered, the sooner if it knows of something. */
-static int sleep_until(rri_progress *p, rri_event *event, int64_t deadline)
+static int sleep_in_slices(rri_progress *p, rri_event *event, int64_t deadline)
 {
     for (unsigned slices = 0; !rri_event_done(event); slices++) {
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
@@ -731,6 +751,14 @@ static int sleep_until(rri_progress *p, rri_event *event, int64_t deadline)
         sleep_on(p, event, slice(deadline, slices ? SLICE_NS : SLICE_FIRST_NS));
     }
     return RREF_OK;
+}
+
+static int sleep_until(rri_progress *p, rri_event *event, int64_t deadline)
+{
+    rri_progress_want(p);
+    int rc = sleep_in_slices(p, event, deadline);
+    rri_progress_unwant(p);
+    return rc;
 }
 
 /* Get the role for an application thread: when it is free, or from a driver that sees the wish in time. */
@@ -787,11 +815,11 @@ static void pass_role(rri_progress *p)
 
 /* Park the role; as long as messages are announced that have not come, go on polling. */
 RRI_GIVES(rri_driver)
-static void leave_after(rri_progress *p, int64_t arrival)
+static void leave_after(rri_progress *p, int64_t arrival, bool content)
 {
     unsigned news = 0;
     p->nap = least_nap(p);
-    for (unsigned polls = 1; !park(p); polls++) {
+    for (unsigned polls = 1; !park(p, content); polls++) {
         if (poll_once(p, &news) == RRI_PASS) {
             pass_role(p);
             return;
@@ -869,7 +897,7 @@ static void drive_for(rri_progress *p, rri_event *event, int64_t deadline, bool 
     }
     if (!vain) well_spent(&p->borrowed_spin);
     self.polls_for = NULL;
-    leave_after(p, vain ? 0 : quiet);
+    leave_after(p, vain ? 0 : quiet, rri_event_done(event));
 }
 
 static int too_deep(const rri_progress *p)
@@ -1008,7 +1036,7 @@ static void drive_for_room(rri_progress *p, int peer)
         }
         if (polls % CLOCK_POLLS == 0 && is_spent(p, &quiet, &news, RRI_NEVER)) break;
     }
-    leave_after(p, quiet);
+    leave_after(p, quiet, !rri_lane_full(p->flow, peer));
 }
 
 RRI_UNCHECKED     /* with or without the role */
@@ -1018,10 +1046,13 @@ void rri_progress_room(rri_progress *p, int peer)
     if (rri_self.crew || self.in_inline || p->config.application || self.depth > 0) return;
     atomic_uint *event = rri_lane_event(p->flow, peer);
     if (may_poll(p) && borrow(p)) drive_for_room(p, peer);
+    if (!rri_lane_full(p->flow, peer)) return;
+    rri_progress_want(p);
     for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
         rri_progress_nudge(p);
         rri_futex_wait(event, seen, 10000000);
     }
+    rri_progress_unwant(p);
 }
 
 RRI_NEEDS(rri_driver)
@@ -1062,6 +1093,19 @@ void rri_progress_wake(rri_progress *p)
 {
     if (!p->config.application) rri_link_kick(p->link);
 }
+
+void rri_progress_hurry(rri_progress *p)
+{
+    if (rri_doorbell_is_patient(rri_link_bell(p->link))) rri_link_kick(p->link);
+}
+
+void rri_progress_want(rri_progress *p)
+{
+    atomic_fetch_add(&p->wants, 1);     /* before the look; who parks the role does the reverse */
+    rri_progress_hurry(p);
+}
+
+void rri_progress_unwant(rri_progress *p) { atomic_fetch_sub(&p->wants, 1); }
 
 void rri_progress_nudge(rri_progress *p)
 {

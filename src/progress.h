@@ -119,6 +119,12 @@ int rri_progress_poll(rri_progress *progress);
 /* Have the sleeper look again, at a deadline that is new. */
 void rri_progress_wake(rri_progress *progress);
 
+/* An application thread that leaves calls under way is expected back for their answers soon; until then they may sit in MPI, for
+ * half a millisecond at most, so that nobody takes its core for them. Not while somebody wants them, or after hurry. */
+void rri_progress_want(rri_progress *progress);
+void rri_progress_unwant(rri_progress *progress);
+void rri_progress_hurry(rri_progress *progress);
+
 /* After leaving messages behind without waiting: see to it that they go. */
 void rri_progress_nudge(rri_progress *progress);
 

@@ -38,11 +38,11 @@ void rri_untaken_close(rri_untaken *u)
 
 static uint64_t bit_of(int to) { return UINT64_C(1) << to % WORD; }
 
-void rri_untaken_announce(rri_untaken *u, rri_doorbell *bell, int to)
+void rri_untaken_announce(rri_untaken *u, rri_doorbell *bell, int to, bool urgent)
 {
     unsigned n = atomic_load_explicit(&u->announced[to], memory_order_relaxed);
     atomic_store_explicit(&u->announced[to], n + 1, memory_order_release);
-    rri_doorbell_ring(bell, to);
+    rri_doorbell_ring(bell, to, urgent);
     if (atomic_load(&u->spoken[to / WORD]) & bit_of(to)) return;
     atomic_fetch_or(&u->spoken[to / WORD], bit_of(to));
 }

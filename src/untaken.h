@@ -21,7 +21,7 @@ bool rri_untaken_open(rri_untaken *untaken, int count);
 void rri_untaken_close(rri_untaken *untaken);
 
 /* One more message has been given to MPI: ring for it. */
-void rri_untaken_announce(rri_untaken *untaken, rri_doorbell *bell, int to);
+void rri_untaken_announce(rri_untaken *untaken, rri_doorbell *bell, int to, bool urgent);
 
 /* How many there were so far; and all up to that many are known to be taken. */
 static inline unsigned rri_untaken_announced(const rri_untaken *untaken, int to)

@@ -115,6 +115,12 @@ static inline const void *rri_run_read(const rri_record *r, size_t i, uint64_t *
     return at + sizeof *call;
 }
 
+/* Whether it only ends a call, which its caller will see when it looks for that. */
+static inline bool rri_record_may_wait(const rri_record *r)
+{
+    return r->kind >= RRI_RESULT && r->kind <= RRI_FAILURE && !(r->flags & (RRI_FLAG_BULK | RRI_FLAG_ONEWAY));
+}
+
 /* What a record is counted as. Those up to RRI_FAILURE are work that a fence waits for, by colour; then what only serves them,
  * which the end waits for, too; then what nobody waits for. */
 enum { RRI_AIDS = 2, RRI_CONTROL, RRI_TALLIES };

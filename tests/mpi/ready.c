@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A rank stays ready while its methods are not: they compute, wait in a lock of the application's, or in its MPI. */
 #include <mpi.h>
+#include <pthread.h>
 #include <rref.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -217,6 +218,71 @@ static void woken_into_a_long_method(void)
     end();
 }
 
+/* ---- answers that no main waits for */
+
+static atomic_int answers;
+
+static void count_answer(rref_future f, void *arg)
+{
+    (void)arg;
+    if (rref_test(f) == RREF_OK) atomic_fetch_add(&answers, 1);
+}
+
+static void *await_answer(void *arg)
+{
+    if (rref_wait(*(rref_future *)arg, RREF_FOREVER) == RREF_OK) atomic_fetch_add(&answers, 1);
+    return NULL;
+}
+
+static bool have_come(void *arg) { return atomic_load(&answers) == *(int *)arg; }
+static bool is_done(void *arg) { return rref_done(*(rref_future *)arg); }
+
+static bool turns_taken(void *arg) { return atomic_load(&turns) >= *(uint64_t *)arg; }
+
+static void listen(const rref_future *f, unsigned flags)
+{
+    for (int k = 0; k < MANY; k++) OK(rref_on_complete(f[k], count_answer, NULL, flags));
+}
+
+static void have_thread_wait(rref_future *f)
+{
+    pthread_t thread;
+    int one = 1;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, await_answer, f), 0);
+    CU_ASSERT(check_until(have_come, &one, 20));
+    pthread_join(thread, NULL);
+}
+
+/* Main waits for one call, and for those behind it by other ways than to wait; it calls nothing else meanwhile. */
+static void answers_to_nobody(void)
+{
+    enum { ASKS, LISTENED, LISTENS, THREAD, POSTS, WAYS, ROUNDS = 20 };
+    int all = MANY;
+    if (!begin()) return;
+    rref it = rref_create(ctx, next, "sticky"), root = rref_root(ctx, next);
+    for (int i = 0; i < WAYS * ROUNDS; i++) {
+        const int way = i % WAYS;
+        uint64_t posted = (uint64_t)(i / WAYS + 1) * MANY;
+        rref_future left[MANY], first = rref_async(it, "twice", 1);
+        for (int k = 0; k < MANY; k++) left[k] = rref_async(it, "twice", k);
+        for (int k = 0; k < MANY && way == POSTS; k++) OK(rref_post(root, "take_turn"));
+        atomic_store(&answers, 0);
+        if (way == LISTENED) listen(left, RREF_INLINE);
+        OK(rref_wait(first, RREF_FOREVER));
+        if (way == LISTENS) listen(left, 0);
+        if (way == LISTENED || way == LISTENS) CU_ASSERT(check_until(have_come, &all, 20));
+        if (way == THREAD) have_thread_wait(&left[MANY - 1]);
+        if (way == POSTS) CU_ASSERT(check_until(turns_taken, &posted, 20));
+        for (int k = 0; k < MANY; k++) {
+            if (way == ASKS) CU_ASSERT(check_until(is_done, &left[k], 20));
+            OK(rref_future_release(left[k]));
+        }
+        OK(rref_future_release(first));
+    }
+    OK(rref_release(it));
+    end();
+}
+
 /* One place to compute, and more methods than that in locks: none of them counts. */
 static void many_in_locks(void)
 {
@@ -282,6 +348,7 @@ static void memory_is_bounded(void)
 static const check_case cases[] = {
     { "one_method_everywhere", one_method_everywhere },
     { "woken_into_a_long_method", woken_into_a_long_method },
+    { "answers_to_nobody", answers_to_nobody },
     { "many_in_locks", many_in_locks },
     { "memory_is_bounded", memory_is_bounded },
     CHECK_END

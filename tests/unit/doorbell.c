@@ -31,7 +31,7 @@ static void alone(void)
     CU_ASSERT_EQUAL_FATAL(rri_doorbell_make(&one, none, 1), RREF_OK);
     CU_ASSERT_STRING_EQUAL(none, "");
     CU_ASSERT_EQUAL(rri_doorbell_announced(one), 0);
-    rri_doorbell_ring(one, 0);
+    rri_doorbell_ring(one, 0, true);
     CU_ASSERT_EQUAL(rri_doorbell_announced(one), 1);
     rri_doorbell_unlink(none);
     rri_doorbell_free(one);
@@ -45,7 +45,7 @@ static void two_segments(void)
     CU_ASSERT_EQUAL_FATAL(rri_doorbell_make(&a, name, 2), RREF_OK);
     CU_ASSERT_EQUAL_FATAL(rri_doorbell_make(&b, other, 2), RREF_OK);
     CU_ASSERT_STRING_NOT_EQUAL(name, other);
-    rri_doorbell_ring(a, 0);
+    rri_doorbell_ring(a, 0, true);
     CU_ASSERT_EQUAL(rri_doorbell_announced(b), 0);
     rri_doorbell_unlink(name);
     rri_doorbell_unlink(other);
@@ -65,8 +65,8 @@ static void name_is_gone(void)
 static void counting(void)
 {
     open_bells();
-    for (int i = 0; i < 3; i++) rri_doorbell_ring(bell[0], 1);
-    rri_doorbell_ring(bell[1], 0);
+    for (int i = 0; i < 3; i++) rri_doorbell_ring(bell[0], 1, true);
+    rri_doorbell_ring(bell[1], 0, true);
     CU_ASSERT_EQUAL(rri_doorbell_announced(bell[1]), 3);
     CU_ASSERT_EQUAL(rri_doorbell_announced(bell[0]), 1);
     CU_ASSERT_EQUAL(rri_doorbell_handled_by(bell[0], 1), 0);
@@ -88,9 +88,9 @@ static void marks(void)
     rri_doorbell_asleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]));
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
     CU_ASSERT(!rri_doorbell_sleeps(bell[0]));
-    rri_doorbell_ring(bell[0], 0);
+    rri_doorbell_ring(bell[0], 0, true);
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
-    rri_doorbell_ring(bell[0], 1);
+    rri_doorbell_ring(bell[0], 1, true);
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
     rri_doorbell_asleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]));
     rri_doorbell_awake(bell[1]);
@@ -104,10 +104,10 @@ static void late_ring(void)
     open_bells();
     unsigned seen = rri_doorbell_announced(bell[1]) + 1;
     rri_doorbell_asleep(bell[1], RRI_WATCHER, seen);
-    rri_doorbell_ring(bell[0], 1);
+    rri_doorbell_ring(bell[0], 1, true);
     CU_ASSERT_EQUAL(rri_doorbell_announced(bell[1]), seen);
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
-    rri_doorbell_ring(bell[0], 1);
+    rri_doorbell_ring(bell[0], 1, true);
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
     close_bells();
 }
@@ -117,14 +117,14 @@ static void standby(void)
 {
     open_bells();
     atomic_uint *calls = rri_doorbell_standby(bell[1]);
-    rri_doorbell_ring(bell[0], 1);
+    rri_doorbell_ring(bell[0], 1, true);
     rri_doorbell_wake(bell[1]);
     CU_ASSERT_EQUAL(atomic_load(calls), 0);
     rri_doorbell_asleep(bell[1], RRI_STANDBY, rri_doorbell_announced(bell[1]) + 1);     /* the next one is late */
     rri_doorbell_wake(bell[1]);
     CU_ASSERT_EQUAL(atomic_load(calls), 0);
     CU_ASSERT(rri_doorbell_sleeps(bell[1]));
-    for (int i = 0; i < 2; i++) rri_doorbell_ring(bell[0], 1);
+    for (int i = 0; i < 2; i++) rri_doorbell_ring(bell[0], 1, true);
     CU_ASSERT_EQUAL(atomic_load(calls), 1);
     CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
     rri_doorbell_asleep(bell[1], RRI_STANDBY, rri_doorbell_announced(bell[1]));
@@ -134,13 +134,34 @@ static void standby(void)
     close_bells();
 }
 
+/* The patient is told of everything, and woken for what is urgent or comes from its own rank. */
+static void patience(void)
+{
+    open_bells();
+    CU_ASSERT(!rri_doorbell_is_patient(bell[1]));
+    rri_doorbell_asleep(bell[1], RRI_PATIENT, rri_doorbell_announced(bell[1]));
+    for (int i = 0; i < 2; i++) rri_doorbell_ring(bell[0], 1, false);
+    CU_ASSERT_EQUAL(rri_doorbell_announced(bell[1]), 2);
+    CU_ASSERT(rri_doorbell_is_patient(bell[1]) && rri_doorbell_sleeps(bell[1]));
+    rri_doorbell_ring(bell[0], 1, true);
+    CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
+    rri_doorbell_asleep(bell[1], RRI_PATIENT, rri_doorbell_announced(bell[1]));
+    rri_doorbell_wake(bell[1]);
+    CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
+    rri_doorbell_asleep(bell[1], RRI_WATCHER, rri_doorbell_announced(bell[1]));
+    CU_ASSERT(!rri_doorbell_is_patient(bell[1]));
+    rri_doorbell_ring(bell[0], 1, false);
+    CU_ASSERT(!rri_doorbell_sleeps(bell[1]));
+    close_bells();
+}
+
 /* ---- sleeping */
 
 static void sleeps_not_on_news(void)
 {
     open_bells();
     unsigned seen = rri_doorbell_announced(bell[1]);
-    rri_doorbell_ring(bell[0], 1);
+    rri_doorbell_ring(bell[0], 1, true);
     rri_doorbell_asleep(bell[1], RRI_WATCHER, seen);
     rri_doorbell_sleep(bell[1], RRI_WATCHER, seen, -1);  /* would be for ever */
     close_bells();
@@ -182,7 +203,7 @@ static void one_of_two_wakes(void)
         CU_ASSERT(check_until(lies, &who[i], 10));
     }
     rri_doorbell_asleep(bell[1], RRI_DOZER, rri_doorbell_announced(bell[1]));
-    rri_doorbell_ring(bell[0], 1);
+    rri_doorbell_ring(bell[0], 1, true);
     CU_ASSERT(check_until(stands, &who[1], 10));
     rri_doorbell_wake(bell[1]);
     for (unsigned i = 0; i < 2; i++) pthread_join(thread[i], NULL);
@@ -221,7 +242,7 @@ static void every_ring_wakes(void)
     atomic_store(&taken, 0);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, sleeper, bell[1]), 0);
     for (unsigned i = 1; i <= RINGS; i++) {
-        rri_doorbell_ring(bell[0], 1);
+        rri_doorbell_ring(bell[0], 1, true);
         if (i % 10 == 0) CU_ASSERT_FATAL(check_until(taken_all, &i, 20));
     }
     pthread_join(thread, NULL);
@@ -233,8 +254,8 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         { "alone", alone }, { "two segments", two_segments }, { "name is gone", name_is_gone }, { "counting", counting },
-        { "marks", marks }, { "late ring", late_ring }, { "standby", standby }, { "sleeps not on news", sleeps_not_on_news },
-        { "sleeps so long", sleeps_so_long },
+        { "marks", marks }, { "late ring", late_ring }, { "standby", standby },
+        { "patience", patience }, { "sleeps not on news", sleeps_not_on_news }, { "sleeps so long", sleeps_so_long },
         { "one of two wakes", one_of_two_wakes }, { "every ring wakes", every_ring_wakes }, CHECK_END
     };
     return check_main(argc, argv, "doorbell", cases);

@@ -29,7 +29,7 @@ static void end(int ranks)
     rri_untaken_close(&told);
 }
 
-static void announce(int to) { rri_untaken_announce(&told, bell[0], to); }
+static void announce(int to) { rri_untaken_announce(&told, bell[0], to, true); }
 static void take(int who) { rri_doorbell_handled(bell[who], 0); }
 static bool any(void) { return rri_untaken_any(&told, bell[0]); }
 
