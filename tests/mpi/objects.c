@@ -20,7 +20,7 @@ static rref there;
 /* How many cells this rank has made and destroyed; destroyed too often shows in `twice`. */
 static atomic_int made, destroyed, twice, gate;
 
-typedef struct cell { int64_t value; atomic_int alive; } cell;
+typedef struct cell { _Atomic int64_t value; atomic_int alive; } cell;    /* peek looks at it while others run */
 
 static int cell_create(rref_call *c, void **self)
 {
