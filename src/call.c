@@ -81,18 +81,23 @@ static rri_record *begin_request(rri_calls *calls, const rri_target *target, siz
     return rri_lane_begin(calls->flow, target->peer, RRI_REQUESTS, bytes);
 }
 
-/* What the call is, for reports; its callbacks are of its colour. The lane is held. */
+/* What the call is, for reports; its callbacks are of its colour. made: by the coarse clock; 0: who waits looks at the clock when
+ * it has to sleep. The lane is held. */
 RRI_NEEDS(rri_lane)
-static void mark_future(rri_calls *calls, rri_future *future, const rri_target *target)
+static void mark_future_of(rri_calls *calls, rri_future *future, const rri_target *target, int64_t made)
 {
-    if (!future) return;
     future->colour = rri_lane_colour(calls->flow, target->peer);
     future->coloured = true;
     atomic_store_explicit(&future->class_name, target->class_name, memory_order_relaxed);
     atomic_store_explicit(&future->peer, target->peer, memory_order_relaxed);
-    int64_t made = future->lone ? 0 : rri_now_coarse();
-    atomic_store_explicit(&future->made, made, memory_order_relaxed);   /* 0: who waits looks at the clock when it has to sleep */
+    atomic_store_explicit(&future->made, made, memory_order_relaxed);
     atomic_store_explicit(&future->method_name, target->method_name, memory_order_release);
+}
+
+RRI_NEEDS(rri_lane)
+static void mark_future(rri_calls *calls, rri_future *future, const rri_target *target)
+{
+    if (future) mark_future_of(calls, future, target, future->lone ? 0 : rri_now_coarse());
 }
 
 /* Offer what does not ride in the message; *offer is 0 if that is nothing. */
@@ -306,7 +311,7 @@ RRI_NEEDS(rri_lane)
 static void put_in_run(const rri_run *run, char *at, const rref_value *values, rri_future *future)
 {
     uint64_t handle = rri_future_handle(future);
-    mark_future(run->calls, future, &run->target);
+    mark_future_of(run->calls, future, &run->target, *rri_lane_begun(run->calls->flow, run->target.peer));
     memcpy(at, &handle, sizeof handle);
     pack_numbers(run->target.in, values, at + sizeof handle);
     atomic_store_explicit(&future->owed, run->target.peer + 1, memory_order_release);
@@ -360,6 +365,7 @@ int rri_call_run_async(const rri_run *run, const rref_value *values, size_t coun
     }
     at = begin_run(run);
     if (!at) return unarm(future);
+    *rri_lane_begun(flow, run->target.peer) = rri_now_coarse();     /* one look at the clock for all of the run */
     put_in_run(run, at, values, future);
     end_first(run);
     return RREF_OK;

@@ -55,6 +55,7 @@ typedef struct lane {
     int64_t until RRI_OWNED(lists); /* x: when those may leave */
     atomic_bool dirty;              /* x: in the dirty list; read without the lock as a hint */
     struct lane *next_dirty RRI_OWNED(lists);   /* x */
+    int64_t begun RRI_OWNED(rri_lane);          /* l: when the last run of requests was */
 } lane;
 
 struct rri_flow {
@@ -530,6 +531,8 @@ bool rri_lane_depart(rri_flow *flow, int peer)
 bool rri_lane_open(rri_flow *flow, int peer) { return flow->lanes[peer].credit > 0 && !flow->lanes[peer].queue.first; }
 
 unsigned rri_lane_colour(rri_flow *flow, int peer) { return flow->lanes[peer].colour; }
+
+int64_t *rri_lane_begun(rri_flow *flow, int peer) { return &flow->lanes[peer].begun; }
 
 uint64_t rri_lane_number(rri_flow *flow, int peer) { return ++flow->lanes[peer].numbers; }
 

@@ -79,6 +79,9 @@ bool rri_lane_open(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
 /* What the record in hand is coloured with; the lane is held. */
 unsigned rri_lane_colour(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
 
+/* When the run was begun that grows, for whoever begins it to say; the lane is held. */
+int64_t *rri_lane_begun(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
+
 /* The next number of a creation on that peer; the lane is held. */
 uint64_t rri_lane_number(rri_flow *flow, int peer) RRI_NEEDS(rri_lane);
 

@@ -7,6 +7,7 @@
 #include "fork.h"
 #include "lone.h"
 #include "memory.h"
+#include "spare.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -38,6 +39,10 @@ static void clear(void *item, void *arg)
     if (f->own) rri_signature_free(f->own);
     free(f->own);
     for (rri_reaction *r; (r = f->first); free(r)) f->first = r->next;
+    f->payload = f->landing = NULL;
+    f->error = NULL;
+    f->own = NULL;
+    f->outputs_owned = false;
 }
 
 void rri_futures_close(rri_futures *all)
@@ -70,15 +75,10 @@ void rri_future_empty(rri_future *f)
     if (!f->payload && !f->landing && !f->error && !f->own) return;
     if (f->payload) rri_payload_drop(f->types, f->payload, &f->all->trade.codec);
     clear(f, NULL);
-    f->payload = f->landing = NULL;
-    f->error = NULL;
-    f->own = NULL;
-    f->outputs_owned = false;
 }
 
-bool rri_future_renew(rri_future *f, const rri_types *types, const char *site)
+static void begin_anew(rri_future *f, const rri_types *types, const char *site)
 {
-    if (!rri_table_renew(f)) return false;
     f->outputs = NULL;
     f->output_count = 0;
     f->coloured = false;
@@ -88,7 +88,23 @@ bool rri_future_renew(rri_future *f, const rri_types *types, const char *site)
     atomic_store_explicit(&f->read, false, memory_order_relaxed);
     atomic_store_explicit(&f->types, types, memory_order_relaxed);
     atomic_store_explicit(&f->event.word, 0, memory_order_relaxed);
+}
+
+bool rri_future_renew(rri_future *f, const rri_types *types, const char *site)
+{
+    if (!rri_table_renew(f)) return false;
+    begin_anew(f, types, site);
     return true;
+}
+
+void rri_future_resume(rri_future *f, const rri_types *types, const char *site)
+{
+    begin_anew(f, types, site);
+    atomic_store_explicit(&f->watched, false, memory_order_relaxed);
+    atomic_store_explicit(&f->owed, 0, memory_order_relaxed);
+    atomic_store_explicit(&f->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&f->held, 1, memory_order_relaxed);
+    rri_table_resume(f);
 }
 
 uint64_t rri_future_handle(const rri_future *future) { return rri_table_handle(&future->all->table, future); }
@@ -198,7 +214,7 @@ static void end(rri_future *f)
     if (f->error && !f->quiet && !atomic_load(&f->read)) all->unread(all->up, f->error);
     if (f->payload) rri_payload_drop(f->types, f->payload, &all->trade.codec);
     clear(f, NULL);
-    rri_table_remove(&all->table, f);
+    if (!f->plain || !rri_spare_keep(f)) rri_table_remove(&all->table, f);
 }
 
 void rri_future_drop(rri_future *future)

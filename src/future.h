@@ -42,6 +42,7 @@ struct rri_future {
     bool open;                      /* i: its types are known when it is complete, not before */
     atomic_bool creates;            /* a: it is complete when an object has been made */
     bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
+    bool plain;                     /* i: of a call of numbers: kept for the next one, see spare.h */
     bool fresh;                     /* i: of an async call that is not yet on its way: nobody else knows it */
     bool lone;                      /* i: of a sync call: one thread waits for it, and nobody else knows it */
     atomic_bool read;               /* a: somebody has seen the outcome */
@@ -113,6 +114,8 @@ rri_future *rri_future_new(rri_futures *all, const rri_types *types, const char 
 void rri_future_empty(rri_future *future);
 /* Make such a future, empty, like a new one with another handle; false if its handles are used up. */
 bool rri_future_renew(rri_future *future, const rri_types *types, const char *site);
+/* Make one that has rested (rri_table_rest) pending, with one count. */
+void rri_future_resume(rri_future *future, const rri_types *types, const char *site);
 uint64_t rri_future_handle(const rri_future *future);
 /* The future of a handle, or NULL with RREF_ERR_HANDLE / FINALIZED in rri_fail. */
 rri_future *rri_future_of(uint64_t handle);

@@ -93,6 +93,8 @@ RRI_SOURCES = \
 	src/instant.h \
 	src/lone.c \
 	src/lone.h \
+	src/spare.c \
+	src/spare.h \
 	src/pending.c \
 	src/pending.h \
 	src/berth.c \

@@ -5,6 +5,7 @@
  */
 #include "lone.h"
 #include "error.h"
+#include "spare.h"
 
 #include <pthread.h>
 
@@ -32,6 +33,7 @@ static void give_all(void *unused)
 {
     (void)unused;
     rri_lock_take(&lock);
+    rri_spares_end();
     for (kept *k = mine; k < mine + KEPT; k++) {
         if (!k->future || is_over(k)) continue;
         rri_table_remove(&k->all->table, k->future);
@@ -61,7 +63,20 @@ void rri_lone_forget(rri_futures *all)
     rri_lock_give(&lock);
 }
 
-unsigned rri_lone_others(const rri_futures *all) { return atomic_load(&all->table.live) - atomic_load(&all->spare); }
+bool rri_lone_ends_with_thread(void) { return pthread_setspecific(key, mine) == 0; }
+
+static void count(void *item, void *n)
+{
+    (void)item;
+    ++*(unsigned *)n;
+}
+
+unsigned rri_lone_others(rri_futures *all)
+{
+    unsigned n = 0;
+    rri_table_look(&all->table, count, &n);
+    return n - atomic_load(&all->spare);
+}
 
 rri_future *rri_lone_new(rri_futures *all, const rri_types *types, const char *site)
 {
@@ -105,5 +120,5 @@ void rri_lone_end(rri_future *f)
     if (k->serial == all->serial) return;
     *k = (kept){ all->serial, f, all };
     atomic_fetch_add(&all->spare, 1);
-    pthread_setspecific(key, mine);
+    rri_lone_ends_with_thread();
 }

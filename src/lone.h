@@ -15,7 +15,6 @@ rri_future *rri_lone_new(rri_futures *all, const rri_types *types, const char *s
 /* The waiting thread is done with it. */
 void rri_lone_end(rri_future *future);
 
-/* Futures that are not merely kept. */
 /* Whether the context that had this serial number is there still. */
 extern _Atomic uint64_t rri_in_force[RRI_CONTEXTS];     /* serial numbers, by number of context */
 static inline bool rri_lone_in_force(uint64_t serial)
@@ -23,7 +22,10 @@ static inline bool rri_lone_in_force(uint64_t serial)
     return serial && atomic_load_explicit(&rri_in_force[serial % RRI_CONTEXTS], memory_order_acquire) == serial;
 }
 
-unsigned rri_lone_others(const rri_futures *all);
+/* Futures that are not merely kept. */
+unsigned rri_lone_others(rri_futures *all);
+/* What the calling thread keeps is to go when that ends. */
+bool rri_lone_ends_with_thread(void);
 
 /* A context begins; and ends, with what threads have kept of it. */
 int rri_lone_know(rri_futures *all);

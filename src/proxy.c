@@ -9,6 +9,7 @@
 #include "lone.h"
 #include "memory.h"
 #include "resolve.h"
+#include "spare.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,7 +311,7 @@ static int sync_again(const rri_run *run, const rref_value *values, size_t count
 
 static rref_future async_again(const rri_run *run, const rref_value *values, size_t count, const char *site)
 {
-    rri_future *f = rri_future_new(&run->calls->futures, run->target.out, site);
+    rri_future *f = rri_spare_new(&run->calls->futures, run->target.out, site);
     if (!f) return (rref_future){ 0 };
     uint64_t handle = rri_future_handle(f);
     f->fresh = true;

@@ -10,7 +10,7 @@
 /* Counted all the time. */
 static void read_counters(rref_context *context, rref_statistics *s)
 {
-    const rri_calls *c = &context->calls;
+    rri_calls *c = &context->calls;
     *s = (rref_statistics){ .objects = rri_objects_alive(&context->objects),
                             .references = atomic_load(&context->references.table.live),
                             .futures = rri_lone_others(&c->futures), .calls_out = rri_flow_calls(context->flow),

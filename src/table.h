@@ -84,6 +84,24 @@ static inline bool rri_table_renew(void *item)
     return true;
 }
 
+/* An item that nobody else knows goes out of use, its handle is stale, and it stays its owner's until it resumes, or is removed.
+ * False when its generations are used up. */
+static inline bool rri_table_rest(void *item)
+{
+    rri_slot *slot = item;
+    uint32_t generation = atomic_load_explicit(&slot->word, memory_order_relaxed) & RRI_GENERATIONS;
+    if (generation == RRI_GENERATIONS) return false;
+    atomic_store_explicit(&slot->word, generation + 1, memory_order_release);
+    return true;
+}
+
+static inline void rri_table_resume(void *item)
+{
+    rri_slot *slot = item;
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    atomic_store_explicit(&slot->word, word | RRI_LIVE, memory_order_release);
+}
+
 /* Visit every live item. Nobody may add or remove meanwhile but visit itself, the item it is given. */
 void rri_table_each(rri_table *table, void (*visit)(void *item, void *arg), void *arg);
 

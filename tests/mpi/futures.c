@@ -2,6 +2,7 @@
 /* Futures: waits, promises, what is made of futures, callbacks, giving up, and the deadlines of calls. */
 #include <math.h>
 #include <mpi.h>
+#include <pthread.h>
 #include <rref.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -172,6 +173,71 @@ static void handles(void)
     }
     OK(rref_wait(g, RREF_FOREVER));
     OK(rref_future_release(g));
+    end();
+}
+
+/* ---- calls from one place, whose futures a thread uses again */
+
+enum { AGAIN = 200, USERS = 3 };
+
+typedef struct user {
+    pthread_t thread;
+    unsigned wrong;
+    rref_future last;                   /* for another thread to release */
+} user;
+
+static void count_step(rref_future f, void *arg)
+{
+    (void)arg;
+    if (rref_test(f) == RREF_OK || rref_test(f) == RREF_ERR_CANCELLED) atomic_fetch_add(&steps, 1);
+}
+
+/* Some with an output, some without, some watched, some given up, some let go of before they are complete. */
+static void *use_again(void *arg)
+{
+    user *u = arg;
+    rref_future before = { 0 };
+    for (int i = 0; i < AGAIN; i++) {
+        int64_t sum = 0;
+        rref_future f = rref_async(there, "add", i, 1), g = rref_async(there, "add", i, 2, rref_out(&sum));
+        u->wrong += f.bits == before.bits || g.bits == f.bits || (before.bits && rref_test(before) != RREF_ERR_HANDLE);
+        if (i % 3 == 0) u->wrong += rref_on_complete(f, count_step, NULL, RREF_INLINE) != RREF_OK;
+        if (i % 5 == 0 && rref_cancel(f) == RREF_OK) u->wrong += rref_test(f) != RREF_ERR_CANCELLED;
+        u->wrong += rref_wait(g, RREF_FOREVER) != RREF_OK || sum != i + 2;
+        if (i % 5) u->wrong += rref_wait(f, RREF_FOREVER) || rref_get(f, rref_out(&sum)) || sum != i + 1;
+        u->wrong += rref_future_release(g) != RREF_OK;
+        before = g;
+        if (i < AGAIN - 1) u->wrong += rref_future_release(f) != RREF_OK;
+        else u->last = f;
+    }
+    return NULL;
+}
+
+static uint64_t futures_there_are(void)
+{
+    rref_statistics s;
+    OK(rref_stats(ctx, &s));
+    return s.futures;
+}
+
+static bool are_gone(void *arg) { return futures_there_are() == *(uint64_t *)arg; }
+
+static void places_that_call_again(void)
+{
+    user u[USERS] = { 0 };
+    if (!begin()) return;
+    uint64_t before = futures_there_are();
+    atomic_store(&steps, 0);
+    for (int i = 1; i < USERS; i++) CU_ASSERT_EQUAL_FATAL(pthread_create(&u[i].thread, NULL, use_again, &u[i]), 0);
+    use_again(&u[0]);
+    for (int i = 1; i < USERS; i++) pthread_join(u[i].thread, NULL);
+    for (int i = 0; i < USERS; i++) {
+        CU_ASSERT_EQUAL(u[i].wrong, 0);
+        OK(rref_future_release(u[i].last));
+        GIVES(rref_future_release(u[i].last), RREF_ERR_HANDLE);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&steps), USERS * ((AGAIN + 2) / 3));
+    CU_ASSERT(check_until(are_gone, &before, 20));
     end();
 }
 
@@ -638,6 +704,7 @@ static void large_arrays_of_late_calls(void)
 static const check_case cases[] = {
     { "wait_times_out", wait_times_out },
     { "handles", handles },
+    { "places_that_call_again", places_that_call_again },
     { "wait_for_several", wait_for_several },
     { "releases_of_pending_ones", releases_of_pending_ones },
     { "error_that_nobody_reads", error_that_nobody_reads },

@@ -115,9 +115,35 @@ static void retired(void)
     rri_table_free(&table);
 }
 
-/* ---- many */
-
 static void count_item(void *item, void *arg) { *(uint64_t *)arg += ((thing *)item)->value; }
+
+/* Out of use and in use again without the table: another handle each time, not visited meanwhile, and removed like others. */
+static void resting(void)
+{
+    uint64_t a, sum = 0;
+    open_table();
+    thing *x = add(&a, 3);
+    CU_ASSERT(rri_table_rest(x));
+    CU_ASSERT_PTR_NULL(rri_table_find(&table, a));
+    CU_ASSERT_PTR_NULL(rri_table_find(&table, a + 1));
+    rri_table_each(&table, count_item, &sum);
+    CU_ASSERT_EQUAL(sum, 0);
+    rri_table_resume(x);
+    CU_ASSERT_NOT_EQUAL(rri_table_handle(&table, x), a);
+    CU_ASSERT_PTR_EQUAL(rri_table_find(&table, rri_table_handle(&table, x)), x);
+    CU_ASSERT_PTR_NULL(rri_table_find(&table, a));
+    CU_ASSERT_EQUAL(x->value, 3);
+    CU_ASSERT(rri_table_rest(x));
+    rri_table_remove(&table, x);
+    CU_ASSERT_EQUAL(atomic_load(&table.live), 0);
+    CU_ASSERT_PTR_EQUAL(add(&a, 4), x);
+    atomic_store(&x->slot.word, RRI_LIVE | RRI_GENERATIONS);
+    CU_ASSERT(!rri_table_rest(x));
+    CU_ASSERT_PTR_EQUAL(rri_table_find(&table, rri_table_handle(&table, x)), x);
+    rri_table_free(&table);
+}
+
+/* ---- many */
 
 static void many(void)
 {
@@ -179,6 +205,7 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         { "found", found }, { "refused", refused }, { "stale", stale }, { "late reuse", late_reuse }, { "retired", retired },
+        { "resting", resting },
         { "many", many }, { "many threads", many_threads }, CHECK_END
     };
     return check_main(argc, argv, "table", cases);
