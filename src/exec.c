@@ -335,6 +335,24 @@ int rri_exec_wait(rri_future *f, int64_t deadline)
 
 /* ---- arrival */
 
+/* Its data came, or its object's last reference went, in the middle of the driver's look at MPI. Now that this is over it runs as
+ * other calls do: to wake another thread for it costs more than that. */
+static void run_due(rri_job *job)
+{
+    rref_call *c = (rref_call *)(void *)job;
+    rri_progress *p = c->calls->progress;
+    rri_verdict lost;
+    bool here = rri_progress_may_run(p) && rri_progress_has_place(p);
+    if (runs_here(c, here)) run_here(c);
+    else if (!here || !run_apart(c, &lost)) submit(c);
+}
+
+static void run_soon(rref_call *c)
+{
+    c->job.run = run_due;
+    if (!rri_progress_due(c->calls->progress, &c->job)) submit(c);
+}
+
 rri_verdict rri_exec_enter(rref_call *c, bool here)
 {
     rri_actor *a = c->actor;
@@ -352,6 +370,10 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     if (head) rri_call_grant(head);
     if (refused) go_aside(c);
     if (!start) return RRI_DONE;
+    if (c->local) {
+        run_soon(c);
+        return RRI_DONE;
+    }
     if (runs_here(c, here)) return run_here(c);
     if (!here || !run_apart(c, &verdict)) submit(c);
     return verdict;
@@ -371,24 +393,6 @@ static rref_call *startable(rri_actor *a)
     rri_give(&a->lock, &rri_queue);
     if (head) rri_call_grant(head);
     return start ? c : NULL;
-}
-
-/* Its data came in the middle of the driver's look at MPI. Now that this is over it runs as one without data does: to wake
- * another thread for it costs more than the data. */
-static void run_due(rri_job *job)
-{
-    rref_call *c = (rref_call *)(void *)job;
-    rri_progress *p = c->calls->progress;
-    rri_verdict lost;
-    bool here = rri_progress_may_run(p) && rri_progress_has_place(p);
-    if (runs_here(c, here)) run_here(c);
-    else if (!here || !run_apart(c, &lost)) submit(c);
-}
-
-static void run_soon(rref_call *c)
-{
-    c->job.run = run_due;
-    if (!rri_progress_due(c->calls->progress, &c->job)) submit(c);
 }
 
 void rri_exec_ready(rref_call *c)
