@@ -414,8 +414,8 @@ static bool park(rri_progress *p, bool content)
     rri_flow_drain(p->flow);
     int64_t limit = sleep_limit(p);
     bool app = rri_self.crew != &p->crew, watched = !app || atomic_load(&p->crew.watching);
-    bool patient = content && app && watched && may_be_patient(p);
-    if (patient && !is_short(limit)) limit = NAP_NEAR_NS;
+    bool patient = content && watched && may_be_patient(p);
+    if (patient && (limit < 0 || limit > PATIENT_NS)) limit = NAP_NEAR_NS;
     if (!let_go(p, patient ? RRI_PATIENT : watched ? RRI_WATCHER : RRI_STANDBY, seen, limit)) return false;
     if (patient && atomic_load(&p->wants)) rri_link_kick(p->link);
     else if (app && !p->config.application && oversleeps(p, limit)) remind(p, seen);
@@ -459,6 +459,15 @@ static void well_spent(budget *b)
     b->vain = 0;
 }
 
+/* A sleep that was over at once had better been polled through: it has cost who rang more than that, and made what rings next
+ * later, so that a short budget would be spent in vain for good. */
+static void slept_in_vain(budget *b, int64_t ns)
+{
+    if (ns >= 2 * b->most) return;
+    b->ns = b->most;
+    b->vain = 0;
+}
+
 /* What the thread was woken for, out of a long sleep, is answered: now who did that goes on, and sees the answer. Where calls
  * come again and again it would be others who go on, since they compute, and the next call waits for them. */
 RRI_NEEDS(rri_driver)
@@ -498,7 +507,7 @@ static void drive(rri_progress *p)
             if (stop == RRI_STOP_AT_ONCE || !work_in_sight(p)) break;
         } else if (!news && !p->config.restless && (glance || now - quiet >= patience(p))) {
             if (times) spent_in_vain(&p->spin);
-            if (park(p, false)) return;        /* without the role, which is one way to end this */
+            if (park(p, times)) return;        /* without the role, which is one way to end this */
             quiet = now;
         }
         if (now - arrival >= DRIFT_NS) rri_link_rebase(p->link);
@@ -550,7 +559,9 @@ static void watch_parked(rri_progress *p)
     if (take_role(p, FREE)) {
         atomic_fetch_add_explicit(&p->wakeups, 1, memory_order_relaxed);
         p->glance = rri_doorbell_announced(bell) == seen;
-        p->displaced = !p->glance && rri_now() - since >= LONG_NS && rri_doorbell_displaced(bell);
+        int64_t slept = rri_now() - since;
+        p->displaced = !p->glance && slept >= LONG_NS && rri_doorbell_displaced(bell);
+        if (!p->glance) slept_in_vain(&p->spin, slept);
         lengthen_nap(p);
     }
 }
@@ -1107,6 +1118,24 @@ void rri_progress_want(rri_progress *p)
 
 void rri_progress_unwant(rri_progress *p) { atomic_fetch_sub(&p->wants, 1); }
 
+/* What waits for company leaves when the watcher looks, which is soon, if this thread does not send more before. To wake it for
+ * more than to be told so would take this thread's core. */
+RRI_UNCHECKED                            /* parks the role again */
+static void leave_for_later(rri_progress *p)
+{
+    unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));
+    bool may = may_poll(p) && atomic_load(&p->crew.watching) && !atomic_load(&p->wants);
+    if (!may || !take_role(p, FREE)) {
+        rri_link_kick(p->link);
+    } else if (!let_go(p, RRI_PATIENT, seen, NAP_NEAR_NS)) {
+        leave_after(p, 0, true);
+    } else if (atomic_load(&p->wants)) {
+        rri_link_kick(p->link);
+    } else if (oversleeps(p, NAP_NEAR_NS)) {
+        remind(p, seen);
+    }
+}
+
 void rri_progress_nudge(rri_progress *p)
 {
     if (p->config.application || (self.driving == p && !self.offered)) return;
@@ -1115,7 +1144,8 @@ void rri_progress_nudge(rri_progress *p)
     atomic_thread_fence(memory_order_seq_cst);  /* what was left behind, before the look; watch_parked does the reverse */
     if (atomic_load_explicit(&p->dozes, memory_order_relaxed)) return;
     bool blind = p->peers && atomic_load_explicit(&p->blind, memory_order_relaxed) && rri_peers_watched(p->peers);
-    if (blind || leaves_behind(p)) rri_link_kick(p->link);
+    if (blind) rri_link_kick(p->link);
+    else if (leaves_behind(p)) leave_for_later(p);
 }
 
 bool rri_progress_inline(bool on)
