@@ -5,6 +5,7 @@
  */
 #include "again.h"
 #include "exec.h"
+#include "fit.h"
 #include "fork.h"
 #include "lone.h"
 #include "memory.h"
@@ -52,6 +53,18 @@ static bool is_method(const rri_target *t, uint64_t method, const char *name)
     return name ? strcmp(name, t->method_name) == 0 : method == t->method;
 }
 
+/* Numbers of 64 bits given as just that, and room for numbers, as most are: then rri_call_is_plain need not be asked. */
+static inline bool are_words(const rri_target *t, const rref_value *values, size_t count)
+{
+    const unsigned inputs = t->in->count;
+    if (count != inputs && count != inputs + t->out->count) return false;
+    for (size_t i = 0; i < inputs; i++)
+        if (!rri_same_word(&t->in->type[i], &values[i])) return false;
+    for (size_t i = inputs; i < count; i++)
+        if (!rri_same_room(&t->out->type[i - inputs], &values[i])) return false;
+    return true;
+}
+
 /* A call that is made for another, or has to be over in time, tells the owner so. */
 static bool is_free(const rri_calls *calls)
 {
@@ -66,7 +79,7 @@ const rri_run *rri_again(rref target, uint64_t method, const char *name, const r
     const rri_target *t = &m->run.target;
     if (!rri_lone_in_force(m->serial) || !is_held(m->reference, target.bits) || !is_method(t, method, name)) return NULL;
     if (mode == RRI_ONEWAY ? count != t->in->count : !is_free(m->run.calls)) return NULL;
-    return rri_call_is_plain(t, values, count) ? &m->run : NULL;
+    return are_words(t, values, count) || rri_call_is_plain(t, values, count) ? &m->run : NULL;
 }
 
 static bool has_places(void)

@@ -192,6 +192,13 @@ rri_fit rri_scalar_fit(const rri_type *type, const rref_value *value, uint64_t b
     }
 }
 
+void rri_number_convert(const rri_type *type, const rref_value *value, void *slot)
+{
+    uint64_t bits[2] = { 0, 0 };
+    rri_scalar_fit(type, value, bits);
+    memcpy(slot, bits, type->element == RREF_C128 ? 16 : 8);
+}
+
 /* ---- variables ----------------------------------------------------------------------------------------------- */
 
 static const void *address(const rref_value *value)

@@ -46,16 +46,13 @@ static inline bool rri_same_word(const rri_type *type, const rref_value *value)
 }
 
 /* A value that fits, into the slot of a scalar type. */
+void rri_number_convert(const rri_type *type, const rref_value *value, void *slot);
+
+/* The same, short for most. */
 static inline void rri_number_pack(const rri_type *type, const rref_value *value, void *slot)
 {
-    uint64_t bits[2] = { 0, 0 };
-
-    if (rri_same_word(type, value)) {
-        memcpy(slot, &value->bits, sizeof value->bits);
-        return;
-    }
-    rri_scalar_fit(type, value, bits);
-    memcpy(slot, bits, type->element == RREF_C128 ? 16 : 8);
+    if (rri_same_word(type, value)) memcpy(slot, &value->bits, sizeof value->bits);
+    else rri_number_convert(type, value, slot);
 }
 
 /* A value for a variable type, and how many elements it has (of a string: characters). */

@@ -440,11 +440,19 @@ void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
     rri_give(&l->lock, &rri_lane);
 }
 
+/* Kind, flags and method, in one word. */
+static uint32_t head_of(const rri_record *r)
+{
+    uint32_t head;
+    memcpy(&head, &r->kind, sizeof head);
+    return head;
+}
+
 static bool is_alike(const rri_record *r, const rri_record *like, unsigned colour)
 {
+    const rri_record coloured = { .flags = RRI_FLAG_COLOUR };
     uint64_t other = (r->object ^ like->object) | (r->call ^ like->call) | (r->extra ^ like->extra) >> 32;
-    unsigned flags = like->flags | (colour ? RRI_FLAG_COLOUR : 0);
-    return !(other | (r->method ^ like->method) | (r->kind ^ like->kind) | (r->flags ^ flags));
+    return !(other | (head_of(r) ^ (head_of(like) | (colour ? head_of(&coloured) : 0))));
 }
 
 /* Records are multiples of 16 bytes, items of 8. */
