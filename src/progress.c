@@ -550,6 +550,7 @@ static void watch_parked(rri_progress *p)
     atomic_store(&p->until, ns < 0 ? RRI_NEVER : rri_after(since, ns));
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
+    if (patient && !is_short(ns)) return;       /* the same; a ring that is between its count and the mark would be slept on */
     if (!is_short(ns) && leaves_behind(p)) ns = NAP_MIN_NS;     /* so may who has left something since */
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
     bool anew = atomic_load(&p->parked) != parked
@@ -1124,7 +1125,7 @@ RRI_UNCHECKED                            /* parks the role again */
 static void leave_for_later(rri_progress *p)
 {
     unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));
-    bool may = may_poll(p) && atomic_load(&p->crew.watching) && !atomic_load(&p->wants);
+    bool may = !self.driving && may_poll(p) && atomic_load(&p->crew.watching) && !atomic_load(&p->wants);
     if (!may || !take_role(p, FREE)) {
         rri_link_kick(p->link);
     } else if (!let_go(p, RRI_PATIENT, seen, NAP_NEAR_NS)) {
