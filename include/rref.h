@@ -749,7 +749,8 @@ int rref_group_reduce_v(rref_group group, MPI_Op op, const rref_value *values, s
 /* ---- futures ------------------------------------------------------------------------------------------------- */
 
 /** Whether a future is complete, with a value or an error; false for a bad handle.
- *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+ *  Thread: any.  Blocks: no.  Progress: none; library threads take soon what they had left for a wait.  Owns: nothing.
+ *  Since: 0.1 */
 bool rref_done(rref_future future);
 
 /** Outcome of a future without waiting: RREF_OK, RREF_ERR_PENDING, or its error.
