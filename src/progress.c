@@ -368,8 +368,14 @@ static bool let_go(rri_progress *p, rri_sleeper who, unsigned seen, int64_t limi
     atomic_store_explicit(&p->parked, atomic_load_explicit(&p->parked, memory_order_relaxed) + 1, memory_order_relaxed);
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     atomic_store_explicit(&p->seen, seen, memory_order_relaxed);
-    free_role(p);
-    rri_doorbell_asleep(bell, who, seen);           /* a barrier: what follows is looked at behind all of this */
+    if (who == RRI_PATIENT) {
+        rri_doorbell_asleep(bell, who, seen);       /* not later, when another may have driven, and parked the role otherwise */
+        self.driving = NULL;
+        atomic_store(&p->role, FREE);               /* a barrier, as is the mark below: what follows is looked at behind it */
+    } else {
+        free_role(p);
+        rri_doorbell_asleep(bell, who, seen);
+    }
     bool more = unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen;
     return !((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE));
 }
@@ -550,7 +556,7 @@ static void watch_parked(rri_progress *p)
     atomic_store(&p->until, ns < 0 ? RRI_NEVER : rri_after(since, ns));
     atomic_store(&p->dozes, is_short(ns));
     if (atomic_load(&p->sleep_ns) != limit) return;     /* parked anew: who did it may have seen it doze */
-    if (patient && !is_short(ns)) return;       /* the same; a ring that is between its count and the mark would be slept on */
+    if (patient && !is_short(ns)) ns = NAP_NEAR_NS;     /* a ring that is between its count and the mark may be slept on */
     if (!is_short(ns) && leaves_behind(p)) ns = NAP_MIN_NS;     /* so may who has left something since */
     if (rri_doorbell_sleeps(bell) && !p->config.restless) rri_doorbell_sleep(bell, RRI_WATCHER, seen, ns);
     bool anew = atomic_load(&p->parked) != parked
