@@ -755,7 +755,7 @@ bool rref_done(rref_future future);
 
 /** Outcome of a future without waiting: RREF_OK, RREF_ERR_PENDING, or its error.
  *  Errors: HANDLE; PENDING; the call's.
- *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
+ *  Thread: any.  Blocks: no.  Progress: as rref_done.  Owns: nothing.  Since: 0.1 */
 int rref_test(rref_future future);
 
 /** Wait for a future and give its outcome. Waiting twice gives the same twice.
