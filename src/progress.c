@@ -19,12 +19,13 @@
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 16, TICK_NS = 100000, TICK_MAX_NS = 800000, NAP_MIN_NS = 20000,
        NAP_MAX_NS = 1000000, NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000,
        SLICE_NS = 100000000, MOVING_NS = 200000, NAP_NEAR_NS = 100000, TURNS = 30, DOZE_NS = 1000000, SPIN_MIN_NS = 2000,
-       PATIENT_NS = 200000, FLOWN = 8, PROBE = 16, NEAR_STREAK = 8, NEAR_LOOKS = 128, LONG_NS = 10000000 };
+       PATIENT_NS = 200000, FLOWN = 8, PROBE = 16, FEW_POLLS = 4, NEAR_STREAK = 8, NEAR_LOOKS = 128, LONG_NS = 10000000 };
 
 /* How long to poll without news before a sleep. */
 typedef struct budget {
     int64_t most, ns;
     unsigned vain;                  /* times in a row that it was spent for nothing */
+    bool probes;                    /* nothing else tells that it should be longer */
 } budget;
 
 struct rri_progress {
@@ -116,8 +117,8 @@ int rri_progress_open(rri_link *link, rri_flow *flow, rri_timers *timers, const 
     p->init_thread = pthread_self();
     p->nap = NAP_MIN_NS;
     p->tick = TICK_NS;
-    p->spin = (budget){ .most = config->spin, .ns = config->spin };
-    p->borrowed_spin = (budget){ .most = config->borrowed_spin, .ns = config->borrowed_spin };
+    p->spin = (budget){ .most = config->spin, .ns = config->spin, .probes = !config->bell_reaches_all };
+    p->borrowed_spin = (budget){ .most = config->borrowed_spin, .ns = config->borrowed_spin, .probes = true };
     *out = p;
     return RREF_OK;
 }
@@ -442,19 +443,23 @@ static bool grant(rri_progress *p)
     return false;
 }
 
+static bool is_least(const budget *b) { return b->vain && b->ns <= SPIN_MIN_NS; }
+
 /* How long to poll after the last news. The next call often comes as soon as data has left, and to be asleep then costs more
- * than the wait for it. */
+ * than the wait for it. Where polling is in vain it is for what a sleep would need a timer for: that costs more than to wait. */
 RRI_NEEDS(rri_driver)
-static int64_t patience(const rri_progress *p)
+static int64_t patience(rri_progress *p)
 {
+    if (is_least(&p->spin) && !leaves_behind(p)) return 0;
     return p->spin.ns > 0 && p->spin.ns < MOVING_NS && rri_link_moving(p->link) ? MOVING_NS : p->spin.ns;
 }
 
 /* To poll pays where news comes meanwhile. Where it does not, the core is worth more to others, who may be the ones to send the
- * news: a budget that was spent in vain is halved. Now and then all of it is tried: who sleeps makes the other side wait, too. */
+ * news: a budget that was spent in vain is halved. Where no ring ends the sleep that follows, which tells how long it was, all of
+ * it is tried now and then: who sleeps makes the other side wait, too. */
 static void spent_in_vain(budget *b)
 {
-    b->ns = ++b->vain % PROBE == 0 ? b->most : b->ns / 2;
+    b->ns = ++b->vain % PROBE == 0 && b->probes ? b->most : b->ns / 2;
     if (b->ns < SPIN_MIN_NS) b->ns = b->most < SPIN_MIN_NS ? b->most : SPIN_MIN_NS;
 }
 
@@ -497,7 +502,7 @@ static void drive(rri_progress *p)
         bool glance = p->glance;
         p->glance = false;
         bool polls_on = p->config.spin > 0 || p->config.restless || news != before;
-        if (!glance && polls % CLOCK_POLLS && polls_on) continue;
+        if (!glance && polls % (is_least(&p->spin) ? FEW_POLLS : CLOCK_POLLS) && polls_on) continue;
         int64_t now = rri_now();
         news += rri_timers_fire(p->timers, now);
         look_at_peers(p, now);
