@@ -443,7 +443,8 @@ static bool grant(rri_progress *p)
     return false;
 }
 
-static bool is_least(const budget *b) { return b->vain && b->ns <= SPIN_MIN_NS; }
+/* Polling is in vain, and the next sleep will tell if that changes. */
+static bool is_least(const budget *b) { return b->vain && b->ns <= SPIN_MIN_NS && !b->probes; }
 
 /* How long to poll after the last news. The next call often comes as soon as data has left, and to be asleep then costs more
  * than the wait for it. Where polling is in vain it is for what a sleep would need a timer for: that costs more than to wait. */
