@@ -64,7 +64,7 @@ struct rri_progress {
     atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
     _Atomic int64_t until;          /* a: ... or until then */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
-    atomic_uint want;               /* a: NOBODY, ASKING, GRANTED */
+    atomic_uint borrower;           /* a: who asks for the role, or has been granted it: NOBODY, ASKING, GRANTED */
     atomic_uint wants;              /* a: sleeping threads and callbacks that a message may be for */
 
     _Atomic(rri_member *) handling; /* who runs handler number `handlers`: written by the driver */
@@ -434,10 +434,10 @@ static bool park(rri_progress *p, bool content)
 static bool grant(rri_progress *p)
 {
     unsigned asking = ASKING;
-    if (atomic_load_explicit(&p->want, memory_order_relaxed) != ASKING) return false;
+    if (atomic_load_explicit(&p->borrower, memory_order_relaxed) != ASKING) return false;
     atomic_store(&p->borrowed, 1);
     self.driving = NULL;
-    if (atomic_compare_exchange_strong(&p->want, &asking, GRANTED)) return true;
+    if (atomic_compare_exchange_strong(&p->borrower, &asking, GRANTED)) return true;
     atomic_store(&p->borrowed, 0);
     self.driving = p;
     return false;
@@ -792,18 +792,18 @@ static bool borrow(rri_progress *p)
     if (take_role(p, FREE)) return true;
     if ((atomic_load(&p->role) & 3) == TAKEABLE) return false;
     unsigned was = NOBODY;
-    if (!atomic_compare_exchange_strong(&p->want, &was, ASKING)) return false;
+    if (!atomic_compare_exchange_strong(&p->borrower, &was, ASKING)) return false;
     for (unsigned tries = 0; tries < 256; tries++) {
-        if (atomic_load_explicit(&p->want, memory_order_acquire) == GRANTED) break;
+        if (atomic_load_explicit(&p->borrower, memory_order_acquire) == GRANTED) break;
         if (tries % 16 == 0 && take_role(p, FREE)) {
-            atomic_store(&p->want, NOBODY);
+            atomic_store(&p->borrower, NOBODY);
             return true;
         }
         rri_pause();
     }
     was = ASKING;
-    if (atomic_compare_exchange_strong(&p->want, &was, NOBODY)) return false;
-    atomic_store(&p->want, NOBODY);
+    if (atomic_compare_exchange_strong(&p->borrower, &was, NOBODY)) return false;
+    atomic_store(&p->borrower, NOBODY);
     self.driving = p;
     self.offered = 0;
     return true;
@@ -882,7 +882,7 @@ static void doze(rri_progress *p, const rri_event *event, int64_t ns)
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     rri_doorbell_asleep(bell, RRI_DOZER, seen);
     bool more = p->batch || p->due || work_in_sight(p) || rri_event_done(event) || rri_doorbell_announced(bell) != seen
-                || atomic_load(&p->want) == ASKING || (!is_short(limit) && leaves_behind(p));
+                || atomic_load(&p->borrower) == ASKING || (!is_short(limit) && leaves_behind(p));
     if (!more) rri_doorbell_sleep(bell, RRI_DOZER, seen, limit >= 0 && limit < ns ? limit : ns);
     rri_doorbell_awake(bell);
     lengthen_nap(p);
