@@ -99,3 +99,18 @@ AC_DEFUN([RREF_TRY_FLAGS],
        [AC_MSG_RESULT([no])])
      CFLAGS=$rref_save
    done])
+
+# RREF_TRY_LTO
+# Link-time optimisation of the shared library: what compiles for it, LTO_CFLAGS, and links so, LTO_LDFLAGS; and what links all
+# else, NO_LTO. The objects are ordinary ones, too, for what is linked without it; the static library is relieved of the rest when
+# it is installed, since that would be of no use to another version of the compiler, which refuses it.
+AC_DEFUN([RREF_TRY_LTO],
+  [AC_CHECK_TOOL([OBJCOPY], [objcopy])
+   AC_MSG_CHECKING([for link-time optimisation])
+   rref_save=$CFLAGS
+   CFLAGS="$CFLAGS -Werror -flto -ffat-lto-objects"
+   AS_IF([test -n "$OBJCOPY"],
+     [AC_LINK_IFELSE([AC_LANG_PROGRAM([], [])],
+       [LTO_CFLAGS="-flto -ffat-lto-objects" LTO_LDFLAGS=-flto=auto NO_LTO=-fno-lto])])
+   CFLAGS=$rref_save
+   AC_MSG_RESULT([${LTO_CFLAGS:-no}])])

@@ -161,13 +161,19 @@ RRI_SOURCES = \
 noinst_LTLIBRARIES += librri.la
 librri_la_SOURCES = $(RRI_SOURCES)
 librri_la_CPPFLAGS = $(AM_CPPFLAGS) -include $(srcdir)/src/visible.h
-librri_la_CFLAGS = $(AM_CFLAGS) $(ALIGN) -fvisibility=hidden $(HWLOC_CFLAGS)
+librri_la_CFLAGS = $(AM_CFLAGS) $(ALIGN) $(LTO_CFLAGS) -fvisibility=hidden $(HWLOC_CFLAGS)
 librri_la_LIBADD = $(HWLOC_LIBS)
 
 # The library: the same objects, of which only rref_* can be seen from outside.
 lib_LTLIBRARIES += librref.la
 librref_la_SOURCES =
 librref_la_LIBADD = librri.la
-librref_la_LDFLAGS = $(AM_LDFLAGS) -version-info $(RREF_LIBTOOL) -no-undefined -Wl,--version-script=$(srcdir)/src/rref.map
+librref_la_LDFLAGS = -pthread $(SANITIZE) $(LTO_LDFLAGS) $(ALIGN) -version-info $(RREF_LIBTOOL) -no-undefined \
+	-Wl,--version-script=$(srcdir)/src/rref.map
 EXTRA_librref_la_DEPENDENCIES = $(srcdir)/src/rref.map
 EXTRA_DIST += src/rref.map
+
+# See RREF_TRY_LTO.
+install-exec-hook:
+	a="$(DESTDIR)$(libdir)/librref.a"; \
+	test -z "$(LTO_CFLAGS)" || test ! -f "$$a" || $(OBJCOPY) --wildcard -R '.gnu.lto_*' -R '.gnu.debuglto_*' "$$a"

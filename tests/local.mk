@@ -199,7 +199,7 @@ tests_mpi_beside_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 
 # The mix of calls is metered for check-soak.
 tests_mpi_soak_SOURCES = tests/mpi/soak.c tests/meter.c
-tests_mpi_soak_LDFLAGS = -Wl,--wrap=rref_init -Wl,--wrap=rref_finalize
+tests_mpi_soak_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rref_init -Wl,--wrap=rref_finalize
 
 # Lives in which a request for memory fails.
 tests_inner_memory_SOURCES = tests/inner/memory.c tests/inner/life.c tests/inner/life.h
@@ -215,7 +215,7 @@ tests_fuzz_signature_SOURCES = tests/fuzz/signature.c tests/fuzz/fuzz.h tests/fu
 tests_fuzz_options_SOURCES = tests/fuzz/options.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_unit_counting_SOURCES = tests/unit/counting.c $(COUNTED)
 tests_replay_SOURCES = tests/replay.c $(COUNTED)
-tests_replay_LDFLAGS = -Wl,--wrap=rri_weight_send -Wl,--wrap=rri_object_mint
+tests_replay_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rri_weight_send -Wl,--wrap=rri_object_mint
 tests_replay_LDADD = librri.la
 COUNTED = tests/counted.c tests/counted.h $(FAKE)
 FAKE = tests/fake_link.c tests/fake_link.h tests/fake_rank.c tests/fake_rank.h
