@@ -227,7 +227,8 @@ static void take_numbers(rri_calls *calls, rri_future *f, const void *payload, s
     rri_packing p;
     rref_error error;
     const rri_types *types = f->types;
-    bool good = bytes == types->slots && !types->refs && rri_payload_check(types, payload, bytes, &p) == RREF_OK && !p.segments;
+    bool good = bytes == types->slots && !types->refs;
+    if (good && !types->words) good = rri_payload_check(types, payload, bytes, &p) == RREF_OK && !p.segments;
     answered(calls, f, peer);
     bool wanted = rri_future_claim(f);
     if (wanted) rri_call_unpost(f);

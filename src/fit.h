@@ -36,13 +36,18 @@ static inline bool rri_plain_struct(const rri_type *type)
 /* A value for a scalar type: what its slot is to hold, in two words for a c128, else in one. */
 rri_fit rri_scalar_fit(const rri_type *type, const rref_value *value, uint64_t bits[2]);
 
+/* The fields that types know by their tags. */
+static inline uint32_t rri_value_begin(const rref_value *value)
+{
+    uint32_t both;
+    memcpy(&both, value, sizeof both);
+    return both;
+}
+
 /* Whether a value is a number of 64 bits given as just that type, as most are: it fits, and its bits are the slot. */
 static inline bool rri_same_word(const rri_type *type, const rref_value *value)
 {
-    uint32_t tag;
-
-    memcpy(&tag, value, sizeof tag);
-    return tag == type->tag;
+    return rri_value_begin(value) == type->tag;
 }
 
 /* A value that fits, into the slot of a scalar type. */
@@ -64,8 +69,7 @@ rri_fit rri_output_fit(const rri_type *type, const rref_value *output);
 /* The same for a number, as most are. */
 static inline bool rri_same_room(const rri_type *type, const rref_value *output)
 {
-    return output->kind == RREF_VALUE_OUT && output->element == type->element && !type->variable && output->size == type->size &&
-           output->bits;
+    return rri_value_begin(output) == type->room && output->size == type->size && output->bits;
 }
 
 /* Fail because of values[i]; there are as many values as types. noun is "argument" or "output". */

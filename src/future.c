@@ -32,7 +32,7 @@ static void clear(void *item, void *arg)
     rri_future *f = item;
     (void)arg;
     if (!f->payload && !f->landing && !f->error && !f->outputs_owned && !f->own && !f->first) return;
-    free(f->payload);
+    if (f->payload != f->small) free(f->payload);
     free(f->landing);
     free(f->error);
     if (f->outputs_owned) free((void *)(uintptr_t)f->outputs);
@@ -124,7 +124,7 @@ rri_future *rri_future_of(uint64_t handle)
     if (rri_forked()) return NULL;
     rri_futures *all = rri_handle_kind_of(handle) == RRI_KIND_FUTURE ? atomic_load(&contexts[rri_handle_context(handle)])
                                                                       : NULL;
-    rri_future *f = all ? rri_table_find(&all->table, handle) : NULL;
+    rri_future *f = all ? rri_table_item(&all->table, handle) : NULL;
     if (f && !atomic_load_explicit(&f->held, memory_order_acquire)) f = NULL;   /* the library still needs it, nobody else */
     if (!f) rri_fail(RREF_ERR_HANDLE, handle ? "not a future, or released already" : "a zero future");
     return f;
@@ -373,7 +373,7 @@ void rri_future_error_last(rri_future *future)
 
 static int keep_payload(rri_future *f, const void *payload, size_t bytes)
 {
-    f->payload = rri_aligned_alloc(16, (bytes + 15) & ~(size_t)15);
+    f->payload = bytes <= sizeof f->small ? f->small : rri_aligned_alloc(16, (bytes + 15) & ~(size_t)15);
     if (!f->payload) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for a result");
     memcpy(f->payload, payload, bytes);
     return RREF_OK;
@@ -401,7 +401,7 @@ void rri_future_become(rri_future *f, rri_future *from)
     static const rri_types nothing;
     f->own = from->own;
     f->types = from->types;
-    f->payload = from->payload;
+    f->payload = from->payload == from->small ? memcpy(f->small, from->small, sizeof f->small) : from->payload;
     f->landing = from->landing;
     from->own = NULL;
     from->types = &nothing;
@@ -449,12 +449,15 @@ static int outcome(rri_future *f)
     return rri_exec_failed(rri_fail_as(f->outcome, f->error));
 }
 
+static int test(rri_future *f)
+{
+    return is_done(f) ? outcome(f) : rri_fail(RREF_ERR_PENDING, "the future is not complete");
+}
+
 int rref_test(rref_future future)
 {
     rri_future *f = rri_future_of(future.bits);
-    if (!f) return rri_error_last()->code;
-    if (!is_done(f)) return rri_fail(RREF_ERR_PENDING, "the future is not complete");
-    return outcome(f);
+    return f ? test(f) : rri_error_last()->code;
 }
 
 static int deadline_of(double timeout, int64_t *deadline)
@@ -530,7 +533,7 @@ int rref_get_v(rref_future future, const rref_value *outputs, size_t count)
 {
     rri_future *f = rri_future_of(future.bits);
     if (!f) return rri_error_last()->code;
-    int rc = rref_test(future);
+    int rc = test(f);
     if (rc == RREF_OK) rc = rri_outputs_check(f->types, outputs, count);
     if (rc || !count) return rc;
     if (f->outputs) return rri_fail(RREF_ERR_STATE, "the results went into the outputs that the call was given");

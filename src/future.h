@@ -48,7 +48,8 @@ struct rri_future {
     atomic_bool read;               /* a: somebody has seen the outcome */
     _Atomic(const rri_types *) types;   /* a: of the results; set again, once, if they were to come */
     rri_signature *own;             /* i: types of a promise or child; malloc'ed, or NULL */
-    void *payload, *landing;        /* by the claimer; malloc'ed */
+    void *payload, *landing;        /* by the claimer; malloc'ed, or small */
+    _Alignas(16) char small[16];    /* for a payload of so many bytes */
     const rref_value *outputs;      /* i: where results go when it completes */
     unsigned output_count;
     bool outputs_owned;             /* i: outputs is malloc'ed */

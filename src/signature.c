@@ -181,18 +181,25 @@ static int parse_type(parser *p, rri_type *type)
 }
 
 /* As the first two fields of a value lie in memory. */
-static uint32_t tag_of(const rri_type *type)
+static uint32_t fields_of(rref_kind kind, rref_type element)
+{
+    const uint16_t fields[2] = { (uint16_t)kind, (uint16_t)element };
+    uint32_t both;
+    memcpy(&both, fields, sizeof both);
+    return both;
+}
+
+static bool is_word(const rri_type *type)
 {
     const unsigned words = 1u << RREF_I64 | 1u << RREF_U64 | 1u << RREF_F64;
-    const uint16_t fields[2] = { RREF_VALUE_SCALAR, type->element };
-    uint32_t tag;
-    memcpy(&tag, fields, sizeof tag);
-    return !type->array && words >> type->element & 1 ? tag : UINT32_MAX;
+    return !type->array && words >> type->element & 1;
 }
 
 static void add_type(rri_types *types, rri_type type)
 {
-    type.tag = tag_of(&type);
+    type.tag = is_word(&type) ? fields_of(RREF_VALUE_SCALAR, type.element) : UINT32_MAX;
+    type.room = type.variable ? UINT32_MAX : fields_of(RREF_VALUE_OUT, type.element);
+    types->words = is_word(&type) && (types->words || types->count == 0);
     type.slot = types->slots;
     types->slots += type.variable ? VARIABLE_SLOT : elements[type.element].slot;
     types->variables += type.variable;

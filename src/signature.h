@@ -24,6 +24,7 @@ typedef struct rri_type {
     uint32_t size;          /* bytes of one element in the handler's memory (ref: sizeof(rref); str and bytes: 1) */
     uint32_t wire;          /* bytes of one element on the wire (as size; ref: RRI_REF_WIRE) */
     uint32_t tag;           /* of a number of 64 bits: how a value that is just this begins (kind, element); else as none does */
+    uint32_t room;          /* of what has no array: how room for it begins; else as no value does */
     uint32_t slot;          /* offset of its slot in the slot section: scalars 8 bytes (c128 16, ref RRI_REF_WIRE), variable 16 */
     const char *name;       /* of a struct, else NULL; lives with the signature */
 } rri_type;
@@ -33,6 +34,7 @@ typedef struct rri_types {
     uint32_t slots;         /* bytes of the slot section, a multiple of 8 */
     unsigned variables;     /* how many are variable */
     bool refs;              /* any ref or ref[] among them */
+    bool words;             /* numbers of 64 bits, one or more, and nothing else */
     bool bools;             /* any bool: not everything that its slot can hold is a value */
     rri_type type[RRI_TYPES_MAX];
 } rri_types;

@@ -18,7 +18,7 @@ typedef struct rri_slot {
     uint32_t index;             /* of this slot while it is live; of the next one in the free list, under the table's lock */
 } rri_slot;
 
-enum { RRI_TABLE_CHUNKS = 21, RRI_TABLE_FIRST = 256 };
+enum { RRI_TABLE_CHUNKS = 21, RRI_TABLE_FIRST_BIT = 8, RRI_TABLE_FIRST = 1 << RRI_TABLE_FIRST_BIT };
 
 /* Has the lock of a table. */
 RRI_ROLE(rri_table_lock);
@@ -43,28 +43,31 @@ void rri_table_remove(rri_table *table, void *item);
 
 #define RRI_LIVE 0x80000000u
 #define RRI_GENERATIONS 0xffffffu
-#define RRI_INDEXES (UINT32_C(1) << 28)
+#define RRI_INDEXES (UINT32_C(1) << 28)     /* as many as the chunks have */
 
-/* Chunk k covers indexes FIRST * (2^k - 1) .. FIRST * (2^(k+1) - 1) - 1. */
+/* Chunk k covers indexes FIRST * (2^k - 1) .. FIRST * (2^(k+1) - 1) - 1: behind FIRST, the highest bit of an index says which
+ * chunk, and the others where in it. */
 static inline rri_slot *rri_slot_at(const rri_table *table, uint32_t index)
 {
-    uint32_t q = index / RRI_TABLE_FIRST + 1;
-    unsigned k = 31u - (unsigned)__builtin_clz(q);
-    if (k >= RRI_TABLE_CHUNKS) return NULL;
-    char *chunk = atomic_load_explicit(&table->chunk[k], memory_order_acquire);
-    if (!chunk) return NULL;
-    uint32_t first = RRI_TABLE_FIRST * ((UINT32_C(1) << k) - 1);
-    return (rri_slot *)(void *)(chunk + (size_t)(index - first) * table->item);
+    uint32_t at = index + RRI_TABLE_FIRST;
+    unsigned bit = 31u - (unsigned)__builtin_clz(at);
+    char *chunk = atomic_load_explicit(&table->chunk[bit - RRI_TABLE_FIRST_BIT], memory_order_acquire);
+    return chunk ? (rri_slot *)(void *)(chunk + (size_t)(at ^ UINT32_C(1) << bit) * table->item) : NULL;
+}
+
+/* The item that a handle of this very table means, or NULL. */
+static inline void *rri_table_item(const rri_table *table, uint64_t handle)
+{
+    rri_slot *slot = rri_slot_at(table, (uint32_t)(handle >> 24) & (RRI_INDEXES - 1));
+    if (!slot) return NULL;
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    return word == ((uint32_t)(handle & RRI_GENERATIONS) | RRI_LIVE) ? slot : NULL;
 }
 
 /* The item a handle means, or NULL. */
 static inline void *rri_table_find(const rri_table *table, uint64_t handle)
 {
-    if ((handle ^ table->tag) >> 52) return NULL;
-    rri_slot *slot = rri_slot_at(table, (uint32_t)(handle >> 24) & (RRI_INDEXES - 1));
-    if (!slot) return NULL;
-    uint32_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
-    return word == ((uint32_t)(handle & RRI_GENERATIONS) | RRI_LIVE) ? slot : NULL;
+    return (handle ^ table->tag) >> 52 ? NULL : rri_table_item(table, handle);
 }
 
 static inline uint64_t rri_table_handle(const rri_table *table, const void *item)

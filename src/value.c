@@ -481,6 +481,7 @@ int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t 
     if (count == 0) return 0;
     if (count != types->count) return rri_refuse_list(types, outputs, count, "outputs ");
     for (unsigned i = 0; i < count; i++) {
+        if (rri_same_room(&types->type[i], &outputs[i])) continue;
         rri_fit f = rri_output_fit(&types->type[i], &outputs[i]);
         if (f != RRI_FITS) return rri_refuse(types, outputs, i, f, "output");
     }
@@ -622,6 +623,11 @@ static void write_output(const rri_type *type, const void *from, size_t count, c
 }
 
 /* Most results. */
+static void write_words(const char *payload, const rref_value *outputs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) memcpy((void *)(uintptr_t)outputs[i].bits, payload + 8 * i, 8);
+}
+
 static void write_numbers(const rri_types *types, const char *payload, const rref_value *outputs)
 {
     for (unsigned i = 0; i < types->count; i++) {
@@ -638,6 +644,10 @@ int rri_outputs_write(const rri_types *types, const void *payload, const void *l
     size_t elements;
 
     if (count == 0) return 0;
+    if (types->words) {
+        write_words(payload, outputs, count);
+        return 0;
+    }
     if (types->variables == 0 && !types->refs) {
         write_numbers(types, payload, outputs);
         return 0;
