@@ -375,31 +375,44 @@ static void refuse(rri_flow *flow, int peer, int code)
     }
 }
 
-RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
+/* Room for a record in the lane's open message, or in a new one; NULL: *refused says why. */
+RRI_NEEDS(rri_lane)
+static rri_record *add_record(rri_flow *flow, lane *l, rri_stream stream, size_t bytes, int *refused)
 {
-    lane *l = &flow->lanes[peer];
-    if (peer == flow->me) atomic_fetch_add(&flow->self_open, 1);
-    rri_take(&l->lock, &rri_lane);
     rri_buffer *b = l->open[stream];
     if (b && b->bytes + bytes > flow->config.batch) {
         close_open(flow, l, stream);
         b = NULL;
     }
-    int refused = bytes > flow->config.room - sizeof(rri_message) ? RREF_ERR_RANGE : RREF_OK;
-    if (!refused && stream == RRI_REQUESTS) refused = takes_no_request(flow, l);
-    if (!refused && !b && !(b = open_buffer(flow, l, stream, bytes))) refused = RREF_ERR_NO_MEMORY;
-    if (refused) {
-        rri_give(&l->lock, &rri_lane);
-        if (peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
-        refuse(flow, peer, refused);
-        return NULL;
-    }
+    *refused = bytes > flow->config.room - sizeof(rri_message) ? RREF_ERR_RANGE : RREF_OK;
+    if (!*refused && stream == RRI_REQUESTS) *refused = takes_no_request(flow, l);
+    if (!*refused && !b && !(b = open_buffer(flow, l, stream, bytes))) *refused = RREF_ERR_NO_MEMORY;
+    if (*refused) return NULL;
     rri_record *r = (rri_record *)(void *)(b->data + b->bytes);
     b->bytes += (uint32_t)bytes;
     r->bytes = (uint32_t)bytes;
     l->record = r;
     l->run[stream] = NULL;
     l->colour = rri_colour(&flow->colours);
+    return r;
+}
+
+/* The lane's lock is held, and given back. */
+RRI_UNCHECKED static void refuse_record(rri_flow *flow, lane *l, int why)
+{
+    rri_give(&l->lock, &rri_lane);
+    if (l->peer == flow->me) atomic_fetch_sub(&flow->self_open, 1);
+    refuse(flow, l->peer, why);
+}
+
+RRI_UNCHECKED rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes)
+{
+    lane *l = &flow->lanes[peer];
+    int refused;
+    if (peer == flow->me) atomic_fetch_add(&flow->self_open, 1);
+    rri_take(&l->lock, &rri_lane);
+    rri_record *r = add_record(flow, l, stream, bytes, &refused);
+    if (!r) refuse_record(flow, l, refused);
     return r;
 }
 
@@ -428,15 +441,21 @@ static void let_go(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
 
 static bool is_run(const rri_record *r) { return r->kind == RRI_RUN || r->kind == RRI_RESULTS; }
 
-RRI_UNCHECKED
-void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
+RRI_NEEDS(rri_lane)
+static void end_record(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
 {
-    lane *l = &flow->lanes[peer];
     if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
     count_record(l, l->record);
     if (is_run(l->record)) l->run[stream] = l->record;
     if (!rri_record_may_wait(l->record)) l->open[stream]->urgent = true;
     let_go(flow, l, stream, haste);
+}
+
+RRI_UNCHECKED
+void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
+{
+    lane *l = &flow->lanes[peer];
+    end_record(flow, l, stream, haste);
     rri_give(&l->lock, &rri_lane);
 }
 
@@ -474,16 +493,24 @@ static inline bool may_grow(const rri_flow *flow, rri_stream stream)
     return stream == RRI_ANSWERS || !atomic_load_explicit(&flow->gate_shut, memory_order_relaxed);
 }
 
+/* The place of one more item in the lane's last record, or NULL. */
+RRI_NEEDS(rri_lane)
+static void *grow_run(rri_flow *flow, lane *l, rri_stream stream, const rri_record *like)
+{
+    rri_record *r = l->run[stream];
+    bool may = r && may_grow(flow, stream) && is_alike(r, like, rri_colour(&flow->colours));
+    void *at = may ? grow(flow, l->open[stream], r) : NULL;
+    l->calls += at && stream == RRI_REQUESTS;
+    return at;
+}
+
 RRI_UNCHECKED
 void *rri_lane_grow(rri_flow *flow, int peer, rri_stream stream, const rri_record *like)
 {
     lane *l = &flow->lanes[peer];
-    void *at = NULL;
     rri_take(&l->lock, &rri_lane);
-    rri_record *r = l->run[stream];
-    if (r && may_grow(flow, stream) && is_alike(r, like, rri_colour(&flow->colours))) at = grow(flow, l->open[stream], r);
+    void *at = grow_run(flow, l, stream, like);
     if (!at) rri_give(&l->lock, &rri_lane);
-    else l->calls += stream == RRI_REQUESTS;
     return at;
 }
 
@@ -495,12 +522,48 @@ static bool is_load(const lane *l, rri_stream stream)
     return r->kind == RRI_RUN && !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->queue.first;
 }
 
+RRI_NEEDS(rri_lane)
+static void end_grown(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
+{
+    if (haste == RRI_COMPANY && is_load(l, stream)) haste = RRI_AT_ONCE;
+    if (haste != RRI_COMPANY) let_go(flow, l, stream, haste);
+}
+
 RRI_UNCHECKED
 void rri_lane_grown(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
 {
     lane *l = &flow->lanes[peer];
-    if (haste == RRI_COMPANY && is_load(l, stream)) haste = RRI_AT_ONCE;
-    if (haste != RRI_COMPANY) let_go(flow, l, stream, haste);
+    end_grown(flow, l, stream, haste);
+    rri_give(&l->lock, &rri_lane);
+}
+
+RRI_UNCHECKED
+void *rri_lane_item(rri_flow *flow, int peer, rri_stream stream, const rri_record *like)
+{
+    lane *l = &flow->lanes[peer];
+    int refused;
+    rri_take(&l->lock, &rri_lane);
+    l->record = NULL;
+    void *at = grow_run(flow, l, stream, like);
+    if (at) return at;
+    if (peer == flow->me) atomic_fetch_add(&flow->self_open, 1);
+    rri_record *r = add_record(flow, l, stream, rri_round16(sizeof *r + rri_run_item(like)), &refused);
+    if (!r) {
+        refuse_record(flow, l, refused);
+        return NULL;
+    }
+    uint32_t bytes = r->bytes;
+    *r = *like;
+    r->bytes = bytes;
+    return r + 1;
+}
+
+RRI_UNCHECKED
+void rri_lane_item_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
+{
+    lane *l = &flow->lanes[peer];
+    if (l->record) end_record(flow, l, stream, haste);
+    else end_grown(flow, l, stream, haste);
     rri_give(&l->lock, &rri_lane);
 }
 

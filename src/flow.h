@@ -50,6 +50,10 @@ void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RR
 void *rri_lane_grow(rri_flow *flow, int peer, rri_stream stream, const rri_record *like) RRI_TRIES(rri_lane);
 void rri_lane_grown(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
 
+/* The same, but with a record of its own where there is none to grow; NULL as of rri_lane_begin. Held until rri_lane_item_end. */
+void *rri_lane_item(rri_flow *flow, int peer, rri_stream stream, const rri_record *like) RRI_TRIES(rri_lane);
+void rri_lane_item_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
+
 /* Let the record go. */
 void rri_lane_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
 

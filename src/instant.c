@@ -75,17 +75,10 @@ static bool answer_numbers(const rref_call *c, bool last)
     rri_flow *flow = c->calls->flow;
     const rri_record like = { .kind = RRI_RESULTS, .extra = rri_run_extra(c->out->slots) };
     if (c->result_count != c->out->count) return false;
-    char *at = rri_lane_grow(flow, c->peer, RRI_ANSWERS, &like);
-    if (at) {
-        put_numbers(c, at);
-        rri_lane_grown(flow, c->peer, RRI_ANSWERS, haste_of(c, last));
-        return true;
-    }
-    rri_record *r = rri_lane_begin(flow, c->peer, RRI_ANSWERS, rri_round16(sizeof *r + rri_run_item(&like)));
-    if (!r) return false;
-    *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULTS, .extra = like.extra };
-    put_numbers(c, (char *)(r + 1));
-    rri_lane_end(flow, c->peer, RRI_ANSWERS, haste_of(c, last));
+    char *at = rri_lane_item(flow, c->peer, RRI_ANSWERS, &like);
+    if (!at) return false;
+    put_numbers(c, at);
+    rri_lane_item_end(flow, c->peer, RRI_ANSWERS, haste_of(c, last));
     return true;
 }
 
