@@ -19,7 +19,8 @@
 enum { FREE = 0, HELD = 1, TAKEABLE = 2, CLOCK_POLLS = 16, TICK_NS = 100000, TICK_MAX_NS = 800000, NAP_MIN_NS = 20000,
        NAP_MAX_NS = 1000000, NAP_FAR_NS = 2000000, DRIFT_NS = 1000000, HOVER = 2000, SLICE_FIRST_NS = 1000000,
        SLICE_NS = 100000000, MOVING_NS = 200000, NAP_NEAR_NS = 100000, TURNS = 30, DOZE_NS = 1000000, SPIN_MIN_NS = 2000,
-       PATIENT_NS = 200000, FLOWN = 8, PROBE = 16, FEW_POLLS = 4, NEAR_STREAK = 8, NEAR_LOOKS = 128, LONG_NS = 10000000 };
+       PATIENT_NS = 200000, FLOWN = 8, PROBE = 16, FEW_POLLS = 4, NEAR_STREAK = 8, NEAR_LOOKS = 128, LONG_NS = 10000000,
+       MANY_HANDLERS = 200 };
 
 /* How long to poll without news before a sleep. */
 typedef struct budget {
@@ -50,6 +51,8 @@ struct rri_progress {
     unsigned flown RRI_OWNED(rri_driver);       /* d: how often the role may still be parked with patience */
     unsigned near RRI_OWNED(rri_driver);        /* d: messages of this node since the last one of another */
     unsigned looks RRI_OWNED(rri_driver);       /* d: looks that could have been left out */
+    unsigned handled RRI_OWNED(rri_driver);     /* d: handlers since the role was parked that the standby was marked for */
+    bool tidy RRI_OWNED(rri_driver);            /* d: nothing was left behind when the role was parked last */
     bool glance RRI_OWNED(rri_driver);          /* d: time alone ended the last one: a poll without news is enough */
     bool marked RRI_OWNED(rri_driver);          /* d: the standby is, while the driver is in user code */
     bool displaced RRI_OWNED(rri_driver);       /* d: who rang may wait for the core that the watcher woke up on */
@@ -348,11 +351,12 @@ static bool leaves_behind(rri_progress *p)
     return rri_link_busy(p->link) || rri_flow_waiting(p->flow) || rri_link_adrift(p->link) || rri_link_unsettled(p->link);
 }
 
-/* How long the rank may sleep. */
+/* How long the rank may sleep, if it goes to sleep tidy as it was last time: who has marked it asleep looks once more. */
 RRI_NEEDS(rri_driver)
 static int64_t sleep_limit(rri_progress *p)
 {
-    bool needed = leaves_behind(p);
+    bool needed = rri_link_moving(p->link) || (!p->tidy && leaves_behind(p));
+    p->tidy = !needed;
     int64_t nap = needed || !p->config.bell_reaches_all ? p->nap : -1;
     if ((nap < 0 || nap > NAP_MAX_NS) && (needed || rri_crew_short(&p->crew))) nap = NAP_MAX_NS;
     return bounded(nap, atomic_load(&p->timers->next));
@@ -378,7 +382,10 @@ static bool let_go(rri_progress *p, rri_sleeper who, unsigned seen, int64_t limi
         rri_doorbell_asleep(bell, who, seen);
     }
     bool more = unfinished || work_in_sight(p) || rri_doorbell_announced(bell) != seen;
-    return !((more || (!is_short(limit) && leaves_behind(p))) && take_role(p, FREE));
+    bool untidy = !more && !is_short(limit) && leaves_behind(p);
+    if (!(more || untidy) || !take_role(p, FREE)) return true;
+    p->tidy = !untidy;
+    return false;
 }
 
 /* Whether the watcher sleeps for longer than it may now. */
@@ -419,6 +426,7 @@ static bool park(rri_progress *p, bool content)
     unsigned seen = rri_doorbell_announced(rri_link_bell(p->link));     /* before the last look: what rings then ends the sleep */
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
+    p->handled = 0;
     int64_t limit = sleep_limit(p);
     bool app = rri_self.crew != &p->crew, watched = !app || atomic_load(&p->crew.watching);
     bool patient = content && watched && may_be_patient(p);
@@ -659,7 +667,8 @@ static bool must_be_watched(rri_progress *p)
 }
 
 /* Nobody watches: the next ring is to call the standby. To call it for each handler would cost a wake-up, and a timer some 7 us
- * to set, and as much to take back (on a virtual machine). False if that will not do. */
+ * to set, and as much to take back (on a virtual machine). False if that will not do. The mark is in a line of memory that
+ * neighbours write, and costs each handler its way there and back: in a long row of them somebody had better watch. */
 static bool leave_to_standby(rri_progress *p)
 {
     if (!rri_crew_stands_by(&p->crew) || must_be_watched(p)) return false;
@@ -676,7 +685,8 @@ static bool have_it_watched(rri_progress *p)
 {
     rri_doorbell *bell = rri_link_bell(p->link);
     unsigned seen = rri_doorbell_announced(bell);
-    bool unfinished = p->due || (p->batch && p->at < p->batch->bytes), marked = !unfinished && leave_to_standby(p);
+    bool unfinished = p->due || (p->batch && p->at < p->batch->bytes);
+    bool marked = !unfinished && p->handled++ < MANY_HANDLERS && leave_to_standby(p);
     rri_chaos_nap(RRI_CHAOS_SLOW, RRI_CHAOS_HOLD_NS);
     if (marked) rri_doorbell_asleep(bell, RRI_STANDBY, seen);       /* a barrier: what follows is looked at behind it */
     if (!marked || must_be_watched(p) || rri_doorbell_announced(bell) != seen) rri_crew_call(&p->crew);
@@ -882,8 +892,10 @@ static void doze(rri_progress *p, const rri_event *event, int64_t ns)
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     rri_doorbell_asleep(bell, RRI_DOZER, seen);
     bool more = p->batch || p->due || work_in_sight(p) || rri_event_done(event) || rri_doorbell_announced(bell) != seen
-                || atomic_load(&p->borrower) == ASKING || (!is_short(limit) && leaves_behind(p));
-    if (!more) rri_doorbell_sleep(bell, RRI_DOZER, seen, limit >= 0 && limit < ns ? limit : ns);
+                || atomic_load(&p->borrower) == ASKING;
+    bool untidy = !more && !is_short(limit) && leaves_behind(p);
+    if (untidy) p->tidy = false;
+    else if (!more) rri_doorbell_sleep(bell, RRI_DOZER, seen, limit >= 0 && limit < ns ? limit : ns);
     rri_doorbell_awake(bell);
     lengthen_nap(p);
 }
