@@ -138,7 +138,8 @@ enum { RRI_PARK = 1 };
 typedef struct rri_calls_up {
     int (*find)(void *up, const rri_record *record, rri_buffer *buffer, rref_call *call);
     int (*look)(void *up, const rri_record *record, rref_call *call);   /* as find, for an object that is alive now */
-    bool (*instant)(void *up, const rri_record *record, rref_call *call);   /* an inline method of an object that stays */
+    /* An inline method of an object that stays: clears the call, and fills its target. Else false, and the call is as it was. */
+    bool (*instant)(void *up, const rri_record *record, rref_call *call);
     void (*weight)(void *up, const rri_record *record, rri_buffer *buffer);
     void (*announced)(void *up, const rri_record *record, rri_buffer *buffer);
     void (*control)(void *up, int peer, const rri_record *record);

@@ -164,7 +164,8 @@ static bool keeps_object(const rref_call *c) { return c->holds_object && !c->let
 /* One of the call's parts is over; the last one frees it, and the object if that was kept for the data. */
 static rref_call *part(rref_call *c)
 {
-    if (atomic_fetch_sub(&c->parts, 1) != 1) return NULL;
+    bool last = atomic_load_explicit(&c->parts, memory_order_acquire) == 1;     /* then nobody else has the call */
+    if (!last && atomic_fetch_sub(&c->parts, 1) != 1) return NULL;
     rri_actor *kept = keeps_object(c) ? c->actor : NULL;
     rri_exec_free(c);
     return kept ? next(kept) : NULL;

@@ -44,6 +44,9 @@ void rri_exec_waits_for(uint64_t id);
 int rri_exec_wait(rri_future *future, int64_t deadline);
 /* Answer a call whose user code has returned `outcome`. */
 void rri_exec_answer(rref_call *call, int outcome);
+/* The same where all results are there, and numbers, as the signature has them; not the last of its run: others follow. False,
+ * through rri_fail: nothing was answered. */
+bool rri_exec_answer_numbers(const rref_call *call, bool last);
 
 /* Let an application thread occupy an object that is free; leave runs what queued meanwhile on library threads. */
 bool rri_exec_occupy(rri_actor *actor);

@@ -6,7 +6,6 @@
 #include "instant.h"
 #include "exec.h"
 #include "handler.h"
-#include "fit.h"
 
 enum { OTHER = RRI_FLAG_BULK | RRI_FLAG_NESTED | RRI_FLAG_REMOTE | RRI_FLAG_ROOM };
 
@@ -47,39 +46,12 @@ static bool occupy(rri_calls *calls, const rref_call *c)
 static bool aim(rri_calls *calls, const rri_record *r, int peer)
 {
     rref_call *c = &calls->instant;
-    rri_call_clear(c, calls);
+    if (!calls->up.instant(calls->up.up, r, c)) return false;
     c->peer = peer;
     c->id = r->call;
     c->oneway = r->flags & RRI_FLAG_ONEWAY;
     c->colour = rri_record_colour(r);
-    return calls->up.instant(calls->up.up, r, c) && !c->in->refs && !c->out->variables && !c->out->refs;
-}
-
-static void put_numbers(const rref_call *c, char *at)
-{
-    const rri_types *out = c->out;
-    memcpy(at, &c->id, sizeof c->id);
-    at += sizeof c->id;
-    for (unsigned i = 0; i < out->count; i++) rri_number_pack(&out->type[i], &c->results[i], at + out->type[i].slot);
-}
-
-/* What is not the last of its run has company. To ask may take the credit of the message: it must leave with the answer then. */
-static rri_haste haste_of(const rref_call *c, bool last)
-{
-    return last ? rri_progress_haste(c->calls->progress, c->peer) : RRI_COMPANY;
-}
-
-/* Results that are all there, as the signature has them. */
-static bool answer_numbers(const rref_call *c, bool last)
-{
-    rri_flow *flow = c->calls->flow;
-    const rri_record like = { .kind = RRI_RESULTS, .extra = rri_run_extra(c->out->slots) };
-    if (c->result_count != c->out->count) return false;
-    char *at = rri_lane_item(flow, c->peer, RRI_ANSWERS, &like);
-    if (!at) return false;
-    put_numbers(c, at);
-    rri_lane_item_end(flow, c->peer, RRI_ANSWERS, haste_of(c, last));
-    return true;
+    return !c->in->refs && !c->out->variables && !c->out->refs;
 }
 
 /* Whether nothing is to be tidied up, and nothing to be said but numbers. All of it is looked at without a branch between. */
@@ -92,7 +64,8 @@ static inline bool is_clean(const rref_call *c, int outcome)
 /* The call that has just run: false if it was more than numbers for numbers, and its place is to be filled anew. */
 static inline bool finish(rref_call *c, int outcome, bool last)
 {
-    if (is_clean(c, outcome) && (c->oneway || answer_numbers(c, last))) return true;
+    bool whole = c->result_count == c->out->count;
+    if (is_clean(c, outcome) && (c->oneway || (whole && rri_exec_answer_numbers(c, last)))) return true;
     rri_exec_answer(c, outcome);
     rri_call_tidy(c);
     return false;

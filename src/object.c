@@ -678,6 +678,7 @@ bool rri_object_instant(void *up, const rri_record *record, rref_call *c)
     const rri_method *m = &o->klass->method[record->method];
     if (!(m->flags & RREF_INLINE) || (m->flags & RREF_CONCURRENT && !o->shared)) return false;
     if (atomic_load_explicit(&all->waiting, memory_order_relaxed)) return false;
+    rri_call_clear(c, all->calls);
     c->actor = &o->actor;
     c->object = o;
     c->self = o->self;
