@@ -44,6 +44,12 @@ RRI_SOURCES = \
 	src/catalog.h \
 	src/placer.c \
 	src/placer.h \
+	src/budget.c \
+	src/budget.h \
+	src/driver.c \
+	src/driver.h \
+	src/watcher.c \
+	src/wait.c \
 	src/progress.c \
 	src/progress.h \
 	src/host.c \

@@ -3,6 +3,7 @@
 
 # tests/unit/NAME.c: no MPI; linked with the library's internal names.
 UNIT_TESTS = \
+	tests/unit/budget \
 	tests/unit/catalog \
 	tests/unit/chaos \
 	tests/unit/class \

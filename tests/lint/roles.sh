@@ -14,7 +14,7 @@ compile() {
         -I"$srcdir/src" "$@" "$source"
 }
 
-for name in flow progress crew; do must "$name.c is taken" compile "$srcdir/src/$name.c"; done
+for name in flow driver watcher wait progress crew; do must "$name.c is taken" compile "$srcdir/src/$name.c"; done
 must "a good program is taken" compile "$srcdir/tests/lint/roles.c" -DPLANTED=0
 for mistake in 1 2 3 4 5 6 7; do
     if text=$(compile "$srcdir/tests/lint/roles.c" -DPLANTED=$mistake 2>&1); then bad "mistake $mistake is refused"
