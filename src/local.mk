@@ -167,7 +167,7 @@ RRI_SOURCES = \
 noinst_LTLIBRARIES += librri.la
 librri_la_SOURCES = $(RRI_SOURCES)
 librri_la_CPPFLAGS = $(AM_CPPFLAGS) -include $(srcdir)/src/visible.h
-librri_la_CFLAGS = $(AM_CFLAGS) $(ALIGN) $(LTO_CFLAGS) -fvisibility=hidden $(HWLOC_CFLAGS)
+librri_la_CFLAGS = $(ONCE) $(AM_CFLAGS) $(ALIGN) $(LTO_CFLAGS) -fvisibility=hidden $(HWLOC_CFLAGS)
 librri_la_LIBADD = $(HWLOC_LIBS)
 
 # The library: the same objects, of which only rref_* can be seen from outside.
