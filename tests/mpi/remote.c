@@ -134,25 +134,33 @@ static int relay(rref_call *c, void *self)
     return RREF_PENDING;
 }
 
-/* References handed out and kept by the rank for a while. */
+/* References handed out and kept by the rank for a while. A root's methods are concurrent. */
 static rref kept[KEPT];
-static atomic_int kept_count;
+static int kept_count;
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int keep(rref_call *c, void *self)
 {
     (void)self;
-    int at = atomic_fetch_add(&kept_count, 1);
-    if (at >= KEPT) return RREF_ERR_SHAPE;
-    kept[at] = rref_arg_ref(c, 0);
-    return rref_retain(kept[at]);
+    rref r = rref_arg_ref(c, 0);
+    int rc = RREF_ERR_SHAPE;
+    pthread_mutex_lock(&kept_lock);
+    if (kept_count < KEPT) rc = rref_retain(r);
+    if (rc == RREF_OK) kept[kept_count++] = r;
+    pthread_mutex_unlock(&kept_lock);
+    return rc;
 }
 
+/* How many were dropped. */
 static int drop_kept(rref_call *c, void *self)
 {
-    (void)c, (void)self;
-    int rc = RREF_OK, n = atomic_exchange(&kept_count, 0);
-    for (int i = 0; i < n; i++) rc = rc ? rc : rref_release(kept[i]);
-    return rc;
+    (void)self;
+    int rc = RREF_OK;
+    pthread_mutex_lock(&kept_lock);
+    int64_t n = kept_count;
+    while (kept_count > 0) rc = rc ? rc : rref_release(kept[--kept_count]);
+    pthread_mutex_unlock(&kept_lock);
+    return rc ? rc : rref_return(c, n);
 }
 
 /* The cell that somebody is given with the answer that it waits for. */
@@ -224,7 +232,7 @@ static const rref_method functions[] = {
     RREF_METHOD("fetch", "ref -> i64", fetch, 0),
     RREF_METHOD("relay", "i64 -> i64", relay, 0),
     RREF_METHOD("keep", "ref", keep, 0),
-    RREF_METHOD("drop_kept", "", drop_kept, 0),
+    RREF_METHOD("drop_kept", "-> i64", drop_kept, 0),
     RREF_METHOD("cells", "i64 -> ref[], ref", cells, 0),
     RREF_METHOD("new_cell", "i64 -> ref", new_cell, 0),
     RREF_METHOD("later_cell", "-> ref", later_cell, 0),
@@ -405,7 +413,7 @@ static void dropped_before_it_exists(void)
     r = rref_remote(there, "later", rank);
     OK(rref_release(r));
     answer_both(rank);
-    OK(rref_sync(root_after(ctx, 2), "drop_kept"));
+    for (int64_t dropped = 0; !dropped;) OK(rref_sync(root_after(ctx, 2), "drop_kept", rref_out(&dropped)));
     end();
 }
 
