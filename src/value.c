@@ -633,8 +633,7 @@ static void write_numbers(const rri_types *types, const char *payload, const rre
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
         void *to = (void *)(uintptr_t)outputs[i].bits;
-        if (type->size == 8) memcpy(to, payload + type->slot, 8);
-        else memcpy(to, payload + type->slot, type->size);
+        memcpy(to, payload + type->slot, type->size);
     }
 }
 
