@@ -114,6 +114,7 @@ void rri_driver_remind(rri_progress *progress, unsigned seen, int64_t limit);
 /* A thread of the crew: it watches, drives, or works. */
 void *rri_watcher_main(void *progress);
 
+/* A sleep behind which somebody looks at everything anyway. */
 static inline bool rri_is_short(int64_t ns) { return ns >= 0 && ns <= RRI_NAP_MAX_NS; }
 
 static inline int64_t rri_bounded(int64_t nap, int64_t deadline)
