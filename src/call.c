@@ -278,9 +278,18 @@ bool rri_call_is_plain(const rri_target *target, const rref_value *values, size_
     return true;
 }
 
+RRI_ASIDE
+static void convert_numbers(const rri_type *type, const rri_type *end, const rref_value *values, char *payload)
+{
+    for (; type < end; type++) rri_number_convert(type, values++, payload + type->slot);
+}
+
 static inline void pack_numbers(const rri_types *in, const rref_value *values, char *payload)
 {
-    for (unsigned i = 0; i < in->count; i++) rri_number_pack(&in->type[i], &values[i], payload + in->type[i].slot);
+    const rri_type *type = in->type, *end = type + in->count;
+    for (; type < end && rri_same_word(type, values); type++, values++)
+        memcpy(payload + type->slot, &values->bits, sizeof values->bits);
+    if (type < end) convert_numbers(type, end, values, payload);
 }
 
 static int arm_plain(const rri_target *target, const rref_value *values, size_t count, rri_mode mode, rri_future *future,
@@ -336,19 +345,23 @@ static void end_first(const rri_run *run)
     rri_progress_nudge(run->calls->progress);
 }
 
-int rri_call_run_post(const rri_run *run, const rref_value *values)
+RRI_ASIDE
+static int post_first(const rri_run *run, const rref_value *values)
 {
-    rri_flow *flow = run->calls->flow;
-    char *at = rri_lane_grow(flow, run->target.peer, RRI_REQUESTS, &run->like);
-    if (at) {
-        pack_numbers(run->target.in, values, at);
-        rri_lane_grown(flow, run->target.peer, RRI_REQUESTS, RRI_COMPANY);
-        return RREF_OK;
-    }
-    at = begin_run(run);
+    char *at = begin_run(run);
     if (!at) return rri_error_last()->code;
     pack_numbers(run->target.in, values, at);
     end_first(run);
+    return RREF_OK;
+}
+
+int rri_call_run_post(const rri_run *run, const rref_value *values)
+{
+    rri_flow *flow = run->calls->flow;
+    char *at = rri_lane_grow(flow, run->target.peer, &run->like);
+    if (!at) return post_first(run, values);
+    pack_numbers(run->target.in, values, at);
+    rri_lane_grown(flow, run->target.peer);
     return RREF_OK;
 }
 
@@ -357,10 +370,10 @@ int rri_call_run_async(const rri_run *run, const rref_value *values, size_t coun
     rri_flow *flow = run->calls->flow;
     int rc = arm_plain(&run->target, values, count, RRI_ASYNC, future, RRI_NEVER);
     if (rc) return rc;
-    char *at = rri_lane_grow(flow, run->target.peer, RRI_REQUESTS, &run->like);
+    char *at = rri_lane_grow(flow, run->target.peer, &run->like);
     if (at) {
         put_in_run(run, at, values, future);
-        rri_lane_grown(flow, run->target.peer, RRI_REQUESTS, RRI_COMPANY);
+        rri_lane_grown(flow, run->target.peer);
         return RREF_OK;
     }
     at = begin_run(run);

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "crew.h"
 #include "error.h"
+#include "growth.h"
 #include "log.h"
 #include "memory.h"
 #include "stash.h"
@@ -44,7 +45,7 @@ typedef struct lane {
     uint64_t sent[RRI_TALLIES] RRI_OWNED(rri_lane);   /* l: records given to it */
     uint64_t calls RRI_OWNED(rri_lane);         /* l: of them calls */
     rri_record *record RRI_OWNED(rri_lane);     /* l: in hand, from begin to end */
-    rri_record *run[2] RRI_OWNED(rri_lane);     /* l: the last record of the open message, if it may grow; or NULL */
+    rri_growth growth[2] RRI_OWNED(rri_lane);   /* l: of the open message, by stream */
     unsigned colour RRI_OWNED(rri_lane);        /* l: its colour, which the present one may not be any more at its end */
     atomic_uint owed;               /* a: credits to give back */
     unsigned withheld, lent;        /* x: credits kept back until messages are freed; of them, given back before */
@@ -323,7 +324,7 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
     rri_buffer *b = l->open[stream];
     if (!b) return;
     l->open[stream] = NULL;
-    l->run[stream] = NULL;
+    l->growth[stream].record = NULL;
     if (stream == RRI_REQUESTS && flow->ride && atomic_load_explicit(flow->ride, memory_order_acquire)) board(flow, l, b);
     if (l->state == RRI_LANE_SHUT || (b->bytes == sizeof(rri_message) && stream == RRI_REQUESTS)) {
         rri_buffer_drop(b);         /* nobody is there; or it was opened for riders that have gone, or left empty by an undo */
@@ -392,7 +393,7 @@ static rri_record *add_record(rri_flow *flow, lane *l, rri_stream stream, size_t
     b->bytes += (uint32_t)bytes;
     r->bytes = (uint32_t)bytes;
     l->record = r;
-    l->run[stream] = NULL;
+    l->growth[stream].record = NULL;
     l->colour = rri_colour(&flow->colours);
     return r;
 }
@@ -446,7 +447,7 @@ static void end_record(rri_flow *flow, lane *l, rri_stream stream, rri_haste has
 {
     if (l->colour) l->record->flags |= RRI_FLAG_COLOUR;
     count_record(l, l->record);
-    if (is_run(l->record)) l->run[stream] = l->record;
+    if (is_run(l->record)) rri_growth_begin(&l->growth[stream], l->record, l->open[stream]->data, flow->config.batch);
     if (!rri_record_may_wait(l->record)) l->open[stream]->urgent = true;
     let_go(flow, l, stream, haste);
 }
@@ -474,19 +475,6 @@ static bool is_alike(const rri_record *r, const rri_record *like, unsigned colou
     return !(other | (head_of(r) ^ (head_of(like) | (colour ? head_of(&coloured) : 0))));
 }
 
-/* Records are multiples of 16 bytes, items of 8. */
-RRI_NEEDS(rri_lane)
-static void *grow(const rri_flow *flow, rri_buffer *b, rri_record *r)
-{
-    size_t count = rri_run_count(r), bytes = rri_run_item(r), at = sizeof *r + count * bytes;
-    uint32_t more = rri_round16(at + bytes) - r->bytes;
-    if (b->bytes + more > flow->config.batch || count == RRI_RUN_MAX) return NULL;
-    r->bytes += more;
-    b->bytes += more;
-    r->extra++;
-    return (char *)r + at;
-}
-
 /* The gate is shut without the lane's lock; what else keeps requests out of a lane has closed its open message. */
 static inline bool may_grow(const rri_flow *flow, rri_stream stream)
 {
@@ -495,45 +483,38 @@ static inline bool may_grow(const rri_flow *flow, rri_stream stream)
 
 /* The place of one more item in the lane's last record, or NULL. */
 RRI_NEEDS(rri_lane)
-static void *grow_run(rri_flow *flow, lane *l, rri_stream stream, const rri_record *like)
+static inline void *grow_run(rri_flow *flow, lane *l, rri_stream stream, const rri_record *like)
 {
-    rri_record *r = l->run[stream];
-    bool may = r && may_grow(flow, stream) && is_alike(r, like, rri_colour(&flow->colours));
-    void *at = may ? grow(flow, l->open[stream], r) : NULL;
-    l->calls += at && stream == RRI_REQUESTS;
+    rri_growth *g = &l->growth[stream];
+    if (!g->record || !may_grow(flow, stream) || !is_alike(g->record, like, rri_colour(&flow->colours))) return NULL;
+    void *at = rri_growth_add(g, &l->open[stream]->bytes);
+    if (at && stream == RRI_REQUESTS) l->calls++;
     return at;
 }
 
-RRI_UNCHECKED
-void *rri_lane_grow(rri_flow *flow, int peer, rri_stream stream, const rri_record *like)
+RRI_UNCHECKED inline
+void *rri_lane_grow(rri_flow *flow, int peer, const rri_record *like)
 {
     lane *l = &flow->lanes[peer];
     rri_take(&l->lock, &rri_lane);
-    void *at = grow_run(flow, l, stream, like);
+    void *at = grow_run(flow, l, RRI_REQUESTS, like);
     if (!at) rri_give(&l->lock, &rri_lane);
     return at;
 }
 
 /* Whether a run of calls that are answered leaves, whatever is in flight: while the owner serves it, its caller makes more. */
 RRI_NEEDS(rri_lane)
-static bool is_load(const lane *l, rri_stream stream)
+static bool is_load(const lane *l)
 {
-    const rri_record *r = l->run[stream];
-    return r->kind == RRI_RUN && !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->queue.first;
+    const rri_record *r = l->growth[RRI_REQUESTS].record;
+    return !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->queue.first;
 }
 
-RRI_NEEDS(rri_lane)
-static void end_grown(rri_flow *flow, lane *l, rri_stream stream, rri_haste haste)
-{
-    if (haste == RRI_COMPANY && is_load(l, stream)) haste = RRI_AT_ONCE;
-    if (haste != RRI_COMPANY) let_go(flow, l, stream, haste);
-}
-
-RRI_UNCHECKED
-void rri_lane_grown(rri_flow *flow, int peer, rri_stream stream, rri_haste haste)
+RRI_UNCHECKED inline
+void rri_lane_grown(rri_flow *flow, int peer)
 {
     lane *l = &flow->lanes[peer];
-    end_grown(flow, l, stream, haste);
+    if (is_load(l)) let_go(flow, l, RRI_REQUESTS, RRI_AT_ONCE);
     rri_give(&l->lock, &rri_lane);
 }
 
@@ -563,7 +544,7 @@ void rri_lane_item_end(rri_flow *flow, int peer, rri_stream stream, rri_haste ha
 {
     lane *l = &flow->lanes[peer];
     if (l->record) end_record(flow, l, stream, haste);
-    else end_grown(flow, l, stream, haste);
+    else if (haste != RRI_COMPANY) let_go(flow, l, stream, haste);
     rri_give(&l->lock, &rri_lane);
 }
 
@@ -574,7 +555,7 @@ void rri_flow_end(rri_flow *flow)
     for (int i = 0; i < flow->size; i++) {
         rri_take(&flow->lanes[i].lock, &rri_lane);
         flow->lanes[i].ended = true;
-        flow->lanes[i].run[RRI_REQUESTS] = NULL;
+        flow->lanes[i].growth[RRI_REQUESTS].record = NULL;
         rri_give(&flow->lanes[i].lock, &rri_lane);
     }
 }

@@ -45,12 +45,13 @@ typedef enum rri_haste {
 rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_TRIES(rri_lane);
 void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_GIVES(rri_lane);
 
-/* The last record of the lane's open message, if that is a run like this one, takes one more item: its place. The lane is held
- * until rri_lane_grown. NULL: the item needs a record of its own; nothing was done, or failed. */
-void *rri_lane_grow(rri_flow *flow, int peer, rri_stream stream, const rri_record *like) RRI_TRIES(rri_lane);
-void rri_lane_grown(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
+/* The last record of the lane's open message of requests, if that is a run like this one, takes one more item: its place. The
+ * lane is held until rri_lane_grown. NULL: the item needs a record of its own; nothing was done, or failed. */
+void *rri_lane_grow(rri_flow *flow, int peer, const rri_record *like) RRI_TRIES(rri_lane);
+void rri_lane_grown(rri_flow *flow, int peer) RRI_GIVES(rri_lane);
 
-/* The same, but with a record of its own where there is none to grow; NULL as of rri_lane_begin. Held until rri_lane_item_end. */
+/* The same of either stream, with a record of its own where there is none to grow; NULL as of rri_lane_begin. Held until
+ * rri_lane_item_end. */
 void *rri_lane_item(rri_flow *flow, int peer, rri_stream stream, const rri_record *like) RRI_TRIES(rri_lane);
 void rri_lane_item_end(rri_flow *flow, int peer, rri_stream stream, rri_haste haste) RRI_GIVES(rri_lane);
 

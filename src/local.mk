@@ -68,6 +68,7 @@ RRI_SOURCES = \
 	src/peer.h \
 	src/stash.c \
 	src/stash.h \
+	src/growth.h \
 	src/flow.c \
 	src/flow.h \
 	src/transfer.c \

@@ -15,6 +15,7 @@ UNIT_TESTS = \
 	tests/unit/untaken \
 	tests/unit/error \
 	tests/unit/fit \
+	tests/unit/growth \
 	tests/unit/info \
 	tests/unit/landing \
 	tests/unit/log \
