@@ -294,10 +294,16 @@ static rref_future async(rri_reference *r, uint64_t method, int before, const rr
 }
 
 /* A call whose way is known. */
-static int post_again(const rri_run *run, const rref_value *values, const char *site)
+RRI_ASIDE
+static int blame_again(const rri_run *run, const char *site, int rc)
+{
+    return rri_proxy_blame(rri_context_references(run->calls->context), &run->target, site, rc);
+}
+
+static inline int post_again(const rri_run *run, const rref_value *values, const char *site)
 {
     int rc = rri_call_run_post(run, values);
-    return rc ? rri_proxy_blame(rri_context_references(run->calls->context), &run->target, site, rc) : RREF_OK;
+    return rc ? blame_again(run, site, rc) : RREF_OK;
 }
 
 static int sync_again(const rri_run *run, const rref_value *values, size_t count, const char *site)
@@ -306,7 +312,7 @@ static int sync_again(const rri_run *run, const rref_value *values, size_t count
     int rc = f ? rri_call_plain_sync(run, values, count, f) : RREF_ERR_NO_MEMORY;
     if (!rc) return finish_sync(run->calls, f, RRI_NEVER);
     if (f) rri_lone_end(f);
-    return rri_proxy_blame(rri_context_references(run->calls->context), &run->target, site, rc);
+    return blame_again(run, site, rc);
 }
 
 static rref_future async_again(const rri_run *run, const rref_value *values, size_t count, const char *site)
@@ -316,7 +322,7 @@ static rref_future async_again(const rri_run *run, const rref_value *values, siz
     uint64_t handle = rri_future_handle(f);
     f->fresh = true;
     int rc = rri_call_run_async(run, values, count, f);
-    if (rc) rri_proxy_blame(rri_context_references(run->calls->context), &run->target, site, rc);
+    if (rc) blame_again(run, site, rc);
     if (rc && rri_future_claim(f)) rri_future_error_last(f);
     return (rref_future){ handle };
 }
@@ -350,6 +356,7 @@ static rref_future async_by_name(rref target, const rref_value *values, size_t c
     return async(r, method, rc, values, count, (manner){ site, 1, tries, RRI_NEVER }, timeout);
 }
 
+RRI_ASIDE
 static rref_future async_bound(rref_method_ref method, const rref_value *values, size_t count, const char *site, bool tries)
 {
     rri_reference *r = rri_reference_of(method.target);
@@ -357,12 +364,10 @@ static rref_future async_bound(rref_method_ref method, const rref_value *values,
     return async(r, method.method, RREF_OK, values, count, (manner){ site, 0, tries, RRI_NEVER }, RREF_DEFAULT_TIMEOUT);
 }
 
-static int post_by_name(rref target, const rref_value *values, size_t count, const char *site, bool tries)
+RRI_ASIDE
+static int post_named(rref target, const rref_value *values, size_t count, const char *site, bool tries)
 {
     uint64_t method = 0;
-    const char *name = name_of(values, count);
-    const rri_run *run = name && !tries ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_ONEWAY) : NULL;
-    if (run) return post_again(run, values + 1, site);
     rri_reference *r = rri_reference_of(target);
     if (!r) return rri_error_last()->code;
     int rc = rri_proxy_method(values, count, &method);
@@ -370,6 +375,7 @@ static int post_by_name(rref target, const rref_value *values, size_t count, con
     return submit(r, method, values, count, &(manner){ site, 1, tries, RRI_NEVER }, NULL);
 }
 
+RRI_ASIDE
 static int post_bound(rref_method_ref method, const rref_value *values, size_t count, const char *site, bool tries)
 {
     rri_reference *r = rri_reference_of(method.target);
@@ -427,7 +433,9 @@ rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values
 
 int rref_post_v(rref target, const rref_value *values, size_t count, const char *site)
 {
-    return post_by_name(target, values, count, site, false);
+    const char *name = name_of(values, count);
+    const rri_run *run = name ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_ONEWAY) : NULL;
+    return run ? post_again(run, values + 1, site) : post_named(target, values, count, site, false);
 }
 
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
@@ -438,7 +446,7 @@ int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, 
 
 int rref_try_post_v(rref target, const rref_value *values, size_t count, const char *site)
 {
-    return post_by_name(target, values, count, site, true);
+    return post_named(target, values, count, site, true);
 }
 
 int rref_try_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
