@@ -221,24 +221,39 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
     }
 }
 
-/* Results in the message, for a call whose time may be over. */
-static void take_numbers(rri_calls *calls, rri_future *f, const void *payload, size_t bytes, int peer)
+/* A call whose answer has come, and its time may be over; nothing will come beside the message. */
+static bool claim_alone(rri_calls *calls, rri_future *f, int peer)
 {
-    rri_packing p;
-    rref_error error;
-    const rri_types *types = f->types;
-    bool good = bytes == types->slots && !types->refs;
-    if (good && !types->words) good = rri_payload_check(types, payload, bytes, &p) == RREF_OK && !p.segments;
     answered(calls, f, peer);
     bool wanted = rri_future_claim(f);
     if (wanted) rri_call_unpost(f);
     end_room(calls, f, peer, NULL);
-    if (wanted && good) {
-        rri_future_value(f, payload, bytes, NULL);
-    } else if (wanted) {
-        rri_error_fill(&error, RREF_ERR_PROTOCOL, "the result of rank %d cannot be decoded", peer);
-        rri_future_error(f, &error);
-    }
+    return wanted;
+}
+
+RRI_ASIDE
+static bool are_good(const rri_types *types, const void *payload, size_t bytes)
+{
+    rri_packing p;
+    return rri_payload_check(types, payload, bytes, &p) == RREF_OK && !p.segments;
+}
+
+RRI_ASIDE
+static void cannot_be_decoded(rri_future *f, int peer)
+{
+    rref_error error;
+    rri_error_fill(&error, RREF_ERR_PROTOCOL, "the result of rank %d cannot be decoded", peer);
+    rri_future_error(f, &error);
+}
+
+/* Results in the message. */
+static void take_numbers(rri_calls *calls, rri_future *f, const void *payload, size_t bytes, int peer)
+{
+    const rri_types *types = f->types;
+    bool good = bytes == types->slots && !types->refs && (types->words || are_good(types, payload, bytes));
+    bool wanted = f->plain ? rri_future_claim(f) : claim_alone(calls, f, peer);
+    if (wanted && good) rri_future_value(f, payload, bytes, NULL);
+    else if (wanted) cannot_be_decoded(f, peer);
     rri_future_drop(f);
 }
 
@@ -298,12 +313,8 @@ void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffe
         return;
     }
     if (dropped) rri_dropped_error(calls, r, f, buffer->peer, &error);
-    answered(calls, f, buffer->peer);
     if (f->sending) rri_transfer_withdraw(calls->transfers, f->sending);
-    bool wanted = rri_future_claim(f);
-    if (wanted) rri_call_unpost(f);
-    end_room(calls, f, buffer->peer, NULL);
-    if (wanted) rri_future_error(f, &error);
+    if (claim_alone(calls, f, buffer->peer)) rri_future_error(f, &error);
     rri_future_drop(f);
 }
 

@@ -292,6 +292,15 @@ static inline void pack_numbers(const rri_types *in, const rref_value *values, c
     if (type < end) convert_numbers(type, end, values, payload);
 }
 
+/* The same for an async call of numbers without a limit of time. */
+static int arm_run(const rri_run *run, const rref_value *values, size_t count, rri_future *future)
+{
+    const unsigned inputs = run->target.in->count;
+    int rc = keep_outputs(future, values + inputs, count - inputs, true);
+    if (rc == RREF_OK) rri_future_keep_in_flight(future);
+    return rc;
+}
+
 static int arm_plain(const rri_target *target, const rref_value *values, size_t count, rri_mode mode, rri_future *future,
                      int64_t deadline)
 {
@@ -317,7 +326,7 @@ rri_run rri_call_run_of(rri_calls *calls, const rri_target *target, const char *
 
 /* The lane is held. */
 RRI_NEEDS(rri_lane)
-static void put_in_run(const rri_run *run, char *at, const rref_value *values, rri_future *future)
+RRI_IN_LINE void put_in_run(const rri_run *run, char *at, const rref_value *values, rri_future *future)
 {
     uint64_t handle = rri_future_handle(future);
     mark_future_of(run->calls, future, &run->target, *rri_lane_begun(run->calls->flow, run->target.peer));
@@ -365,22 +374,26 @@ int rri_call_run_post(const rri_run *run, const rref_value *values)
     return RREF_OK;
 }
 
+RRI_ASIDE
+static int async_first(const rri_run *run, const rref_value *values, rri_future *future)
+{
+    char *at = begin_run(run);
+    if (!at) return unarm(future);
+    *rri_lane_begun(run->calls->flow, run->target.peer) = rri_now_coarse();     /* one look at the clock for all of the run */
+    put_in_run(run, at, values, future);
+    end_first(run);
+    return RREF_OK;
+}
+
 int rri_call_run_async(const rri_run *run, const rref_value *values, size_t count, rri_future *future)
 {
     rri_flow *flow = run->calls->flow;
-    int rc = arm_plain(&run->target, values, count, RRI_ASYNC, future, RRI_NEVER);
+    int rc = arm_run(run, values, count, future);
     if (rc) return rc;
     char *at = rri_lane_grow(flow, run->target.peer, &run->like);
-    if (at) {
-        put_in_run(run, at, values, future);
-        rri_lane_grown(flow, run->target.peer);
-        return RREF_OK;
-    }
-    at = begin_run(run);
-    if (!at) return unarm(future);
-    *rri_lane_begun(flow, run->target.peer) = rri_now_coarse();     /* one look at the clock for all of the run */
+    if (!at) return async_first(run, values, future);
     put_in_run(run, at, values, future);
-    end_first(run);
+    rri_lane_grown(flow, run->target.peer);
     return RREF_OK;
 }
 

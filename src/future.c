@@ -25,13 +25,18 @@ int rri_futures_open(rri_futures *all, unsigned context)
     return rri_lone_know(all);
 }
 
+RRI_UNCHECKED
+static inline bool is_clear(const rri_future *f)
+{
+    return !f->payload && !f->landing && !f->error && !f->outputs_owned && !f->own && !f->first;
+}
+
 /* What a future has in memory of its own; nobody else knows it any more. */
 RRI_UNCHECKED
 static void clear(void *item, void *arg)
 {
     rri_future *f = item;
     (void)arg;
-    if (!f->payload && !f->landing && !f->error && !f->outputs_owned && !f->own && !f->first) return;
     if (f->payload != f->small) free(f->payload);
     free(f->landing);
     free(f->error);
@@ -119,16 +124,24 @@ rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer)
     return f;
 }
 
-rri_future *rri_future_of(uint64_t handle)
+RRI_ASIDE
+static rri_future *no_future(uint64_t handle)
+{
+    rri_fail(RREF_ERR_HANDLE, handle ? "not a future, or released already" : "a zero future");
+    return NULL;
+}
+
+RRI_IN_LINE rri_future *future_of(uint64_t handle)
 {
     if (rri_forked()) return NULL;
     rri_futures *all = rri_handle_kind_of(handle) == RRI_KIND_FUTURE ? atomic_load(&contexts[rri_handle_context(handle)])
                                                                       : NULL;
     rri_future *f = all ? rri_table_item(&all->table, handle) : NULL;
-    if (f && !atomic_load_explicit(&f->held, memory_order_acquire)) f = NULL;   /* the library still needs it, nobody else */
-    if (!f) rri_fail(RREF_ERR_HANDLE, handle ? "not a future, or released already" : "a zero future");
-    return f;
+    if (f && atomic_load_explicit(&f->held, memory_order_acquire)) return f;
+    return no_future(handle);           /* or only the library needs it still */
 }
+
+rri_future *rri_future_of(uint64_t handle) { return future_of(handle); }
 
 /* The slot may be another future's by the time it is counted. */
 rri_future *rri_future_hold(uint64_t handle)
@@ -213,7 +226,8 @@ static void end(rri_future *f)
     rri_futures *all = f->all;
     if (f->error && !f->quiet && !atomic_load(&f->read)) all->unread(all->up, f->error);
     if (f->payload) rri_payload_drop(f->types, f->payload, &all->trade.codec);
-    clear(f, NULL);
+    if (f->payload == f->small) f->payload = NULL;
+    if (!is_clear(f)) clear(f, NULL);
     if (!f->plain || !rri_spare_keep(f)) rri_table_remove(&all->table, f);
 }
 
@@ -386,7 +400,7 @@ void rri_future_value(rri_future *future, const void *payload, size_t bytes, voi
     if (future->outputs) {
         rc = rri_outputs_write(future->types, payload, landing, future->outputs, future->output_count, &all->trade.all);
         rri_payload_drop(future->types, payload, &all->trade.codec);
-        free(landing);
+        if (landing) free(landing);
     } else if (bytes) {
         rc = keep_payload(future, payload, bytes);
         future->landing = landing;
@@ -491,7 +505,7 @@ static int await_what_may_not_come(rri_future *f, int64_t deadline)
 int rref_wait(rref_future future, double timeout)
 {
     int64_t deadline;
-    rri_future *f = rri_future_of(future.bits);
+    rri_future *f = future_of(future.bits);
     if (!f) return rri_error_last()->code;
     if (rri_event_done(&f->event)) return outcome(f);
     int rc = deadline_of(timeout, &deadline);
@@ -531,7 +545,7 @@ int rref_wait_sent(rref_future future, double timeout)
 
 int rref_get_v(rref_future future, const rref_value *outputs, size_t count)
 {
-    rri_future *f = rri_future_of(future.bits);
+    rri_future *f = future_of(future.bits);
     if (!f) return rri_error_last()->code;
     int rc = test(f);
     if (rc == RREF_OK) rc = rri_outputs_check(f->types, outputs, count);
@@ -575,7 +589,7 @@ static bool release_last(rri_future *f)
 
 int rref_future_release(rref_future future)
 {
-    rri_future *f = rri_future_of(future.bits);
+    rri_future *f = future_of(future.bits);
     if (!f) return rri_error_last()->code;
     if (release_last(f)) return RREF_OK;
     unsigned held = atomic_load(&f->held);

@@ -42,7 +42,7 @@ struct rri_future {
     bool open;                      /* i: its types are known when it is complete, not before */
     atomic_bool creates;            /* a: it is complete when an object has been made */
     bool quiet;                     /* i: an unread error is nobody's business (the library's own futures) */
-    bool plain;                     /* i: of a call of numbers: kept for the next one, see spare.h */
+    bool plain;                     /* i: of calls of numbers, nothing beside their messages: kept, see spare.h */
     bool fresh;                     /* i: of an async call that is not yet on its way: nobody else knows it */
     bool lone;                      /* i: of a sync call: one thread waits for it, and nobody else knows it */
     atomic_bool read;               /* a: somebody has seen the outcome */

@@ -476,16 +476,23 @@ const void *rri_payload_data(const rri_types *types, unsigned i, const void *pay
 
 /* ---- outputs ------------------------------------------------------------------------------------------------- */
 
-int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count)
+RRI_ASIDE
+static int check_outputs(const rri_types *types, const rref_value *outputs, size_t count)
 {
-    if (count == 0) return 0;
     if (count != types->count) return rri_refuse_list(types, outputs, count, "outputs ");
     for (unsigned i = 0; i < count; i++) {
-        if (rri_same_room(&types->type[i], &outputs[i])) continue;
         rri_fit f = rri_output_fit(&types->type[i], &outputs[i]);
         if (f != RRI_FITS) return rri_refuse(types, outputs, i, f, "output");
     }
     return 0;
+}
+
+int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count)
+{
+    size_t numbers = 0;
+    if (count == types->count)
+        while (numbers < count && rri_same_room(&types->type[numbers], &outputs[numbers])) numbers++;
+    return numbers == count ? 0 : check_outputs(types, outputs, count);
 }
 
 /* Elements of room that value i needs in an output array; 0 when its room is sure. */
@@ -637,16 +644,12 @@ static void write_numbers(const rri_types *types, const char *payload, const rre
     }
 }
 
-int rri_outputs_write(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
-                      size_t count, const rri_ref_taker *taker)
+RRI_ASIDE
+static int write_outputs(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
+                         const rri_ref_taker *taker)
 {
     size_t elements;
 
-    if (count == 0) return 0;
-    if (types->words) {
-        write_words(payload, outputs, count);
-        return 0;
-    }
     if (types->variables == 0 && !types->refs) {
         write_numbers(types, payload, outputs);
         return 0;
@@ -658,5 +661,14 @@ int rri_outputs_write(const rri_types *types, const void *payload, const void *l
         const void *from = rri_payload_data(types, i, payload, landing, &elements);
         write_output(&types->type[i], from, elements, &outputs[i]);
     }
+    return 0;
+}
+
+int rri_outputs_write(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
+                      size_t count, const rri_ref_taker *taker)
+{
+    if (count == 0) return 0;
+    if (!types->words) return write_outputs(types, payload, landing, outputs, taker);
+    write_words(payload, outputs, count);
     return 0;
 }
