@@ -45,14 +45,16 @@ static inline bool rri_again_free(const rri_calls *calls)
 }
 
 /* Numbers of 64 bits given as just that, and room for numbers, as most are: then rri_call_is_plain need not be asked. */
-static inline bool rri_again_words(const rri_target *t, const rref_value *values, size_t count)
+RRI_IN_LINE bool rri_again_words(const rri_type *type, const rref_value *values, size_t count)
 {
-    const unsigned inputs = t->in->count;
-    if (count != inputs && count != inputs + t->out->count) return false;
-    const rref_value *end = values + count, *room = values + inputs;
-    for (const rri_type *type = t->in->type; values < room; values++)
+    for (const rref_value *end = values + count; values < end; values++)
         if (!rri_same_word(type++, values)) return false;
-    for (const rri_type *type = t->out->type; values < end; values++)
+    return true;
+}
+
+RRI_IN_LINE bool rri_again_rooms(const rri_type *type, const rref_value *values, size_t count)
+{
+    for (const rref_value *end = values + count; values < end; values++)
         if (!rri_same_room(type++, values)) return false;
     return true;
 }
@@ -68,8 +70,10 @@ RRI_IN_LINE const rri_run *rri_again(rref target, uint64_t method, const char *n
     const rri_target *t = &m->run.target;
     if (!rri_lone_in_force(m->serial) || !rri_again_held(m->reference, target.bits)) return NULL;
     if (name ? strcmp(name, t->method_name) != 0 : method != t->method) return NULL;
-    if (mode == RRI_ONEWAY ? count != t->in->count : !rri_again_free(m->run.calls)) return NULL;
-    return rri_again_words(t, values, count) || rri_call_is_plain(t, values, count) ? &m->run : NULL;
+    const size_t inputs = t->in->count, outputs = count - inputs;
+    if (mode == RRI_ONEWAY ? outputs != 0 : (outputs && outputs != t->out->count) || !rri_again_free(m->run.calls)) return NULL;
+    if (rri_again_words(t->in->type, values, inputs) && rri_again_rooms(t->out->type, values + inputs, outputs)) return &m->run;
+    return rri_call_is_plain(t, values, count) ? &m->run : NULL;
 }
 
 /* A call was made so, without a limit of time: a sync one to another rank, or one that runs. */

@@ -321,7 +321,7 @@ rri_run rri_call_run_of(rri_calls *calls, const rri_target *target, const char *
     rri_record like = { .kind = RRI_RUN, .method = target->method, .object = target->address,
                         .flags = oneway ? RRI_FLAG_ONEWAY : 0, .call = oneway ? number_of_site(calls, site) : 0,
                         .extra = rri_run_extra(target->in->slots) };
-    return (rri_run){ calls, *target, like };
+    return (rri_run){ calls, calls->flow, rri_lane_to(calls->flow, target->peer), *target, like };
 }
 
 /* The lane is held. */
@@ -329,7 +329,7 @@ RRI_NEEDS(rri_lane)
 RRI_IN_LINE void put_in_run(const rri_run *run, char *at, const rref_value *values, rri_future *future)
 {
     uint64_t handle = rri_future_handle(future);
-    mark_future_of(run->calls, future, &run->target, *rri_lane_begun(run->calls->flow, run->target.peer));
+    mark_future_of(run->calls, future, &run->target, *rri_lane_begun(run->flow, run->target.peer));
     memcpy(at, &handle, sizeof handle);
     pack_numbers(run->target.in, values, at + sizeof handle);
     atomic_store_explicit(&future->owed, run->target.peer + 1, memory_order_release);
@@ -350,7 +350,7 @@ static char *begin_run(const rri_run *run)
 static void end_first(const rri_run *run) RRI_GIVES(rri_lane);
 static void end_first(const rri_run *run)
 {
-    rri_lane_end(run->calls->flow, run->target.peer, RRI_REQUESTS, RRI_COMPANY);
+    rri_lane_end(run->flow, run->target.peer, RRI_REQUESTS, RRI_COMPANY);
     rri_progress_nudge(run->calls->progress);
 }
 
@@ -366,11 +366,10 @@ static int post_first(const rri_run *run, const rref_value *values)
 
 int rri_call_run_post(const rri_run *run, const rref_value *values)
 {
-    rri_flow *flow = run->calls->flow;
-    char *at = rri_lane_grow(flow, run->target.peer, &run->like);
+    char *at = rri_lane_grow(run->flow, run->lane, &run->like);
     if (!at) return post_first(run, values);
     pack_numbers(run->target.in, values, at);
-    rri_lane_grown(flow, run->target.peer);
+    rri_lane_grown(run->flow, run->lane);
     return RREF_OK;
 }
 
@@ -379,7 +378,7 @@ static int async_first(const rri_run *run, const rref_value *values, rri_future 
 {
     char *at = begin_run(run);
     if (!at) return unarm(future);
-    *rri_lane_begun(run->calls->flow, run->target.peer) = rri_now_coarse();     /* one look at the clock for all of the run */
+    *rri_lane_begun(run->flow, run->target.peer) = rri_now_coarse();     /* one look at the clock for all of the run */
     put_in_run(run, at, values, future);
     end_first(run);
     return RREF_OK;
@@ -387,13 +386,12 @@ static int async_first(const rri_run *run, const rref_value *values, rri_future 
 
 int rri_call_run_async(const rri_run *run, const rref_value *values, size_t count, rri_future *future)
 {
-    rri_flow *flow = run->calls->flow;
     int rc = arm_run(run, values, count, future);
     if (rc) return rc;
-    char *at = rri_lane_grow(flow, run->target.peer, &run->like);
+    char *at = rri_lane_grow(run->flow, run->lane, &run->like);
     if (!at) return async_first(run, values, future);
     put_in_run(run, at, values, future);
-    rri_lane_grown(flow, run->target.peer);
+    rri_lane_grown(run->flow, run->lane);
     return RREF_OK;
 }
 

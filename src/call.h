@@ -46,6 +46,8 @@ typedef struct rri_target {
  * target that runs. */
 typedef struct rri_run {
     rri_calls *calls;
+    rri_flow *flow;
+    struct lane *lane;
     rri_target target;
     rri_record like;                        /* head of the record, with one in it */
 } rri_run;

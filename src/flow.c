@@ -492,10 +492,11 @@ static inline void *grow_run(rri_flow *flow, lane *l, rri_stream stream, const r
     return at;
 }
 
+struct lane *rri_lane_to(rri_flow *flow, int peer) { return &flow->lanes[peer]; }
+
 RRI_UNCHECKED inline
-void *rri_lane_grow(rri_flow *flow, int peer, const rri_record *like)
+void *rri_lane_grow(rri_flow *flow, lane *l, const rri_record *like)
 {
-    lane *l = &flow->lanes[peer];
     rri_take(&l->lock, &rri_lane);
     void *at = grow_run(flow, l, RRI_REQUESTS, like);
     if (!at) rri_give(&l->lock, &rri_lane);
@@ -511,9 +512,8 @@ static bool is_load(const lane *l)
 }
 
 RRI_UNCHECKED inline
-void rri_lane_grown(rri_flow *flow, int peer)
+void rri_lane_grown(rri_flow *flow, lane *l)
 {
-    lane *l = &flow->lanes[peer];
     if (is_load(l)) let_go(flow, l, RRI_REQUESTS, RRI_AT_ONCE);
     rri_give(&l->lock, &rri_lane);
 }

@@ -18,6 +18,7 @@ RRI_ROLE(rri_lane);
 typedef enum rri_stream { RRI_REQUESTS, RRI_ANSWERS } rri_stream;
 
 typedef struct rri_flow rri_flow;
+struct lane;
 
 typedef struct rri_flow_config {
     size_t batch;               /* bytes up to which records share a message */
@@ -45,10 +46,13 @@ typedef enum rri_haste {
 rri_record *rri_lane_begin(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_TRIES(rri_lane);
 void rri_lane_undo(rri_flow *flow, int peer, rri_stream stream, size_t bytes) RRI_GIVES(rri_lane);
 
+/* A lane for those who use it again and again. */
+struct lane *rri_lane_to(rri_flow *flow, int peer);
+
 /* The last record of the lane's open message of requests, if that is a run like this one, takes one more item: its place. The
  * lane is held until rri_lane_grown. NULL: the item needs a record of its own; nothing was done, or failed. */
-void *rri_lane_grow(rri_flow *flow, int peer, const rri_record *like) RRI_TRIES(rri_lane);
-void rri_lane_grown(rri_flow *flow, int peer) RRI_GIVES(rri_lane);
+void *rri_lane_grow(rri_flow *flow, struct lane *lane, const rri_record *like) RRI_TRIES(rri_lane);
+void rri_lane_grown(rri_flow *flow, struct lane *lane) RRI_GIVES(rri_lane);
 
 /* The same of either stream, with a record of its own where there is none to grow; NULL as of rri_lane_begin. Held until
  * rri_lane_item_end. */
