@@ -74,7 +74,7 @@ static inline bool finish(rref_call *c, int outcome, bool last)
 static inline bool is_good(const rref_call *c)
 {
     rri_packing p;
-    if (c->bytes == c->in->slots && !c->in->variables && !c->in->bools) return true;
+    if (c->bytes >= c->in->slots && !c->in->variables && !c->in->bools) return true;
     return rri_payload_check(c->in, c->payload, c->bytes, &p) == RREF_OK && !p.segments;
 }
 
