@@ -494,7 +494,7 @@ static inline void *grow_run(rri_flow *flow, lane *l, rri_stream stream, const r
 
 struct lane *rri_lane_to(rri_flow *flow, int peer) { return &flow->lanes[peer]; }
 
-RRI_UNCHECKED inline
+RRI_UNCHECKED RRI_IN_CALLERS
 void *rri_lane_grow(rri_flow *flow, lane *l, const rri_record *like)
 {
     rri_take(&l->lock, &rri_lane);
@@ -511,7 +511,7 @@ static bool is_load(const lane *l)
     return !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->queue.first;
 }
 
-RRI_UNCHECKED inline
+RRI_UNCHECKED RRI_IN_CALLERS
 void rri_lane_grown(rri_flow *flow, lane *l)
 {
     if (is_load(l)) let_go(flow, l, RRI_REQUESTS, RRI_AT_ONCE);

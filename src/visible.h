@@ -15,5 +15,11 @@
 #define RRI_ASIDE __attribute__((noinline))
 /* On the way of most calls, and short where some arguments are constants. */
 #define RRI_IN_LINE static inline __attribute__((always_inline))
+/* The same for a function that other files call: link-time optimisation makes it part of its callers. clang would not have it. */
+#ifdef __clang__
+#define RRI_IN_CALLERS
+#else
+#define RRI_IN_CALLERS inline
+#endif
 
 #endif

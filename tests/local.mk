@@ -264,11 +264,14 @@ print-slurm:
 	@echo $(SLURM_TESTS)
 print-mpich:
 	@echo tests/mpi/frame-8 tests/hello.sh
+# What of the other MPI is least like the first: threads, data of all kinds, groups, its end, an application's own messages.
+print-mpich-few:
+	@echo $(patsubst %,tests/mpi/%-2,beside bytes calls contexts copies data ends flood groups hostile levels ready)
 print-1 print-2 print-3 print-4 print-8:
 	@echo $(filter %-$(@:print-%=%),$(RANKED_TESTS))
 print-alone: print-1
-.PHONY: print-long print-hosts print-slurm print-mpich print-large print-unit print-lint print-sanitizer print-examples
-.PHONY: print-1 print-2 print-3 print-4 print-8 print-alone
+.PHONY: print-long print-hosts print-slurm print-mpich print-mpich-few print-large print-unit print-lint print-sanitizer
+.PHONY: print-examples print-1 print-2 print-3 print-4 print-8 print-alone
 
 # Several hosts, over TCP and UCX.
 check-hosts:
