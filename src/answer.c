@@ -224,7 +224,6 @@ void rri_answer_result(rri_calls *calls, const rri_record *r, rri_buffer *buffer
 /* A call whose answer has come, and its time may be over; nothing will come beside the message. */
 static bool claim_alone(rri_calls *calls, rri_future *f, int peer)
 {
-    answered(calls, f, peer);
     bool wanted = rri_future_claim(f);
     if (wanted) rri_call_unpost(f);
     end_room(calls, f, peer, NULL);
@@ -251,6 +250,7 @@ static void take_numbers(rri_calls *calls, rri_future *f, const void *payload, s
 {
     const rri_types *types = f->types;
     bool good = bytes == types->slots && !types->refs && (types->words || are_good(types, payload, bytes));
+    if (!f->plain) answered(calls, f, peer);
     bool wanted = f->plain ? rri_future_claim(f) : claim_alone(calls, f, peer);
     if (wanted && good) rri_future_value(f, payload, bytes, NULL);
     else if (wanted) cannot_be_decoded(f, peer);
@@ -313,6 +313,7 @@ void rri_answer_failure(rri_calls *calls, const rri_record *r, rri_buffer *buffe
         return;
     }
     if (dropped) rri_dropped_error(calls, r, f, buffer->peer, &error);
+    answered(calls, f, buffer->peer);
     if (f->sending) rri_transfer_withdraw(calls->transfers, f->sending);
     if (claim_alone(calls, f, buffer->peer)) rri_future_error(f, &error);
     rri_future_drop(f);

@@ -11,7 +11,7 @@ compile() {
     shift
     # shellcheck disable=SC2086  # CC may have words
     $CC -std=c11 -D_GNU_SOURCE -Wthread-safety -Werror=thread-safety -fsyntax-only -I"$srcdir/include" -I"$builddir/include" \
-        -I"$srcdir/src" "$@" "$source"
+        -I"$srcdir/src" -include "$srcdir/src/visible.h" "$@" "$source"
 }
 
 for name in flow driver watcher wait progress crew; do must "$name.c is taken" compile "$srcdir/src/$name.c"; done
