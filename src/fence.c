@@ -14,6 +14,7 @@
 enum {
     PAUSE_MIN_NS = 20000, PAUSE_MAX_NS = 2000000,   /* between waves */
     PAUSE_LONG_NS = 20000000, PAUSE_PART = 16,      /* and where that is less than a part of what was waited already */
+    SLEEP_NS = 500000000,                           /* between looks at what who waits for the last wave knows */
     LOOK_NS = 100000000, CPU_PART = 20,             /* how often to look at CPU time, and what part of a core is a sign of life */
     STILL_NS = 250000000                            /* how long a moment is waited for in which nothing at all goes on */
 };
@@ -445,8 +446,10 @@ int64_t rri_fence_quiet(rri_fence *f)
 
 static int wait_for(rri_fence *f, int64_t limit)
 {
+    rri_progress *progress = f->calls->progress;
     int64_t now = rri_now(), deadline = rri_after(now, limit);
-    while (rri_progress_wait(f->calls->progress, &f->left, deadline < now + LOOK_NS ? deadline : now + LOOK_NS) != RREF_OK) {
+    if (rri_progress_try(progress, &f->left, deadline, false)) return RREF_OK;
+    while (rri_progress_sleep(progress, &f->left, deadline < now + SLEEP_NS ? deadline : now + SLEEP_NS) != RREF_OK) {
         now = rri_now();
         if (now >= deadline) return tell(f, f->kind == RRI_END ? RREF_ERR_STALLED : RREF_ERR_TIMEOUT);
         if (f->stall != RRI_NEVER && rri_fence_quiet(f) >= f->stall) return tell(f, RREF_ERR_STALLED);

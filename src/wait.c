@@ -33,6 +33,16 @@ static int64_t slice(int64_t deadline, int64_t most)
     return left < most ? left : most;
 }
 
+/* Enter MPI. The thread is awake anyway: to have another one woken for it costs as much again. */
+RRI_UNCHECKED
+static void look_in(rri_progress *p)
+{
+    unsigned news = 0;
+    if (rri_thread.driving || !rri_may_poll(p) || !rri_driver_take(p, RRI_ROLE_FREE)) rri_link_kick(p->link);
+    else if (rri_driver_poll(p, &news) == RRI_PASS) rri_driver_pass(p);
+    else rri_driver_leave(p, 0, false);
+}
+
 /* MPI may still hold back what this thread has sent, the library's messages or the application's own: who waits for long sees to
  * it that MPI is entered, the sooner if it knows of something. */
 static int sleep_in_slices(rri_progress *p, rri_event *event, int64_t deadline)
@@ -40,7 +50,7 @@ static int sleep_in_slices(rri_progress *p, rri_event *event, int64_t deadline)
     for (unsigned slices = 0; !rri_event_done(event); slices++) {
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
         if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
-        if (slices > 1 && !rri_self.crew) rri_link_kick(p->link);
+        if (slices > 1 && !rri_self.crew) look_in(p);
         else if (slices > 0) rri_progress_nudge(p);
         sleep_on(p, event, slice(deadline, slices ? SLICE_NS : SLICE_FIRST_NS));
     }
