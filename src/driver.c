@@ -35,7 +35,7 @@ void rri_driver_pay(rri_progress *p)
 {
     if (p->paid) return;
     p->paid = true;
-    rri_flow_last(p->flow, p->batch);
+    rri_credit_last(p->flow, p->batch);
 }
 
 RRI_NEEDS(rri_driver)

@@ -131,9 +131,9 @@ void rri_flow_empty(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 rri_buffer *rri_flow_receive(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 /* All records of a message are about to be served, so that its credit may go back; false if it has none, or memory is short: then
  * that goes with the buffer. */
-bool rri_flow_pays(rri_flow *flow, rri_buffer *buffer);
+bool rri_credit_pays(rri_flow *flow, rri_buffer *buffer);
 /* It goes back with whatever goes that way next. */
-void rri_flow_last(rri_flow *flow, rri_buffer *buffer);
+void rri_credit_last(rri_flow *flow, rri_buffer *buffer);
 /* All records of a message were seen: drops the buffer. */
 void rri_flow_done(rri_flow *flow, rri_buffer *buffer) RRI_NEEDS(rri_driver);
 

@@ -71,6 +71,9 @@ RRI_SOURCES = \
 	src/growth.h \
 	src/flow.c \
 	src/flow.h \
+	src/lane.c \
+	src/lane.h \
+	src/credit.c \
 	src/transfer.c \
 	src/transfer.h \
 	src/wire.h \

@@ -69,7 +69,7 @@ rri_haste rri_progress_haste(rri_progress *p, int peer)
     rri_has(&rri_driver);
     if (!p->batch) return RRI_AT_ONCE;
     if (p->at != p->batch->bytes) return RRI_COMPANY;
-    if (p->paid || p->batch->peer != peer || !rri_flow_pays(p->flow, p->batch)) return RRI_AT_ONCE;
+    if (p->paid || p->batch->peer != peer || !rri_credit_pays(p->flow, p->batch)) return RRI_AT_ONCE;
     p->paid = true;
     return RRI_PAYING;
 }

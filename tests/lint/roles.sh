@@ -14,7 +14,7 @@ compile() {
         -I"$srcdir/src" -include "$srcdir/src/visible.h" "$@" "$source"
 }
 
-for name in flow driver watcher wait progress crew; do must "$name.c is taken" compile "$srcdir/src/$name.c"; done
+for name in flow lane credit driver watcher wait progress crew; do must "$name.c is taken" compile "$srcdir/src/$name.c"; done
 must "a good program is taken" compile "$srcdir/tests/lint/roles.c" -DPLANTED=0
 for mistake in 1 2 3 4 5 6 7; do
     if text=$(compile "$srcdir/tests/lint/roles.c" -DPLANTED=$mistake 2>&1); then bad "mistake $mistake is refused"
@@ -25,7 +25,7 @@ done
 # A lock that is forgotten in the library itself.
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-sed '0,/ rri_take(&flow->lock, &lists);/s// /' "$srcdir/src/flow.c" > "$work/flow.c"
+sed '0,/ rri_take(&flow->lock, &rri_lists);/s// /' "$srcdir/src/flow.c" > "$work/flow.c"
 if text=$(compile "$work/flow.c" 2>&1); then bad "flow.c without one of its locks is refused"
 else must "flow.c without one of its locks is refused" grep -q Wthread-safety <<END
 $text

@@ -645,7 +645,7 @@ RRI_UNCHECKED static void kept_back_once(void)
     rri_buffer *b = rri_flow_receive(own);
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     rri_buffer_keep(b);
-    for (int i = 0; i < 3; i++) CU_ASSERT_FALSE(rri_flow_pays(own, b));
+    for (int i = 0; i < 3; i++) CU_ASSERT_FALSE(rri_credit_pays(own, b));
     rri_flow_done(own, b);
     rri_flow_flush(own, true);
     CU_ASSERT_EQUAL(fake_queued(link_of[0]), 0);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the credits that this rank owes to those who call it: when they go back, and when they are kept. */
+#include "lane.h"
+#include "chaos.h"
+
+enum {
+    LENT_LEAST = 2,                 /* of a lane, whatever the limit */
+    LEND_NS = 100000000             /* without an arrival, while credits are kept back, before some are lent */
+};
+
+static void owe(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    if (atomic_fetch_add(&l->owed, 1) == 0) rri_flow_mark(flow, l);
+}
+
+void rri_credit_repay(void *up, rri_buffer *buffer)
+{
+    rri_flow *flow = up;
+    lane *l = &flow->lanes[buffer->peer];
+    rri_take(&flow->lock, &rri_lists);
+    bool lent = l->lent > 0;
+    l->withheld--;
+    l->lent -= lent;
+    flow->lent -= lent;
+    rri_give(&flow->lock, &rri_lists);
+    if (!lent) owe(flow, buffer->peer);
+}
+
+/* Credits for a message to take along; chaos keeps some for the next one. */
+uint32_t rri_credit_take(rri_flow *flow, lane *l)
+{
+    if (!atomic_load_explicit(&l->owed, memory_order_relaxed)) return 0;
+    unsigned owed = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
+    unsigned kept = rri_chaos(RRI_CHAOS_STARVE) ? rri_chaos_pick(RRI_CHAOS_STARVE, owed + 1) : 0;
+    if (!kept) return owed;
+    atomic_fetch_add(&l->owed, kept);
+    rri_flow_mark(flow, l);
+    return owed - kept;
+}
+
+static bool memory_is_short(const rri_flow *flow)
+{
+    return atomic_load_explicit(&flow->pool.live, memory_order_relaxed) * flow->pool.room > flow->config.park_limit;
+}
+
+/* A method may wait for a call that has to come through the very lane whose credits lie with calls that wait for the method. So
+ * when nothing arrives any more, a credit of each lane is lent, as often as there is RREF_PARK_LIMIT once more for messages. */
+static bool lend_one(rri_flow *flow, lane *l)
+{
+    rri_take(&flow->lock, &rri_lists);
+    bool room = l->lent < LENT_LEAST || flow->lent * flow->pool.room < flow->config.park_limit;
+    bool lends = l->withheld > l->lent && room;
+    l->lent += lends;
+    flow->lent += lends;
+    rri_give(&flow->lock, &rri_lists);
+    if (lends) owe(flow, l->peer);
+    return lends;
+}
+
+/* The lock is held. */
+static void lend_later(rri_flow *flow)
+{
+    bool first;
+    flow->arrived = atomic_load_explicit(&flow->arrivals, memory_order_relaxed);
+    flow->lends = rri_timer_add(flow->config.timers, &flow->lender, rri_after(rri_now(), LEND_NS), &first) == 0;
+}
+
+void rri_credit_lend(rri_timer *timer)
+{
+    rri_flow *flow = (rri_flow *)(void *)((char *)timer - offsetof(rri_flow, lender));
+    bool still = atomic_load_explicit(&flow->arrivals, memory_order_relaxed) == flow->arrived, left = false;
+    for (int i = 0; i < flow->size && still; i++) lend_one(flow, &flow->lanes[i]);
+    rri_take(&flow->lock, &rri_lists);
+    for (int i = 0; i < flow->size && !left; i++) left = flow->lanes[i].withheld > flow->lanes[i].lent;
+    flow->lends = false;
+    if (left) lend_later(flow);
+    rri_give(&flow->lock, &rri_lists);
+}
+
+static void keep_back(rri_flow *flow, rri_buffer *buffer)
+{
+    buffer->owes = true;
+    rri_take(&flow->lock, &rri_lists);
+    flow->lanes[buffer->peer].withheld++;
+    if (!flow->lends && flow->config.timers) lend_later(flow);
+    rri_give(&flow->lock, &rri_lists);
+}
+
+bool rri_credit_pays(rri_flow *flow, rri_buffer *buffer)
+{
+    const rri_message *m = (const rri_message *)(const void *)buffer->data;
+    if (!m->counted || buffer->owes) return false;      /* kept back already, once */
+    bool now = !memory_is_short(flow);
+    if (!now) keep_back(flow, buffer);
+    return now;
+}
+
+void rri_credit_last(rri_flow *flow, rri_buffer *buffer)
+{
+    if (rri_credit_pays(flow, buffer)) atomic_fetch_add(&flow->lanes[buffer->peer].owed, 1);
+}
