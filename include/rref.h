@@ -314,8 +314,8 @@ int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **conte
  *  objects release is released already, and their calls give FINALIZED; so do waits of other threads for what never came,
  *  and they have left when it returns.
  *  @param context  the context; set to NULL.
- *  Errors: STATE (NULL or a second time; from a handler or callback); THREAD (see rref_init);
- *  ONEWAY (one-way calls failed; the context is ended
+ *  Errors: STATE (NULL or a second time; from a handler or callback); THREAD (see rref_init); FINALIZED (the library ends it at
+ *  SIGTERM, see RREF_ON_TERM, and is left to do so); ONEWAY (one-way calls failed; the context is ended
  *  all the same); PEER_LOST (ranks were lost since the last fence; the context is ended among the others all the same, and its
  *  communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed, also
  *  with a destructor that did not return: says what it waited for; communicators are left to MPI_Finalize).
@@ -357,7 +357,8 @@ int rref_rank_of(rref_context *context, const char *name);
 const char *rref_name_of(rref_context *context, int rank);
 
 /** Move messages and run what is due. Needed only where the library has no thread of its own.
- *  Errors: THREAD (a thread that may not call MPI); BLOCKING from a handler of a context with library threads.
+ *  Errors: THREAD (a thread that may not call MPI); BLOCKING from an inline method or callback, and from any handler where the
+ *  context has library threads.
  *  Thread: one that may call MPI.  Blocks: no.  Progress: runs handlers and callbacks when application-driven, else
  *  inline ones.  Owns: nothing.  Since: 0.1 */
 int rref_progress(rref_context *context);
@@ -792,7 +793,8 @@ int rref_future_retain(rref_future future);
 
 /** Give a future back. The call goes on; an error that nobody has read goes to the error handler. Waits for borrowed
  *  arrays to be sent.
- *  Errors: HANDLE.
+ *  Errors: HANDLE; where arrays are still on their way and this thread may not wait BLOCKING (in an inline method or
+ *  callback) or THREAD (below MPI_THREAD_MULTIPLE), with the handle and the arrays as they were.
  *  Thread: any.  Blocks: for borrowed arrays only.  Progress: none.  Owns: the handle is gone after the last release.
  *  Since: 0.1 */
 int rref_future_release(rref_future future);

@@ -69,15 +69,21 @@ static outgoing *hold_data(size_t copies, rri_future *in_place)
     return o;
 }
 
+/* A sync call is over in time, whatever it waits for; others are by their futures, which whoever makes them does not wait for. */
+static int64_t room_until(rri_mode mode, int64_t deadline) { return mode == RRI_SYNC ? deadline : RRI_NEVER; }
+
 RRI_TRIES(rri_lane)
-static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t notes, size_t body)
+static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t notes, size_t body, int64_t deadline)
 {
     size_t bytes = rri_round16(sizeof(rri_record) + notes + body);
     if (target->tries && rri_lane_full(calls->flow, target->peer)) {
         rri_fail(RREF_ERR_WOULD_BLOCK, "calls to rank %d wait for credit", target->peer);
         return NULL;
     }
-    rri_progress_room(calls->progress, target->peer);
+    if (!rri_progress_room(calls->progress, target->peer, deadline)) {
+        rri_fail(RREF_ERR_TIMEOUT, "rank %d has not taken earlier calls in time; the call was not sent", target->peer);
+        return NULL;
+    }
     return rri_lane_begin(calls->flow, target->peer, RRI_REQUESTS, bytes);
 }
 
@@ -339,7 +345,7 @@ RRI_IN_LINE void put_in_run(const rri_run *run, char *at, const rref_value *valu
 RRI_TRIES(rri_lane)
 static char *begin_run(const rri_run *run)
 {
-    rri_record *r = begin_request(run->calls, &run->target, 0, rri_run_item(&run->like));
+    rri_record *r = begin_request(run->calls, &run->target, 0, rri_run_item(&run->like), RRI_NEVER);
     if (!r) return NULL;
     uint32_t bytes = r->bytes;
     *r = run->like;
@@ -401,7 +407,7 @@ static int send_plain(rri_calls *calls, const rri_target *target, const rref_val
     const rri_types *in = target->in;
     int rc = arm_plain(target, values, count, mode, future, deadline);
     if (rc) return rc;
-    rri_record *r = begin_request(calls, target, 0, in->slots);
+    rri_record *r = begin_request(calls, target, 0, in->slots, room_until(mode, deadline));
     if (!r) return unarm(future);
     mark_future(calls, future, target);
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
@@ -446,7 +452,7 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     rri_ancestor ancestors[1 + RRI_ANCESTORS];
     size_t note = mode == RRI_REMOTE ? sizeof(rri_remote_note) : 0;
     size_t nested = future ? name_ancestors(ancestors) : 0;     /* for a one-way call nobody waits */
-    rri_record *r = begin_request(calls, target, notes, note + nested + p.bytes);
+    rri_record *r = begin_request(calls, target, notes, note + nested + p.bytes, room_until(mode, deadline));
     if (!r) {
         rc = rri_error_last()->code;
         unsend(calls, target, future);
@@ -487,7 +493,7 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     rri_packing p;
     int rc = rri_call_check(calls, target, values, count, RRI_ONEWAY, &inputs, &p);
     if (rc) return rc;
-    rri_record *r = begin_request(calls, target, p.segments ? sizeof(rri_bulk_note) : 0, head + p.bytes);
+    rri_record *r = begin_request(calls, target, p.segments ? sizeof(rri_bulk_note) : 0, head + p.bytes, RRI_NEVER);
     if (!r) return rri_error_last()->code;
     uint32_t bytes = r->bytes;
     mark_future(calls, future, target);
@@ -511,7 +517,7 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
 
 int rri_call_announce(rri_calls *calls, int peer, uint64_t *number)
 {
-    rri_progress_room(calls->progress, peer);
+    rri_progress_room(calls->progress, peer, RRI_NEVER);
     rri_record *r = rri_lane_begin(calls->flow, peer, RRI_REQUESTS, sizeof *r);
     if (!r) return rri_error_last()->code;
     *number = rri_lane_number(calls->flow, peer);

@@ -197,7 +197,8 @@ static int await(rri_group *g, results *r)
             error = *rri_error_last();
         }
         if (!r->future[i].bits) continue;
-        rref_cancel(r->future[i]);
+        rri_future *f = rri_future_of(r->future[i].bits);
+        if (rref_cancel(r->future[i])) rri_progress_settle(f->all->progress, &f->event);    /* its answer is just being written */
         rref_future_release(r->future[i]);
     }
     return first ? rri_fail_as(first, &error) : RREF_OK;
@@ -206,6 +207,8 @@ static int await(rri_group *g, results *r)
 static int call_each(rri_group *g, unsigned method, const rref_value *values, size_t count, results *r, const char *site)
 {
     size_t ranks = (size_t)ranks_of(g);
+    int may = rri_progress_depth(0) > 0 ? rri_progress_may_wait(g->service->references->calls->progress) : RREF_OK;
+    if (may) return may;                    /* what nobody can wait for is not sent */
     r->future = rri_calloc(ranks, sizeof *r->future);
     r->count = rri_calloc(ranks, sizeof *r->count);
     int rc = r->future && r->count ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu calls", ranks);

@@ -126,32 +126,17 @@ static int answered(int rc)
                : rc;
 }
 
-/* Whoever waits for the answer may end the context when it has come: not before this thread is out of it. */
-static rri_future *hold(rref_future promise)
-{
-    rri_future *f = rri_future_hold(promise.bits);
-    if (f) atomic_fetch_add(&f->all->waiting, 1);
-    return f;
-}
-
-static void unhold(rri_future *held)
-{
-    rri_futures *all = held->all;
-    rri_future_drop(held);
-    atomic_fetch_sub(&all->waiting, 1);
-}
-
 static int let_go(rri_future *held, rref_future promise, int rc)
 {
     if (rc == RREF_OK || rc == RREF_ERR_COMPLETED) rref_future_release(promise);
-    if (held) unhold(held);
+    if (held) rri_future_step_out(held);
     return answered(rc);
 }
 
 int rref_complete_v(rref_deferred deferred, const rref_value *values, size_t count)
 {
     rref_future promise = { deferred.bits };
-    rri_future *held = hold(promise);
+    rri_future *held = rri_future_step_in(promise.bits);
     return let_go(held, promise, held ? rref_set_v(promise, values, count) : rri_error_last()->code);
 }
 
@@ -163,7 +148,7 @@ int rref_complete_error(rref_deferred deferred, int code, const char *format, ..
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    rri_future *held = hold(promise);
+    rri_future *held = rri_future_step_in(promise.bits);
     return let_go(held, promise, held ? rref_set_error(promise, code, "%s", text) : rri_error_last()->code);
 }
 
@@ -171,7 +156,7 @@ int rref_complete_error(rref_deferred deferred, int code, const char *format, ..
 int rref_complete_with(rref_deferred deferred, rref_future future)
 {
     rref_future promise = { deferred.bits };
-    rri_future *held = hold(promise);
-    if (held && !rri_future_of(future.bits)) return unhold(held), RREF_ERR_HANDLE;
+    rri_future *held = rri_future_step_in(promise.bits);
+    if (held && !rri_future_of(future.bits)) return rri_future_step_out(held), RREF_ERR_HANDLE;
     return let_go(held, promise, held ? rref_link(future, promise) : rri_error_last()->code);
 }

@@ -187,14 +187,9 @@ bool rri_driver_let_go(rri_progress *p, rri_sleeper who, unsigned seen, int64_t 
     atomic_store_explicit(&p->parked, atomic_load_explicit(&p->parked, memory_order_relaxed) + 1, memory_order_relaxed);
     atomic_store_explicit(&p->sleep_ns, limit, memory_order_relaxed);
     atomic_store_explicit(&p->seen, seen, memory_order_relaxed);
-    if (who == RRI_PATIENT) {
-        rri_doorbell_asleep(bell, who, seen);       /* not later, when another may have driven, and parked the role otherwise */
-        rri_thread.driving = NULL;
-        atomic_store(&p->role, RRI_ROLE_FREE);      /* a barrier, as is the mark below: what follows is looked at behind it */
-    } else {
-        rri_driver_free(p);
-        rri_doorbell_asleep(bell, who, seen);
-    }
+    rri_doorbell_asleep(bell, who, seen);       /* not later, when another may have driven, and parked the role otherwise */
+    rri_thread.driving = NULL;
+    atomic_store(&p->role, RRI_ROLE_FREE);      /* a barrier: what follows is looked at behind it */
     bool more = unfinished || rri_driver_expects(p) || rri_doorbell_announced(bell) != seen;
     bool untidy = !more && !rri_is_short(limit) && rri_driver_leaves_behind(p);
     if (!(more || untidy) || !rri_driver_take(p, RRI_ROLE_FREE)) return true;

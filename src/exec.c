@@ -434,6 +434,14 @@ bool rri_exec_occupy(rri_actor *a)
     return got;
 }
 
+bool rri_exec_passes(rri_actor *a)
+{
+    rri_take(&a->lock, &rri_queue);
+    bool passes = !a->last && !a->unborn;
+    rri_give(&a->lock, &rri_queue);
+    return passes;
+}
+
 void rri_exec_unborn(rri_actor *a)
 {
     rri_take(&a->lock, &rri_queue);

@@ -201,23 +201,33 @@ static rri_passed judge(const rri_fence *f, bool over, uint64_t sent, uint64_t t
     return (rri_passed){ .sent = sent, .losses = f->view, .good = good };
 }
 
-static void finish_wave(rri_fence *f, uint64_t busy, uint64_t sent, uint64_t served, uint64_t told)
+/* The next wave, after a pause; the lock is held, so that whoever begins another one first finds the timer. */
+static void time_wave(rri_fence *f, int64_t pause)
 {
     bool first;
+    if (rri_timer_add(f->timers, &f->timer, rri_now() + pause, &first))
+        rri_log(RRI_LOG_ERROR, "no memory for a timer; no fence can end");
+}
+
+/* w: the report of all. Another wave may have begun since it was made, since a rank was lost. */
+static void finish_wave(rri_fence *f, const wave *w)
+{
+    const uint64_t busy = w->record.call, sent = w->record.object, served = w->record.extra;
     rri_lock_take(&f->lock);
+    if (w->view != f->view || w->wave != f->wave) {
+        rri_lock_give(&f->lock);
+        return;
+    }
     bool over = !busy && sent == served && sent == f->last;
     f->last = !busy && sent == served ? sent : UINT64_MAX;
     int64_t pause = f->pause, waited = rri_now() - f->begun;
     if (pause < PAUSE_MAX_NS || (pause < PAUSE_LONG_NS && pause < waited / PAUSE_PART)) f->pause *= 2;
     bool given_up = f->kind == RRI_FENCE && wants_all(f) && waited > STILL_NS;
-    const rri_passed verdict = judge(f, over, sent, told);
+    const rri_passed verdict = judge(f, over, sent, w->told);
+    const bool ends = over || given_up;
+    if (!ends) time_wave(f, pause);
     rri_lock_give(&f->lock);
-    if (over || given_up) {
-        leave(f, verdict);
-        return;
-    }
-    if (rri_timer_add(f->timers, &f->timer, rri_now() + pause, &first))
-        rri_log(RRI_LOG_ERROR, "no memory for a timer; no fence can end");
+    if (ends) leave(f, verdict);
 }
 
 /* More than there can be if others cannot be told, or what they tell cannot be kept. The lock is held. */
@@ -250,7 +260,7 @@ static void try_report(rri_fence *f)
     int parent = parent_of(f);
     rri_lock_give(&f->lock);
     if (!ready) return;
-    if (parent < 0) finish_wave(f, w.record.call, w.record.object, w.record.extra, w.told);
+    if (parent < 0) finish_wave(f, &w);
     else send(f, parent, &w);
 }
 
@@ -308,8 +318,8 @@ static void strike(rri_fence *f, int rank)
 void rri_fence_lose(rri_fence *f, int rank)
 {
     int child[2];
-    rri_timer_remove(f->timers, &f->timer);
     rri_lock_take(&f->lock);
+    rri_timer_remove(f->timers, &f->timer);
     strike(f, rank);
     begin_waves(f);
     bool entered = f->entered;

@@ -276,8 +276,10 @@ static void arrived(rri_reaction *reaction, rri_future *f)
 static int class_of(const rri_reference *r, const rri_class **klass)
 {
     int rc = rri_reference_error(r);
-    *klass = r->klass;
-    if (rc || r->klass) return rc;
+    const rri_class *k = r->klass;
+    if (k && k->packed.text && !k->source) k = rri_class_of_id(rri_references_of(r)->classes, k->id);   /* read from afar */
+    *klass = k;
+    if (rc || (k && (k->source || !k->packed.text))) return rc;
     return rri_fail(RREF_ERR_NO_CLASS, "the class of the object on rank %d is not registered on this rank", r->owner);
 }
 

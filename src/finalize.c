@@ -128,14 +128,16 @@ void rri_context_enlist(rref_context *ctx)
     rri_lock_give(&live_lock);
 }
 
-static void strike(rref_context *ctx)
+static bool strike(rref_context *ctx)
 {
     rri_lock_take(&live_lock);
     rref_context **at = &live;
     while (*at && *at != ctx) at = &(*at)->next;
-    if (*at) *at = ctx->next;
-    ctx->next = NULL;
+    bool found = *at != NULL;
+    if (found) *at = ctx->next;
+    if (found) ctx->next = NULL;
     rri_lock_give(&live_lock);
+    return found;
 }
 
 static void end_late(rref_context *ctx)
@@ -211,7 +213,7 @@ void rri_contexts_term(bool end)
     for (rref_context *ctx = live; ctx; ctx = ctx->next) report(ctx);
     rri_lock_give(&live_lock);
     for (rref_context *ctx; end && (ctx = take_live());)
-        if (!atomic_load(&ctx->fence.inside)) end_at_once(ctx);
+        if (!atomic_exchange(&ctx->fence.inside, true)) end_at_once(ctx);
 }
 
 int rri_finalize_watch(void) { return rri_host_at_finalize(end_forgotten); }
@@ -237,8 +239,7 @@ int rref_finalize(rref_context **context)
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
         return rri_fail(RREF_ERR_STATE, "rref_finalize from a handler or callback");
     if (rri_progress_may_drive(ctx->progress)) return RREF_ERR_THREAD;
-    strike(ctx);
-    int rc = end(ctx);
+    int rc = strike(ctx) ? end(ctx) : rri_fail(RREF_ERR_FINALIZED, "the context is ended at SIGTERM, or has been");
     *context = NULL;
     return rc;
 }

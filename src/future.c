@@ -156,6 +156,20 @@ rri_future *rri_future_hold(uint64_t handle)
     return NULL;
 }
 
+rri_future *rri_future_step_in(uint64_t handle)
+{
+    rri_future *f = rri_future_hold(handle);
+    if (f) atomic_fetch_add(&f->all->waiting, 1);
+    return f;
+}
+
+void rri_future_step_out(rri_future *held)
+{
+    rri_futures *all = held->all;
+    rri_future_drop(held);
+    atomic_fetch_sub(&all->waiting, 1);
+}
+
 /* Those with references in them: counted, so that they stay. */
 typedef struct kept {
     rri_future **list;
@@ -587,6 +601,9 @@ static bool release_last(rri_future *f)
     return true;
 }
 
+/* Who has given a result has had the arrays before. */
+static bool has_arrived(const rri_future *f) { return rri_event_done(&f->event) && f->outcome == RREF_OK; }
+
 int rref_future_release(rref_future future)
 {
     rri_future *f = future_of(future.bits);
@@ -595,7 +612,11 @@ int rref_future_release(rref_future future)
     unsigned held = atomic_load(&f->held);
     while (held && !atomic_compare_exchange_weak(&f->held, &held, held - 1)) {}
     if (!held) return rri_fail(RREF_ERR_HANDLE, "a future that was released already");
-    rri_progress_wait(f->all->progress, &f->sent, RRI_NEVER);
+    int rc = rri_progress_settle(f->all->progress, &f->sent);
+    if ((rc == RREF_ERR_BLOCKING || rc == RREF_ERR_THREAD) && !has_arrived(f)) {     /* MPI may read the arrays still */
+        atomic_fetch_add(&f->held, 1);
+        return rc;
+    }
     rri_future_drop(f);
     return RREF_OK;
 }
@@ -603,11 +624,13 @@ int rref_future_release(rref_future future)
 int rref_cancel(rref_future future)
 {
     rref_error error;
-    rri_future *f = rri_future_of(future.bits);
+    rri_future *f = rri_future_step_in(future.bits);
     if (!f) return rri_error_last()->code;
     rri_error_fill(&error, RREF_ERR_CANCELLED, "given up by the caller");
     rri_calls *calls = (rri_calls *)(void *)((char *)f->all - offsetof(rri_calls, futures));
-    return rri_call_give_up(calls, f, &error) ? RREF_OK : rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
+    bool given_up = rri_call_give_up(calls, f, &error);
+    rri_future_step_out(f);
+    return given_up ? RREF_OK : rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
 }
 
 typedef struct notice {

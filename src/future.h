@@ -129,6 +129,10 @@ void rri_future_keep(rri_future *future);
 void rri_future_keep_in_flight(rri_future *future);
 /* The same by handle, where other threads may let go of it in this moment; NULL through rri_fail. */
 rri_future *rri_future_hold(uint64_t handle);
+/* The same for who completes it by hand: whoever waits for it may release it, and end the context, as soon as it is complete, not
+ * before this thread is out of it. */
+rri_future *rri_future_step_in(uint64_t handle);
+void rri_future_step_out(rri_future *held);
 void rri_future_drop(rri_future *future);
 
 /* Be the one who completes it; then call exactly one of the following. */

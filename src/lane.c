@@ -332,7 +332,9 @@ static bool flush_answers(rri_flow *flow, lane *l)
 {
     if (waits_to_be_full(flow, l)) return !l->open[RRI_ANSWERS] && !atomic_load(&l->owed);
     close_open(flow, l, RRI_ANSWERS);
-    if (atomic_load(&l->owed) > 0 && open_buffer(flow, l, RRI_ANSWERS, 0)) close_open(flow, l, RRI_ANSWERS);
+    if (!atomic_load(&l->owed)) return true;
+    if (!open_buffer(flow, l, RRI_ANSWERS, 0)) return l->ended;     /* later, when there is memory */
+    close_open(flow, l, RRI_ANSWERS);
     return true;
 }
 

@@ -121,9 +121,9 @@ void rri_lead_hold(rri_reference *r, rri_held *held)
 {
     rri_more *more = rri_reference_more(r);
     struct rri_lead *fresh = more ? rri_calloc(1, sizeof *fresh) : NULL, *unused = fresh;
-    bool ready = false;
+    bool ready = false, begins = false;
     rri_lock_take(&r->lock);
-    if (fresh && !more->lead) more->lead = fresh, unused = NULL;
+    if (fresh && !more->lead) more->lead = fresh, unused = NULL, begins = true;
     struct rri_lead *l = lead_of(r);
     if (l) ready = l->ready;
     if (l && !ready) append(l, held, rri_begin(rri_references_of(r)->calls->futures.colours));
@@ -131,7 +131,7 @@ void rri_lead_hold(rri_reference *r, rri_held *held)
     free(unused);
     if (!l) rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a call");
     if (!l || ready) held->run(held, ready ? atomic_load(&r->klass) : NULL);
-    else if (!unused) start(r);
+    else if (begins) start(r);
 }
 
 void rri_lead_free(struct rri_lead *lead)

@@ -730,6 +730,14 @@ void rri_link_forsake(rri_link *link, int peer)
     rri_give(&link->lock, &lists);
 }
 
+bool rri_link_data_moves(rri_link *link, const rri_moving *moving)
+{
+    adopt(link);
+    const rri_moving *m = link->moved;
+    while (m && m != moving) m = m->next;
+    return m != NULL;
+}
+
 bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives)
 {
     bool all = true;

@@ -98,6 +98,8 @@ void rri_link_data_drop(rri_link *link, int peer, int tag, size_t bytes, void *m
 void rri_link_move(rri_link *link, rri_moving *moving);
 /* Take receives back that will never be matched; calls done(). Driver only. */
 void rri_link_data_cancel(rri_link *link, rri_moving *moving) RRI_NEEDS(rri_driver);
+/* Whether data is under way, and not about to be. Driver only. */
+bool rri_link_data_moves(rri_link *link, const rri_moving *moving) RRI_NEEDS(rri_driver);
 /* Wait no more for data whose other side is lost; done() is not called. False when MPI has not let go of the memory, and never
  * will. Driver only. */
 bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives) RRI_NEEDS(rri_driver);

@@ -329,6 +329,12 @@ static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffe
     return lost ? rri_peer_blame(all->calls->peers, creator, NULL, "; it had not made the object") : rc;
 }
 
+/* Of an object that there is, its constructor serves what waits. The lock is held. */
+static bool is_orphan(const rri_objects *all, uint64_t address, int creator)
+{
+    return rri_address_creator(address) == creator && !identified(all, address);
+}
+
 /* An address for which something waits, of an object that a rank should have made; 0: none. */
 static uint64_t waits_for(rri_objects *all, int creator)
 {
@@ -336,7 +342,7 @@ static uint64_t waits_for(rri_objects *all, int creator)
     rri_lock_take(&all->lock);
     for (size_t i = 0; i < RRI_PARKS && !address; i++) {
         const rri_parked *p = all->parked[i].first;
-        while (p && rri_address_creator(p->record->object) != creator) p = p->next;
+        while (p && !is_orphan(all, p->record->object, creator)) p = p->next;
         if (p) address = p->record->object;
     }
     rri_lock_give(&all->lock);

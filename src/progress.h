@@ -110,8 +110,8 @@ int rri_progress_wait(rri_progress *progress, rri_event *event, int64_t deadline
 int rri_progress_settle(rri_progress *progress, rri_event *event);
 /* Whether a handler or callback could wait now: RREF_OK, or BLOCKING or TOO_DEEP as rri_progress_wait would. */
 int rri_progress_may_wait(rri_progress *progress);
-/* Wait while a lane is full; threads that may not wait return at once. */
-void rri_progress_room(rri_progress *progress, int peer);
+/* Wait while a lane is full; threads that may not wait return at once. False if it still is when the time is over. */
+bool rri_progress_room(rri_progress *progress, int peer, int64_t deadline);
 
 /* Poll once; jobs too where handlers may run here. Returns how much happened, or RREF_ERR_THREAD. */
 int rri_progress_poll(rri_progress *progress);

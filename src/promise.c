@@ -40,17 +40,19 @@ rref_future rref_promise(rref_context *context, const char *signature)
     return handle_of(make(&all->calls->futures, signature ? signature : ""));
 }
 
-/* A promise that the caller may complete now. */
+/* A promise that the caller may complete now; until it steps out. */
 static rri_future *promise_of(rref_future handle, int *rc)
 {
-    rri_future *f = rri_future_of(handle.bits);
+    rri_future *f = rri_future_step_in(handle.bits);
     *rc = f ? RREF_OK : rri_error_last()->code;
     if (f && !f->promise) *rc = rri_fail(RREF_ERR_NOT_PROMISE, "the future belongs to a call or another future");
     else if (f && rri_event_done(&f->event)) *rc = rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
+    if (f && *rc) rri_future_step_out(f);
     return *rc ? NULL : f;
 }
 
-static int give(rri_future *f, const rri_types *types, const rref_value *values, size_t count)
+/* own: types that are the future's from then on, or NULL. */
+static int give(rri_future *f, const rri_types *types, rri_signature *own, const rref_value *values, size_t count)
 {
     size_t bytes;
     int rc = RREF_OK;
@@ -58,6 +60,7 @@ static int give(rri_future *f, const rri_types *types, const rref_value *values,
     void *payload = rri_values_packed(types, values, count, &trade->codec, &bytes);
     if (!payload) return rri_error_last()->code;
     if (rri_future_claim(f)) {
+        if (own) f->own = own;
         f->types = types;
         rri_future_value(f, payload, bytes, NULL);
     } else {
@@ -69,13 +72,18 @@ static int give(rri_future *f, const rri_types *types, const rref_value *values,
 }
 
 /* References on their way into a future are work, so that they are seen before they have arrived. */
-int rri_future_give(rri_future *f, const rri_types *types, const rref_value *values, size_t count)
+static int give_with(rri_future *f, const rri_types *types, rri_signature *own, const rref_value *values, size_t count)
 {
     rri_colours *colours = types->refs ? f->all->colours : NULL;
     unsigned colour = colours ? rri_begin(colours) : 0;
-    int rc = give(f, types, values, count);
+    int rc = give(f, types, own, values, count);
     if (colours) rri_idle(colours, colour);
     return rc;
+}
+
+int rri_future_give(rri_future *f, const rri_types *types, const rref_value *values, size_t count)
+{
+    return give_with(f, types, NULL, values, count);
 }
 
 static int give_values(rri_future *f, const rref_value *values, size_t count)
@@ -89,17 +97,33 @@ static void fail_last(rri_future *f)
 }
 
 /* Values that nobody waits to see accepted: what keeps them from being given is the outcome then. */
+static void fail_unless(rri_future *f, int rc)
+{
+    if (rc && rc != RREF_ERR_COMPLETED) fail_last(f);
+}
+
 static void give_or_fail(rri_future *f, const rref_value *values, size_t count)
 {
-    int rc = give_values(f, values, count);
-    if (rc && rc != RREF_ERR_COMPLETED) fail_last(f);
+    fail_unless(f, give_values(f, values, count));
 }
 
 int rref_set_v(rref_future promise, const rref_value *values, size_t count)
 {
     int rc;
     rri_future *f = promise_of(promise, &rc);
-    return f ? give_values(f, values, count) : rc;
+    if (!f) return rc;
+    rc = give_values(f, values, count);
+    rri_future_step_out(f);
+    return rc;
+}
+
+static int fail_with(rri_future *f, int code, const char *format, va_list list)
+{
+    if (code >= 0) return rri_fail(RREF_ERR_ARGUMENT, "an error code is negative, not %d", code);
+    if (!rri_future_claim(f)) return rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
+    rri_fail_list(code, format, list);
+    rri_future_error_last(f);
+    return RREF_OK;
 }
 
 int rref_set_error(rref_future promise, int code, const char *format, ...)
@@ -108,13 +132,11 @@ int rref_set_error(rref_future promise, int code, const char *format, ...)
     va_list list;
     rri_future *f = promise_of(promise, &rc);
     if (!f) return rc;
-    if (code >= 0) return rri_fail(RREF_ERR_ARGUMENT, "an error code is negative, not %d", code);
-    if (!rri_future_claim(f)) return rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
     va_start(list, format);
-    rri_fail_list(code, format, list);
+    rc = fail_with(f, code, format, list);
     va_end(list);
-    rri_future_error_last(f);
-    return RREF_OK;
+    rri_future_step_out(f);
+    return rc;
 }
 
 /* ---- links */
@@ -149,9 +171,41 @@ int rri_payload_values(const rri_types *types, const void *payload, const void *
     return rc;
 }
 
+/* Under the lock, since a part of each reference is taken: others may read the same values. */
 int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count)
 {
-    return rri_payload_values(from->types, from->payload, from->landing, &from->all->trade.part, values, taken, count);
+    const rri_ref_taker *part = &from->all->trade.part;
+    rri_take(&from->lock, &rri_future_lock);
+    int rc = rri_payload_values(from->types, from->payload, from->landing, part, values, taken, count);
+    rri_give(&from->lock, &rri_future_lock);
+    return rc;
+}
+
+/* Types that go with the future that has them, once more. */
+static rri_signature *own_of(const rri_future *f)
+{
+    rri_signature *own = rri_malloc(sizeof *own);
+    if (own && rri_signature_parse(f->own->text, own) == RREF_OK) return own;
+    if (!own) rri_fail(RREF_ERR_NO_MEMORY, "no memory for the types of a future");
+    free(own);
+    return NULL;
+}
+
+/* The types come with the values. */
+static int give_open(rri_future *from, rri_future *to, const rref_value *values)
+{
+    rri_signature *own = from->own ? own_of(from) : NULL;
+    if (from->own && !own) return rri_error_last()->code;
+    int rc = give_with(to, own ? &own->in : from->types, own, values, from->types->count);
+    if (rc && own) rri_signature_free(own);
+    if (rc) free(own);
+    return rc;
+}
+
+static void give_from(rri_future *from, rri_future *to, const rref_value *values)
+{
+    if (to->types == &rri_types_to_come) fail_unless(to, give_open(from, to, values));
+    else give_or_fail(to, values, from->types->count);
 }
 
 static void pass_value(rri_future *from, rri_future *to)
@@ -159,10 +213,9 @@ static void pass_value(rri_future *from, rri_future *to)
     rref_value values[RRI_TYPES_MAX];
     rref refs[RRI_TYPES_MAX];
     unsigned taken;
-    if (to->types == &rri_types_to_come) to->types = from->types;
     int rc = rri_future_values(from, values, refs, &taken);
     if (rc) fail_last(to);
-    else give_or_fail(to, values, from->types->count);
+    else give_from(from, to, values);
     for (unsigned i = 0; i < taken; i++) rri_reference_drop(refs[i]);
 }
 
@@ -217,9 +270,10 @@ int rref_link(rref_future from, rref_future promise)
     if (!f) return rri_error_last()->code;
     rri_future *to = promise_of(promise, &rc);
     if (!to) return rc;
-    if (!f->open && !same_types(f->types, to->types))
-        return rri_fail(RREF_ERR_SIGNATURE, "the two futures have different values");
-    return follow_with(f, to);
+    rc = f->open || same_types(f->types, to->types) ? follow_with(f, to)
+                                                    : rri_fail(RREF_ERR_SIGNATURE, "the two futures have different values");
+    rri_future_step_out(to);
+    return rc;
 }
 
 rref_future rri_future_follower(rri_future *from)
@@ -305,7 +359,6 @@ static void run_chain(rri_reaction *reaction, rri_future *parent)
     rri_future_take_back(parent);
     rri_future *f = rri_future_of(next.bits);
     atomic_store(&parent->read, true);
-    a->child->types = f ? f->types : &no_types;
     if (!f || follow_with(f, a->child)) fail_last(a->child);
     if (f) rref_future_release(next);
     rri_future_drop(a->child);
@@ -314,14 +367,14 @@ static void run_chain(rri_reaction *reaction, rri_future *parent)
 rref_future rref_chain(rref_future parent, rref_chain_function function, void *arg)
 {
     rri_future *f = rri_future_of(parent.bits);
-    rri_future *child = f && function ? make(f->all, "") : NULL;
+    rri_future *child = f && function ? rri_future_new(f->all, &rri_types_to_come, NULL) : NULL;
     after *a = child ? rri_malloc(sizeof *a) : NULL;
     if (!a) {
         if (child) rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
         if (child) rri_future_drop(child);
         return (rref_future){ 0 };
     }
-    child->promise = false;
+    child->open = true;
     *a = (after){ { NULL, run_chain, false }, NULL, function, arg, child };
     rri_future_keep(child);
     rri_future_react(f, &a->reaction);

@@ -514,19 +514,6 @@ static int take_part(void *up, const void *from, rref *reference)
     return RREF_OK;
 }
 
-/* It is work, so that it is seen while it is on no wire that others can look at. */
-int rri_reference_split(rri_reference *r, rref *further)
-{
-    wire w;
-    rri_references *all = rri_references_of(r);
-    rri_colours *colours = all->calls->futures.colours;
-    unsigned colour = rri_begin(colours);
-    int rc = put(all, handle_of(r), &w);
-    if (!rc) rc = take_all(all, &w, further);
-    rri_idle(colours, colour);
-    return rc;
-}
-
 static void drop_wire(void *up, const void *from)
 {
     rri_references *all = up;
@@ -536,6 +523,22 @@ static void drop_wire(void *up, const void *from)
     if (!ranks_are_good(all, &was)) return;
     if (was.voucher) dismiss(all, (int)was.weight, was.voucher);
     else if (is_counted(&was)) give_back(all, was.owner, was.address, was.weight);
+}
+
+/* It is work, so that it is seen while it is on no wire that others can look at. */
+int rri_reference_split(rri_reference *r, rref *further)
+{
+    wire w;
+    rri_references *all = rri_references_of(r);
+    rri_colours *colours = all->calls->futures.colours;
+    unsigned colour = rri_begin(colours);
+    int rc = put(all, handle_of(r), &w);
+    if (!rc) {
+        rc = take_all(all, &w, further);
+        if (rc) drop_wire(all, &w);
+    }
+    rri_idle(colours, colour);
+    return rc;
 }
 
 static void drop_taken(void *up, rref reference)
@@ -638,11 +641,11 @@ void rri_references_orphan(rri_references *all)
     for (orphans o = { .all = all }; rri_table_look(&all->table, find_orphan, &o), o.found; o.found = NULL) {
         rri_reference *r = o.found;
         rri_lock_take(&r->lock);
-        unsigned counts = r->vouches + r->asked;
         r->vouches = 0;
         r->asked = false;
+        bool over = is_over(r);                 /* else the application holds it still */
         rri_lock_give(&r->lock);
-        while (counts-- > 0) drop(r);
+        if (over) end(r);
     }
 }
 

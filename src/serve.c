@@ -232,6 +232,10 @@ static int answer_value(rref_call *c)
     if (rri_dropped_is(c, &p, bytes)) return rri_dropped_answer(c, bytes + p.bulk);
     rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, bytes);
     if (!r) return rri_error_last()->code;
+    if (p.segments && rri_lane_is_shut(calls->flow, c->peer)) {     /* its offers were withdrawn: of a later one none would be */
+        rri_lane_undo(calls->flow, c->peer, RRI_ANSWERS, bytes);
+        return RREF_OK;
+    }
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_RESULT, .call = c->id, .object = c->created,
                        .flags = c->described ? RRI_FLAG_DESCRIBED : 0 };
     rc = offer_results(c, &p, &segments, &offer);       /* memory first: behind the packing nothing fails */

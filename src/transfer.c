@@ -605,6 +605,7 @@ static void look_at(void *item, void *arg)
 {
     offer *o = item;
     some *s = arg;
+    if (!o->all) return;                    /* is just being made */
     bool wanted = s->granted ? o->moves : !o->granted && (o->peer != s->peer || !put_off(o, 0));
     if (o->peer == s->peer && wanted && s->count < 64) s->found[s->count++] = o;
 }
@@ -660,11 +661,15 @@ static void forsake_incoming(rri_transfers *t, int peer)
 void rri_transfers_forsake(rri_transfers *t, int peer)
 {
     some s = { .peer = peer, .granted = true };
-    while (find(t, &s))
+    for (bool ended = true; ended && find(t, &s);) {
+        ended = false;
         for (unsigned i = 0; i < s.count; i++) {
+            if (!rri_link_data_moves(t->link, &s.found[i]->moving)) continue;   /* another thread has it in hand: the next look */
             rri_link_data_forsake(t->link, &s.found[i]->moving, false);
             end_offer(s.found[i], RRI_KEPT);
+            ended = true;
         }
+    }
     forsake_incoming(t, peer);
     for (unsigned tag = 1; tag < PUSHED; tag++) {
         rri_take(&t->lock, &deals);

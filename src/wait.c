@@ -5,7 +5,7 @@
 
 #include <sched.h>
 
-enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, TURNS = 30, DOZE_NS = 1000000 };
+enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000 };
 
 /* A thread that is about to block lets go of the role. */
 static void leave_role(rri_progress *p)
@@ -38,9 +38,14 @@ RRI_UNCHECKED
 static void look_in(rri_progress *p)
 {
     unsigned news = 0;
-    if (rri_thread.driving || !rri_may_poll(p) || !rri_driver_take(p, RRI_ROLE_FREE)) rri_link_kick(p->link);
-    else if (rri_driver_poll(p, &news) == RRI_PASS) rri_driver_pass(p);
-    else rri_driver_leave(p, 0, false);
+    if (rri_thread.driving || !rri_may_poll(p) || !rri_driver_take(p, RRI_ROLE_FREE)) {
+        rri_link_kick(p->link);
+    } else if (rri_driver_poll(p, &news) == RRI_PASS) {
+        rri_driver_pass(p);
+    } else {
+        rri_driver_look_at_peers(p, rri_now());     /* who waits in a fence may be the only one to miss them */
+        rri_driver_leave(p, 0, false);
+    }
 }
 
 /* MPI may still hold back what this thread has sent, the library's messages or the application's own: who waits for long sees to
@@ -290,7 +295,7 @@ int rri_progress_settle(rri_progress *p, rri_event *event)
 
 /* Poll, with the role in hand, until there is room in a lane or the budget is spent. */
 RRI_UNCHECKED     /* the role is passed on, or parked */
-static void drive_for_room(rri_progress *p, int peer)
+static void drive_for_room(rri_progress *p, int peer, int64_t deadline)
 {
     int64_t quiet = 0;
     unsigned news = 0;
@@ -299,23 +304,28 @@ static void drive_for_room(rri_progress *p, int peer)
             rri_driver_pass(p);
             return;
         }
-        if (polls % RRI_CLOCK_POLLS == 0 && is_spent(p, &quiet, &news, RRI_NEVER)) break;
+        if (polls % RRI_CLOCK_POLLS == 0 && is_spent(p, &quiet, &news, deadline)) break;
     }
     rri_driver_leave(p, quiet, !rri_lane_full(p->flow, peer));
 }
 
 RRI_UNCHECKED     /* with or without the role */
-void rri_progress_room(rri_progress *p, int peer)
+bool rri_progress_room(rri_progress *p, int peer, int64_t deadline)
 {
-    if (!rri_lane_full(p->flow, peer)) return;
-    if (rri_self.crew || rri_thread.in_inline || p->config.application || rri_thread.depth > 0) return;
+    if (!rri_lane_full(p->flow, peer)) return true;
+    if (rri_self.crew || rri_thread.in_inline || p->config.application || rri_thread.depth > 0) return true;
     atomic_uint *event = rri_lane_event(p->flow, peer);
-    if (rri_may_poll(p) && borrow(p)) drive_for_room(p, peer);
-    if (!rri_lane_full(p->flow, peer)) return;
+    if (rri_may_poll(p) && borrow(p)) drive_for_room(p, peer, deadline);
+    if (!rri_lane_full(p->flow, peer)) return true;
+    bool in_time = true;
     rri_progress_want(p);
     for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
+        int64_t ns = slice(deadline, ROOM_NS);
+        in_time = ns > 0;
+        if (!in_time) break;
         rri_progress_nudge(p);
-        rri_futex_wait(event, seen, 10000000);
+        rri_futex_wait(event, seen, ns);
     }
     rri_progress_unwant(p);
+    return in_time;
 }

@@ -297,6 +297,7 @@ bool rri_link_left(const rri_link *link, int peer) { return (void)link, (void)pe
 uint32_t rri_link_heard(const rri_link *link, int peer) { return (void)peer, (uint32_t)link->received; }
 void rri_link_part(rri_link *link, int64_t ns) { (void)link, (void)ns; }
 bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives) { return (void)link, (void)moving, receives; }
+bool rri_link_data_moves(rri_link *link, const rri_moving *moving) { return (void)link, (void)moving, false; }
 
 unsigned rri_link_advance(rri_link *link)
 {

@@ -89,7 +89,7 @@ LARGE_TESTS = \
 	tests/mpi/large
 
 # Programs to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run them.
-FAULT_RANKS = tests/faults/cut tests/faults/estate tests/faults/ranks
+FAULT_RANKS = tests/faults/cut tests/faults/estate tests/faults/quiet tests/faults/ranks
 # The same; tests/friends.sh runs it.
 FRIEND_RANKS = tests/friends/ranks
 
@@ -179,6 +179,8 @@ tests_faults_cut_SOURCES = tests/faults/cut.c tests/faults/expect.c tests/faults
 tests_faults_cut_LDADD = librref.la
 tests_faults_estate_SOURCES = tests/faults/estate.c tests/faults/expect.c tests/faults/expect.h
 tests_faults_estate_LDADD = librref.la
+tests_faults_quiet_SOURCES = tests/faults/quiet.c tests/faults/expect.c tests/faults/expect.h
+tests_faults_quiet_LDADD = librref.la
 tests_faults_ranks_LDADD = librref.la
 tests_friends_ranks_LDADD = librref.la
 

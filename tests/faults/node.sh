@@ -50,6 +50,12 @@ for what in lane arguments result; do
     must "a message cut off: $what" as_expected 3
 done
 
+# Nobody is about to speak to it.
+for what in fence finalize result; do
+    RREF_MPIRUN_FLAGS=$flags "$srcdir/tests/run.sh" -n 4 tests/faults/quiet $what > "$work/out" 2>&1
+    must "a rank that ends in silence: $what" as_expected 3
+done
+
 export RREF_ON_TERM=finalize
 ranks term
 told() { as_expected 4 && grep -q 'SIGTERM: .* calls not answered' "$work/out"; }

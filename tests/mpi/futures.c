@@ -530,6 +530,51 @@ static void chains(void)
     end();
 }
 
+static rref_future to_here(rref_future parent, void *arg)
+{
+    (void)parent;
+    return rref_to_here_async(*(rref *)arg);
+}
+
+static rref_future go_on(rref_future parent, void *arg)
+{
+    return arg ? rref_chain(parent, add_again, NULL) : rref_then(parent, "i64", plus_one, NULL);
+}
+
+/* What the function returns has types of its own, or gets them when it is complete, and is gone before the child is read. */
+static void chains_of_chains(void)
+{
+    int64_t n = 0;
+    if (!begin()) return;
+    rref_future start = rref_async(there, "add", 1, 2), all[4];
+    rref result = rref_remote(there, "add", 40, 2);
+    all[0] = rref_chain(start, go_on, NULL);
+    all[1] = rref_chain(start, go_on, &n);
+    all[2] = rref_chain(all[1], go_on, NULL);
+    all[3] = rref_chain(start, to_here, &result);
+    const int64_t expected[] = { 4, 1003, 1004, 42 };
+    for (int i = 0; i < 4; i++) {
+        OK(rref_wait(all[i], 10));
+        OK(rref_get(all[i], rref_out(&n)));
+        CU_ASSERT_EQUAL(n, expected[i]);
+    }
+    rref_future promise = rref_promise(ctx, "i64"), wrong = rref_promise(ctx, "f64[]");
+    rref_future late = rref_chain(start, go_on, &n);
+    OK(rref_link(late, promise));
+    OK(rref_link(late, wrong));
+    OK(rref_wait(promise, 10));
+    OK(rref_get(promise, rref_out(&n)));
+    CU_ASSERT_EQUAL(n, 1003);
+    GIVES(rref_wait(wrong, 10), RREF_ERR_SIGNATURE);
+    for (int i = 0; i < 4; i++) OK(rref_future_release(all[i]));
+    OK(rref_future_release(start));
+    OK(rref_future_release(promise));
+    OK(rref_future_release(wrong));
+    OK(rref_future_release(late));
+    OK(rref_release(result));
+    end();
+}
+
 static void step(rref_future f, void *arg)
 {
     (void)f;
@@ -716,6 +761,7 @@ static const check_case cases[] = {
     { "any_of", any_of },
     { "then", then },
     { "chains", chains },
+    { "chains_of_chains", chains_of_chains },
     { "callbacks_in_order", callbacks_in_order },
     { "callbacks_that_call", callbacks_that_call },
     { "timeouts_of_calls", timeouts_of_calls },
