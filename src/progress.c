@@ -214,7 +214,8 @@ static int poll_and_work(rri_progress *p)
 
 int rri_progress_poll(rri_progress *p)
 {
-    if (rri_thread.in_inline || (rri_thread.depth > 0 && !p->config.application)) return RREF_ERR_BLOCKING;   /* reads a message */
+    bool reads = rri_thread.in_inline || (rri_thread.depth > 0 && !p->config.application);    /* a message that would go */
+    if (reads) return RREF_ERR_BLOCKING;
     if (p->config.funneled && !pthread_equal(p->init_thread, pthread_self())) return RREF_ERR_THREAD;
     if (rri_thread.driving == p) {
         if (rri_thread.offered) return 0;         /* in a handler; another thread may have the role */

@@ -176,9 +176,9 @@ static const rref_method functions[] = {
     RREF_METHODS_END
 };
 
-static bool begin_driven(const char *progress)
+static bool begin_with(const char *progress, const rref_class *const *own)
 {
-    const rref_options o = { .functions = functions, .classes = classes, .progress = progress };
+    const rref_options o = { .functions = functions, .classes = own, .progress = progress };
     ctx = NULL;
     atomic_store(&made, 0), atomic_store(&destroyed, 0), atomic_store(&gate, 0), atomic_store(&peeks, 0);
     MPI_Barrier(MPI_COMM_WORLD);
@@ -190,6 +190,8 @@ static bool begin_driven(const char *progress)
     there = rref_root(ctx, next);
     return true;
 }
+
+static bool begin_driven(const char *progress) { return begin_with(progress, classes); }
 
 static bool begin(void) { return begin_driven(NULL); }
 
@@ -527,7 +529,32 @@ static void given_up(void)
     end();
 }
 
+/* Who has read a class from afar has no hooks of it, until it is registered. */
+static void class_of_another(void)
+{
+    double sum;
+    int64_t calls;
+    char text[16] = "";
+    int own_rank, all;
+    MPI_Comm_rank(MPI_COMM_WORLD, &own_rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &all);
+    if (!begin_with(NULL, own_rank == all - 1 ? classes : NULL)) return;
+    if (rank == 0 && ranks > 1) {
+        rref copy = { 0 }, r = rref_create(ctx, ranks - 1, "track", UINT64_C(2), "far");
+        OK(rref_sync(r, "sum", rref_out(&sum), rref_out_str(text, sizeof text), rref_out(&calls)));
+        GIVES(rref_to_here(r, rref_out(&copy)), RREF_ERR_NO_CLASS);
+        OK(rref_register(ctx, &track_class));
+        OK(rref_to_here(r, rref_out(&copy)));
+        OK(rref_sync(copy, "sum", rref_out(&sum), rref_out_str(text, sizeof text), rref_out(&calls)));
+        CU_ASSERT_STRING_EQUAL(text, "far");
+        OK(rref_release(copy));
+        OK(rref_release(r));
+    }
+    end();
+}
+
 static const check_case cases[] = {
+    { "class_of_another", class_of_another },
     { "copied", copied }, { "own", own }, { "not_copied", not_copied }, { "exclusive", exclusive }, { "slow", slow },
     { "sealed", sealed }, { "occupied", occupied }, { "given_up", given_up }, CHECK_END
 };
