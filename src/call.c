@@ -69,7 +69,7 @@ static outgoing *hold_data(size_t copies, rri_future *in_place)
     return o;
 }
 
-/* A sync call is over in time, whatever it waits for; others are by their futures, which whoever makes them does not wait for. */
+/* How long to wait for credit: a sync call is over in time, whatever it waits for; others have a future for that. */
 static int64_t room_until(rri_mode mode, int64_t deadline) { return mode == RRI_SYNC ? deadline : RRI_NEVER; }
 
 RRI_TRIES(rri_lane)

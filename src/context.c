@@ -58,7 +58,7 @@ int rref_progress(rref_context *context)
 {
     if (!usable(context, context)) return rri_error_last()->code;
     int rc = rri_progress_poll(context->progress);
-    if (rc == RREF_ERR_BLOCKING) return rri_fail(rc, "methods and callbacks that are inline, or have library threads, may not");
+    if (rc == RREF_ERR_BLOCKING) return rri_fail(rc, "not from an inline method or callback, nor from any with library threads");
     return rc < 0 ? rri_fail(rc, "this thread may not call MPI") : RREF_OK;
 }
 

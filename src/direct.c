@@ -86,7 +86,7 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
     rref_call *c = rri_call_new(calls);
     if (!c) return false;
     bool exclusive = false, mine = calls->up.look(calls->up.up, &record, c) == RREF_OK && !(c->flags & RREF_WORKER);
-    /* What waits may wait for the call that this one is made for. */
+    /* What waits there may wait for the very method that makes this call. */
     if (mine && c->flags & RREF_CONCURRENT) mine = rri_exec_nested() || rri_exec_passes(c->actor);
     else if (mine) mine = exclusive = rri_exec_occupy(c->actor);
     if (mine) {
