@@ -589,7 +589,8 @@ typedef struct rref_sync_proxy { rref target; double timeout; } rref_sync_proxy;
 typedef struct rref_async_proxy { rref target; double timeout; } rref_async_proxy;
 
 /** A proxy whose calls wait for their answer.
- *  @param timeout  seconds for the whole call, nested calls included: >= 0, RREF_FOREVER or RREF_DEFAULT_TIMEOUT.
+ *  @param timeout  seconds for the whole call, nested calls included: >= 0, RREF_FOREVER or RREF_DEFAULT_TIMEOUT. A call whose
+ *                  large result has begun to come into its outputs is over when MPI has let go of them.
  *  Errors: none here; a bad timeout or reference fails the calls.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing; needs no release.  Since: 0.1 */
 rref_sync_proxy rref_rpc_sync(rref target, double timeout);
@@ -800,8 +801,9 @@ int rref_future_retain(rref_future future);
 int rref_future_release(rref_future future);
 
 /** Stop waiting for a call: its future completes with RREF_ERR_CANCELLED; the method may still run, its answer is dropped.
+ *  Outputs are the caller's again when the future is complete: what MPI has begun to write there comes first.
  *  Errors: HANDLE; COMPLETED.
- *  Thread: any.  Blocks: no.  Progress: none.  Owns: the future still needs its release.  Since: 0.1 */
+ *  Thread: any.  Blocks: for such outputs only.  Progress: none.  Owns: the future still needs its release.  Since: 0.1 */
 int rref_cancel(rref_future future);
 
 /** Called when a future completes. */

@@ -36,7 +36,7 @@ static void settle(arriving *a, int outcome)
                                                                           : "the result of rank %d cannot be decoded", a->peer);
         free(a->landing);
         if (a->good) rri_payload_drop(f->types, a->payload, &f->all->trade.codec);
-        rri_future_error(f, &error);
+        rri_call_fail(a->calls, f, &error);
     }
     rri_future_drop(f);
 }
@@ -110,9 +110,9 @@ static void answered(rri_calls *calls, rri_future *f, int peer)
 /* The receive that was posted for the result is not needed; late: its data comes all the same. */
 static void end_room(rri_calls *calls, rri_future *f, int peer, const rri_bulk_note *late)
 {
-    if (!f->room_tag) return;
-    rri_transfer_over(calls->transfers, peer, f->room_tag, late);
+    uint16_t tag = f->room_tag;
     f->room_tag = 0;
+    rri_transfer_over(calls->transfers, peer, tag, late);
 }
 
 /* The result comes where a receive was posted for it. */
@@ -130,9 +130,10 @@ static void receive_posted(arriving *a, const rri_bulk_note *note)
         rri_posted_await(atomic_exchange(&f->posted, NULL), (size_t)note->bytes, result_landed, heap);
         return;
     }
-    rri_call_unpost(f);
-    end_room(a->calls, f, a->peer, comes ? note : NULL);
+    rri_future_keep(f);
     settle(a, fits ? RREF_ERR_NO_MEMORY : RREF_ERR_PROTOCOL);
+    end_room(a->calls, f, a->peer, comes ? note : NULL);
+    rri_future_drop(f);
 }
 
 /* A late result: nobody wants it. */
@@ -340,10 +341,7 @@ static void lose(rri_calls *calls, rri_future *f, int peer)
     rref_error error;
     bool kept = !rri_event_done(&f->sent);
     rri_peer_blame(calls->peers, peer, &error, kept ? RRI_ARRAYS_KEPT : "; the call may have run");
-    if (rri_future_claim(f)) {
-        if (rri_call_unpost(f) == RRI_KEPT) rri_peer_blame(calls->peers, peer, &error, RRI_OUTPUTS_KEPT);
-        rri_future_error(f, &error);
-    }
+    if (rri_future_claim(f)) rri_call_fail(calls, f, &error);
     rri_future_drop(f);
 }
 

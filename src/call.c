@@ -190,8 +190,7 @@ static int keep_outputs(rri_future *future, const rref_value *outputs, size_t co
 void rri_call_due(rri_timer *timer)
 {
     rri_future *f = (rri_future *)(void *)((char *)timer - offsetof(rri_future, timer));
-    rri_calls *calls = (rri_calls *)(void *)((char *)f->all - offsetof(rri_calls, futures));
-    rri_call_expire(calls, f);
+    rri_call_expire(rri_calls_of(f), f);
     rri_future_drop(f);
 }
 
@@ -229,10 +228,42 @@ static void number_result(rri_calls *calls, rri_record *r, int peer, void *body,
     *(rri_remote_note *)body = (rri_remote_note){ future->number, 0 };
 }
 
-rri_moved rri_call_unpost(rri_future *future)
+static rri_posted *take_posted(rri_future *f)
 {
-    rri_posted *posted = atomic_load(&future->posted) ? atomic_exchange(&future->posted, NULL) : NULL;
-    return posted ? rri_posted_withdraw(posted) : RRI_CUT;
+    return atomic_load(&f->posted) ? atomic_exchange(&f->posted, NULL) : NULL;
+}
+
+void rri_call_unpost(rri_future *future)
+{
+    rri_posted *posted = take_posted(future);
+    if (posted) rri_posted_withdraw(posted, NULL, NULL);
+}
+
+/* Its error is set. */
+static void outputs_back(void *arg, rri_moved how)
+{
+    rri_future *f = arg;
+    rref_error error;
+    if (how == RRI_KEPT) {
+        rri_peer_blame(rri_calls_of(f)->peers, atomic_load(&f->peer), &error, RRI_OUTPUTS_KEPT);
+        rri_future_blame(f, &error);
+    }
+    rri_future_fail(f);
+    rri_future_drop(f);
+}
+
+void rri_call_fail(rri_calls *calls, rri_future *f, const rref_error *error)
+{
+    rri_posted *posted = take_posted(f);
+    if (!posted) {
+        rri_future_error(f, error);
+        return;
+    }
+    rri_future_keep(f);
+    rri_future_blame(f, error);
+    rri_moved how = rri_posted_withdraw(posted, outputs_back, f);
+    if (how != RRI_MOVES) outputs_back(f, how);
+    else rri_progress_nudge(calls->progress);       /* whoever drives may sleep, and has to look after it now */
 }
 
 /* Nobody will answer a call that has not been sent. */
@@ -531,8 +562,7 @@ bool rri_call_give_up(rri_calls *calls, rri_future *future, const rref_error *er
 {
     if (!rri_future_claim(future)) return false;
     if (future->sending) rri_transfer_withdraw(calls->transfers, future->sending);
-    rri_call_unpost(future);
-    rri_future_error(future, error);
+    rri_call_fail(calls, future, error);
     return true;
 }
 
@@ -541,12 +571,11 @@ void rri_call_expire(rri_calls *calls, rri_future *future)
     rref_error error;
     if (!rri_future_claim(future)) return;
     bool unsent = future->sending && rri_transfer_withdraw(calls->transfers, future->sending);
-    rri_call_unpost(future);
     bool held = future->types == &rri_types_to_come;
     rri_error_fill(&error, RREF_ERR_TIMEOUT, "%s", held ? "the object's class was not known in time; the call was not sent"
                                              : unsent ? "no answer in time; its data was not sent"
                                                       : "no answer in time; the call was sent");
-    rri_future_error(future, &error);
+    rri_call_fail(calls, future, &error);
 }
 
 int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
@@ -565,8 +594,7 @@ static int leave(rri_calls *calls, rri_future *future, int why)
     if (why == RREF_ERR_FINALIZED) rri_fail(why, "the context ended during the wait");
     if (rri_future_claim(future)) {
         if (future->sending) rri_transfer_withdraw(calls->transfers, future->sending);
-        rri_call_unpost(future);
-        rri_future_error_last(future);
+        rri_call_fail(calls, future, rri_error_last());
     }
     return rri_progress_settle(calls->progress, &future->event);
 }

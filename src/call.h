@@ -186,6 +186,11 @@ struct rri_calls {
     rri_stuck *stuck;                   /* under its lock: methods that have waited for long */
 };
 
+static inline rri_calls *rri_calls_of(const rri_future *future)
+{
+    return (rri_calls *)(void *)((char *)future->all - offsetof(rri_calls, futures));
+}
+
 typedef enum rri_mode { RRI_SYNC, RRI_ASYNC, RRI_ONEWAY, RRI_REMOTE } rri_mode;
 
 /* Check a call's values: how many are inputs, and what packing them takes. */
@@ -221,8 +226,11 @@ int rri_call_deadline(const rri_calls *calls, double timeout, int64_t *deadline)
 int rri_call_wait(rri_calls *calls, rri_future *future, int64_t deadline);
 /* A future's timer has fired: give the call up. */
 void rri_call_due(rri_timer *timer);
-/* The caller's side: take back the receive that was posted for the result, if it still is. KEPT: MPI keeps the outputs. */
-rri_moved rri_call_unpost(rri_future *future);
+/* The caller's side: take back the receive that was posted for the result, if it still is, and nothing comes there. */
+void rri_call_unpost(rri_future *future);
+/* Complete a claimed future with an error, as soon as its outputs are the caller's: what has begun to come there is waited for,
+ * by whoever drives. If it never comes, since its sender is lost, the error says so. */
+void rri_call_fail(rri_calls *calls, rri_future *future, const rref_error *error);
 /* Complete a call with an error and take back what was not granted; false if it is over already. */
 bool rri_call_give_up(rri_calls *calls, rri_future *future, const rref_error *error);
 /* The deadline of a call has passed: give it up with TIMEOUT. */

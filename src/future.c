@@ -380,9 +380,9 @@ void rri_error_origin(rri_futures *all, rref_error *error)
     rri_error_copy(error->host, sizeof error->host, all->host);
 }
 
-void rri_future_error(rri_future *future, const rref_error *error)
+void rri_future_blame(rri_future *future, const rref_error *error)
 {
-    rref_error *copy = rri_malloc(sizeof *copy);
+    rref_error *copy = future->error ? future->error : rri_malloc(sizeof *copy);
     if (copy) {
         *copy = *error;
         rri_error_origin(future->all, copy);
@@ -391,7 +391,15 @@ void rri_future_error(rri_future *future, const rref_error *error)
         if (future->site) rri_error_copy(copy->site, sizeof copy->site, future->site);
     }
     future->error = copy;
-    complete(future, error->code);
+    future->outcome = error->code;
+}
+
+void rri_future_fail(rri_future *future) { complete(future, future->outcome); }
+
+void rri_future_error(rri_future *future, const rref_error *error)
+{
+    rri_future_blame(future, error);
+    rri_future_fail(future);
 }
 
 void rri_future_error_last(rri_future *future)
@@ -627,8 +635,8 @@ int rref_cancel(rref_future future)
     rri_future *f = rri_future_step_in(future.bits);
     if (!f) return rri_error_last()->code;
     rri_error_fill(&error, RREF_ERR_CANCELLED, "given up by the caller");
-    rri_calls *calls = (rri_calls *)(void *)((char *)f->all - offsetof(rri_calls, futures));
-    bool given_up = rri_call_give_up(calls, f, &error);
+    bool given_up = rri_call_give_up(rri_calls_of(f), f, &error);
+    if (given_up && !rri_event_done(&f->event)) rri_progress_settle(f->all->progress, &f->event);
     rri_future_step_out(f);
     return given_up ? RREF_OK : rri_fail(RREF_ERR_COMPLETED, "the future is complete already");
 }

@@ -140,6 +140,9 @@ bool rri_future_claim(rri_future *future);
 /* Values: payload is checked and copied (outputs given are written instead); landing is taken over. */
 void rri_future_value(rri_future *future, const void *payload, size_t bytes, void *landing);
 void rri_future_error(rri_future *future, const rref_error *error);
+/* The same in two steps, where the future cannot be complete at once; the error may be set again in between. */
+void rri_future_blame(rri_future *future, const rref_error *error);
+void rri_future_fail(rri_future *future);
 /* The thread's last error, with this rank as its origin where none is said. */
 void rri_future_error_last(rri_future *future);
 

@@ -508,6 +508,7 @@ static int start_requests(rri_link *link, rri_moving *m, bool send, int peer, in
     size_t pieces = pieces_of(segments, count);
     int rc = MPI_SUCCESS;
     m->count = 0;
+    m->taken_back = false;
     m->start = NULL;
     m->requests = pieces <= RRI_FEW_PIECES ? m->few : rri_malloc(pieces * sizeof *m->requests);
     if (!m->requests) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to move data");
@@ -528,23 +529,17 @@ static rri_moved end_receive(rri_link *link, MPI_Request *request, int peer)
     MPI_Status status;
     int done = 0, cancelled = 0;
     if (*request == MPI_REQUEST_NULL) return RRI_MOVED;
-    MPI_Cancel(request);
-    for (int rc = MPI_SUCCESS; rc == MPI_SUCCESS && !done;) {
-        rc = MPI_Test(request, &done, &status);
-        if (!done && atomic_load(&link->forsaken[peer])) return RRI_KEPT;
-    }
+    if (MPI_Test(request, &done, &status) == MPI_SUCCESS && !done)
+        return atomic_load(&link->forsaken[peer]) ? RRI_KEPT : RRI_MOVES;
     MPI_Test_cancelled(&status, &cancelled);
     return cancelled ? RRI_CUT : RRI_MOVED;
 }
 
-static rri_moved end_receives(rri_link *link, rri_moving *m, int peer)
+/* Each way to end prevails over those before it. */
+static rri_moved worse(rri_moved a, rri_moved b)
 {
-    rri_moved worst = RRI_CUT;
-    for (int i = 0; i < m->count; i++) {
-        rri_moved how = end_receive(link, &m->requests[i], peer);
-        if (how == RRI_KEPT || worst == RRI_CUT) worst = how;
-    }
-    return worst;
+    static const int rank[] = { [RRI_CUT] = 0, [RRI_MOVED] = 1, [RRI_MOVES] = 2, [RRI_KEPT] = 3 };
+    return rank[a] > rank[b] ? a : b;
 }
 
 int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
@@ -558,14 +553,20 @@ int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, co
 int rri_link_data_post(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
 {
     int rc = start_requests(link, moving, false, peer, tag, segments, count);
-    if (rc) rri_link_data_unpost(link, moving, peer);
+    while (rc && rri_link_data_unpost(link, moving, peer) == RRI_MOVES) {}      /* nobody sends to it yet */
     return rc;
 }
 
 rri_moved rri_link_data_unpost(rri_link *link, rri_moving *moving, int peer)
 {
-    rri_moved how = end_receives(link, moving, peer);
-    if (how != RRI_KEPT) free_requests(moving);
+    rri_moved how = RRI_CUT;
+    for (int i = 0; i < moving->count; i++) {
+        MPI_Request *request = &moving->requests[i];
+        if (!moving->taken_back && *request != MPI_REQUEST_NULL) MPI_Cancel(request);
+        how = worse(how, end_receive(link, request, peer));
+    }
+    moving->taken_back = true;
+    if (how == RRI_CUT || how == RRI_MOVED) free_requests(moving);
     return how;
 }
 
@@ -620,15 +621,26 @@ void rri_link_data_cancel(rri_link *link, rri_moving *moving)
     end_moving(link, moving);
 }
 
+static bool is_over(rri_moving *m)
+{
+    int done = 0;
+    MPI_Status status;
+    if (!m->taken_back) {
+        MPI_Testall(m->count, m->requests, &done, MPI_STATUSES_IGNORE);
+        return done;
+    }
+    MPI_Test(m->requests, &done, &status);
+    if (done) MPI_Test_cancelled(&status, &m->cut);
+    return done;
+}
+
 RRI_NEEDS(rri_driver)
 static unsigned advance_data(rri_link *link)
 {
     unsigned ended = 0;
     adopt(link);
     for (rri_moving **at = &link->moved, *m; (m = *at);) {
-        int done = 0;
-        MPI_Testall(m->count, m->requests, &done, MPI_STATUSES_IGNORE);
-        if (!done) {
+        if (!is_over(m)) {
             at = &m->next;
             continue;
         }

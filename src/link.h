@@ -20,7 +20,8 @@ enum { RRI_FEW_PIECES = 12 };      /* one for each argument of a call, unless so
 typedef enum rri_moved {
     RRI_MOVED,              /* the data has left, or never will; it has come */
     RRI_CUT,                /* it does not come, or not in full */
-    RRI_KEPT                /* the other side is lost, and MPI keeps the memory: it must not be freed or used again */
+    RRI_KEPT,               /* the other side is lost, and MPI keeps the memory: it must not be freed or used again */
+    RRI_MOVES               /* it has not: what was taken back too late comes still */
 } rri_moved;
 
 /* Bulk data on its way; owned by the caller until done() was called, once, by whoever drives. */
@@ -28,6 +29,8 @@ typedef struct rri_moving {
     struct rri_moving *next;
     MPI_Request few[RRI_FEW_PIECES], *requests;     /* that many need no memory of their own */
     int count;
+    bool taken_back;                    /* a receive, of one piece */
+    int cut;                            /* of that: it got nothing, valid in done() */
     void (*start)(struct rri_moving *moving);   /* makes the requests, called by whoever drives; NULL: they are made */
     void (*done)(struct rri_moving *moving);
 } rri_moving;
@@ -88,8 +91,8 @@ int rri_link_drain(rri_link *link, int64_t ns) RRI_NEEDS(rri_driver);
  * moves, unless a send has moving->count: so many pieces were started before MPI refused one, and done() will be called. */
 int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count);
 int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count);
-/* Post receives for data that may come later: then rri_link_move says that it does; or take them back, which waits for data that
- * has begun to move: CUT when none has, KEPT when the peer is lost and it never ends. Any thread. */
+/* Post receives for data that may come later: then rri_link_move says that it does; or take them back: CUT when none has come,
+ * KEPT when the peer is lost and it never ends, MOVES when it has begun to: to be asked again, or handed over. Any thread. */
 int rri_link_data_post(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count);
 rri_moved rri_link_data_unpost(rri_link *link, rri_moving *moving, int peer);
 /* Wait for data that is certain to come, and forget it: MPI says that it does not fit the room, and that is well. Driver only. */

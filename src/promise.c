@@ -312,7 +312,7 @@ static void settle(rri_future *child, rref_call *call, int outcome)
 static void run_then(rri_reaction *reaction, rri_future *parent)
 {
     after *a = (after *)(void *)reaction;
-    rri_calls *calls = (rri_calls *)(void *)((char *)parent->all - offsetof(rri_calls, futures));
+    rri_calls *calls = rri_calls_of(parent);
     rref_call *call = rri_call_new(calls);
     atomic_store(&parent->read, true);
     if (!call) {

@@ -47,6 +47,8 @@ struct rri_posted {
     uint16_t tag;
     bool started;                       /* under the lock: has receives on the way */
     bool withdrawn;
+    bool leaves, answered;              /* under the lock: was taken back too late; meanwhile the peer has answered, */
+    size_t late;                        /* under the lock: with so many bytes */
     void *sunk;                         /* memory of data that nobody wants */
     void (*done)(void *arg, rri_moved how);
     void *arg;
@@ -530,32 +532,70 @@ void rri_posted_await(rri_posted *l, size_t bytes, void (*done)(void *arg, rri_m
     rri_link_move(l->all->link, &l->moving);
 }
 
-rri_moved rri_posted_withdraw(rri_posted *l)
+/* What was taken back too late has ended. */
+static void left(rri_moving *moving)
 {
-    rri_moved how = rri_link_data_unpost(l->all->link, &l->moving, l->peer);
+    landing *l = (landing *)(void *)moving;
+    rri_moved how = moving->cut ? RRI_CUT : RRI_MOVED;
+    if (!l->answered) set_tag(l->all, l->tag, how == RRI_CUT ? &retired : &arrived);
+    else if (l->late && how == RRI_CUT) sink(l->all, l->peer, l->tag, l->late);
+    else set_tag(l->all, l->tag, NULL);
+    l->done(l->arg, how);
+    free(l);
+}
+
+/* Under the lock, since it may end, and the peer be lost, in this moment. */
+static void let_leave(landing *l, void (*done)(void *arg, rri_moved how), void *arg)
+{
+    rri_transfers *t = l->all;
+    l->moving.done = left;
+    l->done = done;
+    l->arg = arg;
+    rri_take(&t->lock, &deals);
+    l->started = l->leaves = true;
+    rri_link_move(t->link, &l->moving);
+    rri_give(&t->lock, &deals);
+}
+
+rri_moved rri_posted_withdraw(rri_posted *l, void (*done)(void *arg, rri_moved how), void *arg)
+{
+    rri_moved how;
+    do how = rri_link_data_unpost(l->all->link, &l->moving, l->peer);
+    while (how == RRI_MOVES && !done);
+    if (how == RRI_MOVES) {
+        let_leave(l, done, arg);
+        return how;
+    }
     set_tag(l->all, l->tag, how == RRI_CUT ? &retired : &arrived);
     if (how == RRI_KEPT) rri_never_free(l);
     else free(l);
     return how;
 }
 
-/* Another thread may be about to take the receive back. */
-static landing *await_withdrawal(rri_transfers *t, uint16_t tag)
+/* Another thread may be about to take the receive back. One that comes still is told, and NULL is returned. */
+static const landing *await_withdrawal(rri_transfers *t, uint16_t tag, size_t late)
 {
     for (;;) {
         rri_take(&t->lock, &deals);
         landing *l = t->by_tag[tag];
+        bool is_back = l == &retired || l == &arrived, leaves = !is_back && l->leaves;
+        if (leaves) {
+            l->answered = true;
+            l->late = late;
+        }
         rri_give(&t->lock, &deals);
-        if (l == &retired || l == &arrived) return l;
+        if (is_back || leaves) return is_back ? l : NULL;
         sched_yield();
     }
 }
 
-void rri_transfer_over(rri_transfers *t, int peer, uint16_t tag, const rri_bulk_note *late)
+void rri_transfer_over(rri_transfers *t, int peer, uint16_t tag, const rri_bulk_note *note)
 {
-    landing *l = await_withdrawal(t, tag);
-    if (late && l == &retired) sink(t, peer, tag, (size_t)late->bytes);
-    else set_tag(t, tag, NULL);
+    if (!tag) return;
+    size_t late = note ? (size_t)note->bytes : 0;
+    const landing *l = await_withdrawal(t, tag, late);
+    if (late && l == &retired) sink(t, peer, tag, late);
+    else if (l) set_tag(t, tag, NULL);
 }
 
 /* ---- refusals */

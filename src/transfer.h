@@ -50,15 +50,16 @@ bool rri_transfer_may_push(const rri_transfers *transfers, const rri_bulk_note *
 int rri_transfer_take(rri_transfers *transfers, int peer, const rri_bulk_note *note, const rri_segment *segment,
                       void (*done)(void *arg, rri_moved how), void *arg);
 
-/* A receive that is posted before it is asked for, at its tag. Its data is on its way (driver only): done(arg, how) is called.
- * Or take it back, any thread: waits for data that moves already. NULL without memory; segments of a gigabyte at most. */
+/* A receive that is posted before it is asked for, at its tag. NULL without memory; segments of a gigabyte at most. */
 rri_posted *rri_transfer_post(rri_transfers *transfers, int peer, const rri_segment *segment);
 uint16_t rri_posted_tag(const rri_posted *posted);
+/* Its data is on its way: done(arg, how) is called. Driver only. */
 void rri_posted_await(rri_posted *posted, size_t bytes, void (*done)(void *arg, rri_moved how), void *arg);
-/* CUT: none has come; MOVED: it has; KEPT: the peer is lost, and MPI keeps the memory. */
-rri_moved rri_posted_withdraw(rri_posted *posted);
-/* The peer has answered: the tag of a receive that was, or is being, taken back is free; or, late, after its data, which is
- * dropped. Driver only. */
+/* Take it back, any thread. CUT: none has come; MOVED: it has; KEPT: the peer is lost, and MPI keeps the memory; MOVES: it has
+ * begun to come, and done(arg, how) will say, from whoever drives, how that ended. With done NULL it is waited for. */
+rri_moved rri_posted_withdraw(rri_posted *posted, void (*done)(void *arg, rri_moved how), void *arg);
+/* The peer has answered: the tag of a receive that was, or is being, taken back is free when its data has come; or, late, after
+ * its data, which is dropped. Tag 0: none. Driver only. */
 void rri_transfer_over(rri_transfers *transfers, int peer, uint16_t tag, const rri_bulk_note *late);
 
 /* Receive an offer into segments; done(arg, how) is called once by whoever drives. */

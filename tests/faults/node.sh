@@ -49,6 +49,9 @@ for what in lane arguments result; do
         "$srcdir/tests/run.sh" -n 4 tests/faults/cut $what > "$work/out" 2>&1
     must "a message cut off: $what" as_expected 3
 done
+RREF_MPIRUN_FLAGS="--mca btl_vader_single_copy_mechanism none" \
+    "$srcdir/tests/run.sh" -n 4 tests/faults/cut stopped > "$work/out" 2>&1
+must "a result that pauses beyond its call's time" as_expected 4
 
 # Nobody is about to speak to it.
 for what in fence finalize result; do
