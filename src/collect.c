@@ -7,6 +7,7 @@
 #include "host.h"
 #include "memory.h"
 #include "service.h"
+#include "value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,21 +40,41 @@ static int method_of(const rri_group *g, const rref_value *values, size_t count,
 
 /* ---- down the tree */
 
-/* Arguments as they travel from rank to rank; each copy has its own weight of the references among them. */
-typedef struct packet { void *payload; size_t bytes; } packet;
+/* Arguments as they travel from rank to rank. The references among them go beside the others, as what they are: so they are not
+ * lost with a relay that fails on its way. */
+typedef struct packet {
+    void *payload;
+    size_t bytes;
+    rref *refs;
+    size_t count;
+} packet;
 
-static int pack(rri_group *g, const rri_types *in, const rref_value *values, size_t count, packet *p)
+static int set_aside(void *up, rref reference, void *wire)
 {
-    rri_packing packing;
-    const rri_ref_trade *trade = &g->service->references->calls->futures.trade;
-    int rc = rri_values_check(in, values, count, SIZE_MAX, &packing);
-    if (rc) return rc;
-    p->bytes = packing.bytes;
-    p->payload = rri_aligned_alloc(64, (packing.bytes + 64) & ~(size_t)63);
-    if (!p->payload) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", packing.bytes);
-    rc = rri_values_pack(in, values, &packing, p->payload, NULL, &trade->codec);
-    if (rc) free(p->payload);
-    return rc;
+    packet *p = up;
+    p->refs[p->count++] = reference;
+    memset(wire, 0, RRI_REF_WIRE);
+    return RREF_OK;
+}
+
+static void put_back(void *up, const void *wire) { (void)up, (void)wire; }
+
+static void unwrap(packet *p)
+{
+    free(p->payload);
+    free(p->refs);
+}
+
+static int pack(const rri_types *in, const rref_value *values, size_t count, packet *p)
+{
+    size_t refs = 0;
+    for (size_t i = 0; i < count; i++) refs += values[i].element == RREF_REF ? (size_t)values[i].count : 0;
+    *p = (packet){ .refs = rri_calloc(refs + 1, sizeof(rref)) };
+    if (!p->refs) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu references", refs);
+    p->payload = rri_values_packed(in, values, count, &(rri_ref_codec){ set_aside, p, put_back }, &p->bytes);
+    if (p->payload) return RREF_OK;
+    unwrap(p);
+    return rri_error_last()->code;
 }
 
 static rref_future spread(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count,
@@ -75,11 +96,11 @@ static rref_future relay(rri_group *g, const range *r, unsigned method, const rr
     packet p;
     bool lost = rri_lane_is_shut(g->service->references->calls->flow, rank_at(g, r, r->low));
     if (lost) return spread(g, r, method, values, count, NULL);
-    if (pack(g, &g->klass->method[method].signature.in, values, count, &p)) return (rref_future){ 0 };
+    if (pack(&g->klass->method[method].signature.in, values, count, &p)) return (rref_future){ 0 };
     rref to = rri_service_of(g->service->references, rank_at(g, r, r->low));
     rref_future f = rref_async_v(to, RREF_LIST_("group_relay", g->number, r->origin, r->low, r->high, method,
-                                                rref_bytes(p.payload, p.bytes)), NULL);
-    free(p.payload);
+                                                rref_bytes(p.payload, p.bytes), rref_array(p.refs, p.count)), NULL);
+    unwrap(&p);
     return f;
 }
 
@@ -107,11 +128,12 @@ static rref_future spread(rri_group *g, const range *r, unsigned method, const r
     return all;
 }
 
-/* A payload that came from another rank, where it can be read; it is taken apart into values. */
-static int unpack(rref_call *c, const rri_types *in, packet *p)
+/* One that came from another rank, where it can be read; it is the call's, but for the payload. */
+static int receive(rref_call *c, const rri_types *in, packet *p)
 {
     rri_packing packing;
     const void *bytes = rref_arg_bytes(c, 5, &p->bytes);
+    p->refs = (rref *)(uintptr_t)rref_arg_refs(c, 6, &p->count);
     p->payload = rri_aligned_alloc(64, (p->bytes + 64) & ~(size_t)63);
     if (!p->payload) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu bytes of arguments", p->bytes);
     memcpy(p->payload, bytes, p->bytes);
@@ -120,21 +142,26 @@ static int unpack(rref_call *c, const rri_types *in, packet *p)
     return rc;
 }
 
-/* References are taken out of the payload for this rank's use; what weight is left in it goes back. */
+/* Take it apart again. */
+static int read_values(const rri_types *in, const packet *p, rref_value values[])
+{
+    size_t used = 0;
+    for (unsigned i = 0; i < in->count; i++) {
+        rref_value *v = &values[i];
+        *v = rri_payload_value(in, i, p->payload, NULL);
+        if (v->element != RREF_REF) continue;
+        if (v->count > p->count - used) return rri_fail(RREF_ERR_PROTOCOL, "references are missing among arguments");
+        *v = v->kind == RREF_VALUE_ARRAY ? rref_array(p->refs + used, v->count) : rref_of_ref(p->refs[used]);
+        used += (size_t)v->count;
+    }
+    return RREF_OK;
+}
+
 static rref_future pass_on(rri_group *g, const range *r, unsigned method, const packet *p)
 {
-    rri_references *all = g->service->references;
-    const rri_ref_trade *trade = &all->calls->futures.trade;
     const rri_types *in = &g->klass->method[method].signature.in;
     rref_value values[RRI_TYPES_MAX];
-    rref taken[RRI_TYPES_MAX];
-    unsigned count;
-    rref_future whole = { 0 };
-    if (rri_payload_values(in, p->payload, NULL, &trade->part, values, taken, &count) == RREF_OK)
-        whole = spread(g, r, method, values, in->count, NULL);
-    for (unsigned i = 0; i < count; i++) rri_reference_drop(taken[i]);
-    rri_payload_drop(in, p->payload, &trade->codec);
-    return whole;
+    return read_values(in, p, values) ? (rref_future){ 0 } : spread(g, r, method, values, in->count, NULL);
 }
 
 int rri_group_relay(rref_call *c, void *self)
@@ -146,7 +173,7 @@ int rri_group_relay(rref_call *c, void *self)
     if (!g) return RREF_ERR_HANDLE;
     if (method >= g->klass->count || r.low < 0 || r.high > ranks_of(g) || r.origin < 0)
         return rref_fail(c, RREF_ERR_PROTOCOL, "a call of a group that cannot be read");
-    int rc = unpack(c, &g->klass->method[method].signature.in, &p);
+    int rc = receive(c, &g->klass->method[method].signature.in, &p);
     if (rc) return rref_fail(c, rc, "%s", rri_error_last()->text);
     rref_future whole = pass_on(g, &r, method, &p);
     free(p.payload);

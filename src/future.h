@@ -149,10 +149,6 @@ void rri_future_error_last(rri_future *future);
 /* The values of a future that is DONE, in place; references among them are taken, to be released by the caller. Both arrays
  * have room for RRI_TYPES_MAX. */
 int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count);
-
-/* The same of any payload, its references by the taker given. */
-int rri_payload_values(const rri_types *types, const void *payload, const void *landing, const rri_ref_taker *taker,
-                       rref_value values[], rref taken[], unsigned *count);
 /* Claim a future and complete it with values of these types, which it then has; COMPLETED if it is complete. */
 int rri_future_give(rri_future *future, const rri_types *types, const rref_value *values, size_t count);
 /* Complete a claimed future with the values of another, which has none after that. */

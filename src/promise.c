@@ -159,13 +159,14 @@ static int read_value(const rri_types *types, unsigned i, const void *payload, c
     return rc;
 }
 
-int rri_payload_values(const rri_types *types, const void *payload, const void *landing, const rri_ref_taker *taker,
-                       rref_value values[], rref taken[], unsigned *count)
+static int read_values(const rri_future *from, rref_value values[], rref taken[], unsigned *count)
 {
+    const rri_types *types = from->types;
+    const rri_ref_taker *part = &from->all->trade.part;
     int rc = RREF_OK;
     *count = 0;
     for (unsigned i = 0; i < types->count && rc == RREF_OK; i++) {
-        rc = read_value(types, i, payload, landing, taker, &values[i], &taken[*count]);
+        rc = read_value(types, i, from->payload, from->landing, part, &values[i], &taken[*count]);
         if (rc == RREF_OK && types->type[i].element == RREF_REF) ++*count;
     }
     return rc;
@@ -174,9 +175,8 @@ int rri_payload_values(const rri_types *types, const void *payload, const void *
 /* Under the lock, since a part of each reference is taken: others may read the same values. */
 int rri_future_values(rri_future *from, rref_value values[], rref taken[], unsigned *count)
 {
-    const rri_ref_taker *part = &from->all->trade.part;
     rri_take(&from->lock, &rri_future_lock);
-    int rc = rri_payload_values(from->types, from->payload, from->landing, part, values, taken, count);
+    int rc = read_values(from, values, taken, count);
     rri_give(&from->lock, &rri_future_lock);
     return rc;
 }

@@ -14,7 +14,7 @@ static const rref_method methods[] = {
     RREF_METHOD("withdraw", "str", rri_name_withdraw, RREF_INLINE),
     RREF_METHOD("group_compare", "u64, u64", rri_group_compare, RREF_INLINE),
     RREF_METHOD("group_failed", "u64, i64, str", rri_group_failed, RREF_INLINE),
-    RREF_METHOD("group_relay", "u64, i32, i32, i32, u32, bytes", rri_group_relay, RREF_INLINE),
+    RREF_METHOD("group_relay", "u64, i32, i32, i32, u32, bytes, ref[]", rri_group_relay, RREF_INLINE),
     RREF_METHOD("probe", "u64[], str", rri_cycle_probe, RREF_INLINE),
     RREF_METHOD("break", "u64, str", rri_cycle_break, RREF_INLINE),
     RREF_METHOD("dump", "-> str", rri_dump_text, RREF_INLINE),

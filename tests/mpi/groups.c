@@ -80,6 +80,16 @@ static int part_report_to(rref_call *c, void *self)
     return rref_sync(rref_arg_ref(c, 0), "add", ((part *)self)->rank + 1);
 }
 
+/* The same of several. */
+static int part_report_to_each(rref_call *c, void *self)
+{
+    size_t n;
+    int rc = RREF_OK;
+    const rref *to = rref_arg_refs(c, 1, &n);
+    for (size_t i = 0; i < n && !rc; i++) rc = rref_sync(to[i], "add", rref_arg_i64(c, 0) + ((part *)self)->rank);
+    return rc;
+}
+
 static int part_refuse(rref_call *c, void *self)
 {
     int64_t who = rref_arg_i64(c, 0);
@@ -102,6 +112,7 @@ static const rref_method part_methods[] = {
     RREF_METHOD("scale", "f64", part_scale, 0),
     RREF_METHOD("sum_up", "f64[], str", part_sum_up, 0),
     RREF_METHOD("report_to", "ref", part_report_to, 0),
+    RREF_METHOD("report_to_each", "i64, ref[]", part_report_to_each, 0),
     RREF_METHOD("refuse", "i64", part_refuse, 0),
     RREF_METHOD("complex", "-> c128", part_complex, 0),
     RREF_METHOD("flag", "-> bool", part_flag, 0),
@@ -256,6 +267,62 @@ static void all_called(void)
     OK(rref_release(tally));
     OK(rref_fence(ctx, RREF_FOREVER));
     CU_ASSERT_EQUAL(atomic_load(&destroyed), 100);              /* no weight was lost on the way */
+    end();
+}
+
+enum { TALLIES = 3 };
+
+static void make_tallies(rref tally[])
+{
+    for (int i = 0; i < TALLIES; i++) tally[i] = rref_create(ctx, (rank + i) % ranks, "tally");
+}
+
+/* After this nobody holds them, unless weight was lost. */
+static void release_tallies(rref tally[])
+{
+    for (int i = 0; i < TALLIES; i++) OK(rref_release(tally[i]));
+    OK(rref_fence(ctx, RREF_FOREVER));
+    CU_ASSERT_EQUAL(atomic_load(&destroyed), 100 * TALLIES);
+}
+
+static void arrays_of_references(void)
+{
+    rref tally[TALLIES];
+    if (!begin_with(NULL)) return;
+    make_tallies(tally);
+    rref_future f = rref_group_async(group, "report_to_each", (int64_t)1, rref_array(tally, TALLIES));
+    OK(rref_wait(f, RREF_FOREVER));
+    OK(rref_future_release(f));
+    f = rref_group_async(group, "report_to_each", (int64_t)1, rref_array(tally, (size_t)0));
+    OK(rref_wait(f, RREF_FOREVER));
+    OK(rref_future_release(f));
+    for (int i = 0; i < TALLIES; i++) {
+        int64_t sum = 0;
+        OK(rref_sync(tally[i], "get", rref_out(&sum)));
+        CU_ASSERT_EQUAL(sum, ranks * (ranks + 1) / 2);
+    }
+    release_tallies(tally);
+    end();
+}
+
+/* Their time is over before they can start, on every step of the way. */
+static void never_delivered(void)
+{
+    rref tally[TALLIES];
+    if (!begin_with(NULL)) return;
+    make_tallies(tally);
+    for (int i = 0; i < TALLIES; i++) OK(rref_sync(tally[i], "add", (int64_t)0));
+    OK(rref_set_timeout(ctx, 1e-9));
+    for (int i = 0; i < 20; i++) {
+        rref_future one = rref_group_async(group, "report_to", tally[i % TALLIES]);
+        rref_future all = rref_group_async(group, "report_to_each", (int64_t)1, rref_array(tally, TALLIES));
+        GIVES(rref_wait(one, RREF_FOREVER), RREF_ERR_TIMEOUT);
+        GIVES(rref_wait(all, RREF_FOREVER), RREF_ERR_TIMEOUT);
+        OK(rref_future_release(one));
+        OK(rref_future_release(all));
+    }
+    OK(rref_set_timeout(ctx, RREF_FOREVER));
+    release_tallies(tally);
     end();
 }
 
@@ -438,6 +505,8 @@ static void application_driven(void)
 static const check_case cases[] = {
     { "members", members },
     { "all_called", all_called },
+    { "arrays_of_references", arrays_of_references },
+    { "never_delivered", never_delivered },
     { "gathered", gathered },
     { "reduced", reduced },
     { "failing", failing },
