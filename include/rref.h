@@ -314,8 +314,8 @@ int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **conte
  *  objects release is released already, and their calls give FINALIZED; so do waits of other threads for what never came,
  *  and they have left when it returns.
  *  @param context  the context; set to NULL.
- *  Errors: STATE (NULL or a second time; from a handler or callback); THREAD (see rref_init); FINALIZED (the library ends it at
- *  SIGTERM, see RREF_ON_TERM, and is left to do so); ONEWAY (one-way calls failed; the context is ended
+ *  Errors: STATE (NULL or a second time; from a handler or callback); THREAD (see rref_init); FINALIZED (the library has ended it
+ *  at SIGTERM, see RREF_ON_TERM, which is waited for); ONEWAY (one-way calls failed; the context is ended
  *  all the same); PEER_LOST (ranks were lost since the last fence; the context is ended among the others all the same, and its
  *  communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed, also
  *  with a destructor that did not return: says what it waited for; communicators are left to MPI_Finalize).

@@ -50,6 +50,7 @@ struct rref_context {
     rref_error first_oneway;            /* the first failure nobody waited for */
     bool failed_oneway;
     bool logs;                          /* holds the log open */
+    atomic_uint ending;                 /* a: 1 while the thread of SIGTERM ends it */
 };
 
 /* End the library's threads; those that are stuck in a handler are left behind if abandon. */

@@ -513,20 +513,25 @@ static int pass_all(rri_fence *f, int64_t limit)
     return RREF_OK;
 }
 
+static int is_inside(void)
+{
+    return rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence, or ends the context at SIGTERM");
+}
+
 int rri_fence_may(rri_fence *f)
 {
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
         return rri_fail(RREF_ERR_STATE, "a collective from a handler or callback");
     int rc = rri_progress_may_drive(f->calls->progress);
     if (rc) return rc;
-    return atomic_load(&f->inside) ? rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence") : RREF_OK;
+    return atomic_load(&f->inside) ? is_inside() : RREF_OK;
 }
 
 int rri_fence_pass(rri_fence *f, int64_t limit)
 {
     int may = rri_fence_may(f);
     if (may) return may;
-    if (atomic_exchange(&f->inside, true)) return rri_fail(RREF_ERR_STATE, "another thread of this rank is in a fence");
+    if (atomic_exchange(&f->inside, true)) return is_inside();
     int rc = pass_all(f, limit);
     atomic_store(&f->inside, false);
     return rc;

@@ -48,7 +48,7 @@ typedef struct rri_fence {
     rri_calls *calls;
     rri_timers *timers;
     int64_t stall;                      /* i: ns without a sign of life that are borne, or RRI_NEVER */
-    atomic_bool inside;                 /* a: a thread is in rri_fence_pass */
+    atomic_bool inside;                 /* a: a thread is in rri_fence_pass, or SIGTERM has the context ended */
     bool under_way;                     /* that thread's: entered, and not seen the end */
     struct rri_estate *estate;          /* i: what is written off after losses, or NULL */
     uint32_t written;                   /* that thread's: losses after which that was done */

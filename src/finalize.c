@@ -153,6 +153,20 @@ static void lose(rref_context *ctx)
     rri_log(RRI_LOG_ERROR, "MPI_Finalize before rref_finalize: in this MPI the context cannot be ended now, and is lost");
 }
 
+/* It has to be out of MPI before the application leaves that; it is not for long, see TERM_NS. */
+static void await_term(rref_context *ctx)
+{
+    for (unsigned n; (n = atomic_load(&ctx->ending));) rri_futex_wait(&ctx->ending, n, 1000000);
+}
+
+static void await_terms(void)
+{
+    rri_lock_take(&live_lock);
+    rref_context *ctx = abandoned;
+    rri_lock_give(&live_lock);
+    for (; ctx; ctx = ctx->next) await_term(ctx);
+}
+
 static void end_forgotten(void)
 {
     for (rref_context *ctx; (ctx = live);) {
@@ -160,6 +174,7 @@ static void end_forgotten(void)
         if (rri_host_threaded_at_finalize() || ctx->settings.progress == RRI_PROGRESS_APPLICATION) end_late(ctx);
         else lose(ctx);
     }
+    await_terms();
 }
 
 /* ---- contexts that end before the application does */
@@ -188,6 +203,13 @@ static void end_at_once(rref_context *ctx)
     if (!rc) rc = clear_objects(ctx, limit);
     rri_context_stop(ctx, true);
     rri_log(RRI_LOG_WARN, "SIGTERM: the context %s", rc ? "did not come to its end" : "has ended");
+    atomic_store(&ctx->ending, 0);
+}
+
+/* Not of those that only the application drives; and who is in a fence is left to wait there, and to end the context. */
+static bool can_end_now(rref_context *ctx)
+{
+    return ctx->settings.progress != RRI_PROGRESS_APPLICATION && !atomic_exchange(&ctx->fence.inside, true);
 }
 
 /* One that can be ended, into the list of those that are left as they are. */
@@ -195,9 +217,10 @@ static rref_context *take_live(void)
 {
     rri_lock_take(&live_lock);
     rref_context **at = &live, *ctx;
-    while (*at && (*at)->settings.progress == RRI_PROGRESS_APPLICATION) at = &(*at)->next;
+    while (*at && !can_end_now(*at)) at = &(*at)->next;
     ctx = *at;
     if (ctx) {
+        atomic_store(&ctx->ending, 1);
         *at = ctx->next;
         ctx->next = abandoned;
         abandoned = ctx;
@@ -206,14 +229,13 @@ static rref_context *take_live(void)
     return ctx;
 }
 
-/* Nobody ends a context while it is told of. Who is in a fence is left to wait there. */
+/* Nobody ends a context while it is told of. */
 void rri_contexts_term(bool end)
 {
     rri_lock_take(&live_lock);
     for (rref_context *ctx = live; ctx; ctx = ctx->next) report(ctx);
     rri_lock_give(&live_lock);
-    for (rref_context *ctx; end && (ctx = take_live());)
-        if (!atomic_exchange(&ctx->fence.inside, true)) end_at_once(ctx);
+    for (rref_context *ctx; end && (ctx = take_live());) end_at_once(ctx);
 }
 
 int rri_finalize_watch(void) { return rri_host_at_finalize(end_forgotten); }
@@ -239,7 +261,8 @@ int rref_finalize(rref_context **context)
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
         return rri_fail(RREF_ERR_STATE, "rref_finalize from a handler or callback");
     if (rri_progress_may_drive(ctx->progress)) return RREF_ERR_THREAD;
-    int rc = strike(ctx) ? end(ctx) : rri_fail(RREF_ERR_FINALIZED, "the context is ended at SIGTERM, or has been");
+    bool ours = strike(ctx);
+    if (!ours) await_term(ctx);
     *context = NULL;
-    return rc;
+    return ours ? end(ctx) : rri_fail(RREF_ERR_FINALIZED, "the context was ended at SIGTERM");
 }

@@ -63,4 +63,8 @@ export RREF_ON_TERM=finalize
 ranks term
 told() { as_expected 4 && grep -q 'SIGTERM: .* calls not answered' "$work/out"; }
 must "told to end: objects are destroyed, what was in flight is told" told
+ranks leave
+must "told to end, and the application leaves: it waits for that" told
+ranks caught
+must "told to end in a fence: the application ends the context" as_expected 4
 finish

@@ -8,6 +8,8 @@
  *   return    the same, and rank 0 declares it lost: the victim is told when it goes on
  *   cut       something from outside, which passes: as stop
  *   term      all are told to end, with RREF_ON_TERM=finalize: each destroys its object first
+ *   leave     the same, while a method runs, and the application goes on to rref_finalize
+ *   caught    the same, in a fence; the application has a handler, and ends as it always does
  *   crash     something from outside, which does not: rank 0 declares those lost that it suspects; no MPI_Finalize
  *
  * Each rank says what it saw, and "as expected" if that is so. What is waited for has a deadline of a minute.
@@ -15,6 +17,7 @@
 #include <mpi.h>
 #include <pthread.h>
 #include <rref.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -31,9 +34,11 @@ enum { RANKS = 16, LARGE = 20000, BEFORE = 300, AFTER = 200 };
 typedef struct scenario {
     const char *name;
     bool kills, stops, declares, loses, suspects, outside, finalizes;
-    bool ends_by_term;
+    void (*term)(void);         /* what it does in place of traffic, told to end */
     double seconds;             /* that the traffic lasts, at least, or the stop */
 } scenario;
+
+static void end_by_term(void), leave_by_term(void), catch_term(void);
 
 static const scenario scenarios[] = {
     { "kill", .kills = true, .loses = true, .finalizes = true },
@@ -41,7 +46,9 @@ static const scenario scenarios[] = {
     { "suspect", .stops = true, .suspects = true, .seconds = 3, .finalizes = true },
     { "return", .stops = true, .declares = true, .loses = true, .suspects = true, .seconds = 3, .finalizes = true },
     { "cut", .outside = true, .seconds = 8, .finalizes = true },
-    { "term", .ends_by_term = true },
+    { "term", .term = end_by_term },
+    { "leave", .term = leave_by_term },
+    { "caught", .term = catch_term },
     { "crash", .outside = true, .declares = true, .loses = true, .suspects = true },
 };
 
@@ -116,7 +123,42 @@ static int strikes_now(rref_call *c, void *self)
     return RREF_OK;
 }
 
+static atomic_bool may_go, unmade, in_fence;
+static volatile sig_atomic_t caught;
+
+static void catch(int signal) { caught = signal; }
+
+static int hold(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    for (double start = seconds(); !atomic_load(&may_go) && seconds() < start + PATIENCE;) sched_yield();
+    return RREF_OK;
+}
+
+/* The main thread sleeps, which it does nowhere else once it is about to enter the fence. */
+static bool main_sleeps(void)
+{
+    char path[64], state = ' ';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)getpid());
+    FILE *f = fopen(path, "r");
+    if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1) state = ' ';
+    if (f) fclose(f);
+    return atomic_load(&in_fence) && state == 'S';
+}
+
+static int strike_main(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    double start = seconds();
+    while (!main_sleeps() && seconds() < start + PATIENCE) sched_yield();
+    kill(getpid(), SIGTERM);
+    while (!caught && seconds() < start + PATIENCE) sched_yield();
+    return RREF_OK;
+}
+
 static const rref_method functions[] = {
+    RREF_METHOD("hold", "", hold, 0),
+    RREF_METHOD("strike_main", "", strike_main, 0),
     RREF_METHOD("add", "u64 -> u64", add, 0),
     RREF_METHOD("sum", "f64[] -> f64", sum, 0),
     RREF_METHOD("count", "-> u64", count, 0),
@@ -317,23 +359,51 @@ static int make(rref_call *c, void **self)
 static void unmake(void *self)
 {
     (void)self;
+    atomic_store(&unmade, true);
     if (!atomic_load(&wrong)) say("as expected");
 }
 
 static const rref_class thing = RREF_CLASS("thing", "", make, unmake, NULL);
 
 /* Calls go on while the signal comes, until they may not. */
-static void end_by_term(void)
+static void call_until_term(void)
 {
     int rc = RREF_OK;
-    rref object = rref_create(ctx, (rank + 1) % ranks, "thing");
+    rref_create(ctx, (rank + 1) % ranks, "thing");
     must("rref_fence", rref_fence(ctx, PATIENCE));
+    if (now->term == leave_by_term) must("rref_post", rref_post(rref_root(ctx, rank), "hold"));
     double start = seconds();
     kill(getpid(), SIGTERM);
     while (!rc && seconds() < start + PATIENCE) rc = rref_sync(rref_root(ctx, (rank + 1) % ranks), "add", UINT64_C(1));
     if (rc != RREF_ERR_FINALIZED) fault("a call after SIGTERM", rc);
-    while (seconds() < start + PATIENCE) pause();
-    rref_release(object);
+    atomic_store(&may_go, true);
+}
+
+static void end_by_term(void)
+{
+    call_until_term();
+    for (double start = seconds(); seconds() < start + PATIENCE;) pause();
+}
+
+static void leave_by_term(void)
+{
+    call_until_term();
+    int rc = rref_finalize(&ctx);
+    if (rc != RREF_ERR_FINALIZED) fault("rref_finalize", rc);
+    if (!atomic_load(&unmade)) fault("rref_finalize came before the destructor", 0);
+    for (double start = seconds(); seconds() < start + PATIENCE;) pause();
+}
+
+static void catch_term(void)
+{
+    must("rref_post", rref_post(rref_root(ctx, rank), "strike_main"));
+    atomic_store(&in_fence, true);
+    must("rref_fence", rref_fence(ctx, PATIENCE));
+    atomic_store(&in_fence, false);
+    if (!caught) fault("SIGTERM was not caught", 0);
+    must("rref_finalize", rref_finalize(&ctx));
+    MPI_Finalize();
+    if (!atomic_load(&wrong)) say("as expected");
 }
 
 static void choose(int argc, char **argv)
@@ -367,8 +437,13 @@ int main(int argc, char **argv)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     choose(argc, argv);
     find_victims();
+    if (now->term == catch_term) sigaction(SIGTERM, &(struct sigaction){ .sa_handler = catch, .sa_flags = SA_RESTART }, NULL);
     must("rref_init", rref_init(MPI_COMM_WORLD, &options, &ctx));
-    if (now->ends_by_term) end_by_term();
+    if (now->term) {
+        now->term();
+        fflush(stdout);
+        return atomic_load(&wrong) ? 1 : 0;
+    }
     bool strikes = rank == victim && !now->outside;
     if (strikes) pthread_create(&thread, NULL, strike_when_busy, NULL);
     atomic_store(&struck_at, now->outside ? seconds() : 0);
