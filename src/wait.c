@@ -5,7 +5,7 @@
 
 #include <sched.h>
 
-enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000 };
+enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000, ROOM_TURNS = 10 };
 
 /* A thread that is about to block lets go of the role. */
 static void leave_role(rri_progress *p)
@@ -319,11 +319,12 @@ bool rri_progress_room(rri_progress *p, int peer, int64_t deadline)
     if (!rri_lane_full(p->flow, peer)) return true;
     bool in_time = true;
     rri_progress_want(p);
-    for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
+    for (unsigned seen, turn = 1; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop); turn++) {
         int64_t ns = slice(deadline, ROOM_NS);
         in_time = ns > 0;
         if (!in_time) break;
-        rri_progress_nudge(p);
+        if (turn % ROOM_TURNS) rri_progress_nudge(p);
+        else look_in(p);                /* who took all, and died before giving credit, is missed by nobody else */
         rri_futex_wait(event, seen, ns);
     }
     rri_progress_unwant(p);

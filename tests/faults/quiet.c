@@ -5,6 +5,7 @@
  *   fence       the others have made no calls and wait in a fence
  *   finalize    the same, at their end
  *   result      rank 0 is about to answer it with a large array, which nobody has made room for
+ *   room        the others wait for credit: it has taken all their one-way calls, and runs the first
  *
  * The others see the loss, fence and end. Each says "as expected" if that is so.
  */
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "expect.h"
 
 enum { LARGE = 1 << 20 };
@@ -45,6 +47,31 @@ static int give(rref_call *c, void *self)
 }
 
 static int call(rref_call *c, void *self) { return (void)c, (void)self, atomic_store(&called, true), RREF_OK; }
+
+/* ---- an object that is never done with its first call */
+
+static int make(rref_call *c, void **self) { return (void)c, *self = &ranks, RREF_OK; }
+
+static int take(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    while (!is_lost()) pause();
+    return RREF_OK;
+}
+
+static const rref_method sink_methods[] = { RREF_METHOD("take", "f64[]", take, 0), RREF_METHODS_END };
+static const rref_class sink_class = RREF_CLASS("sink", "", make, NULL, sink_methods);
+
+/* Until the loss ends it: without that for ever. */
+static void post_on(void)
+{
+    static double x[400];
+    int rc = RREF_OK;
+    rref sink = rref_create(ctx, victim, "sink");
+    while (!rc) rc = rref_post(sink, "take", rref_array(x, 400));
+    expect("a post to the one that ended", RREF_ERR_PEER_LOST, rc);
+    rref_release(sink);
+}
 
 static const rref_method functions[] = {
     RREF_METHOD("give", "-> f64[]", give, 0), RREF_METHOD("call", "", call, 0), RREF_METHODS_END
@@ -77,13 +104,14 @@ int main(int argc, char **argv)
 {
     int level;
     const char *what = argc > 1 ? argv[1] : "";
-    const rref_options options = { .functions = functions };
+    const rref_class *classes[] = { &sink_class, NULL };
+    const rref_options options = { .functions = functions, .classes = classes };
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     victim = ranks - 1;
-    const bool by_result = !strcmp(what, "result"), at_end = !strcmp(what, "finalize");
-    if (ranks < 3 || (!by_result && !at_end && strcmp(what, "fence"))) {
+    const bool by_result = !strcmp(what, "result"), at_end = !strcmp(what, "finalize"), for_room = !strcmp(what, "room");
+    if (ranks < 3 || (!by_result && !at_end && !for_room && strcmp(what, "fence"))) {
         fprintf(stderr, "quiet WHAT, on 3 ranks or more\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
@@ -94,6 +122,7 @@ int main(int argc, char **argv)
     if (rank == victim && by_result) end_as_caller();
     if (rank == victim) end_in_silence();
     if (by_result) wait_for_loss();
+    if (for_room) post_on();
     if (!at_end) fence();
     int rc = rref_finalize(&ctx);
     if (rc) expect("rref_finalize", at_end ? RREF_ERR_PEER_LOST : RREF_OK, rc);
