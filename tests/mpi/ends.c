@@ -107,7 +107,15 @@ static int pass_on(rref_call *c, void *self)
     return rref_post(rref_root(own, (rref_rank(own) + 1) % rref_size(own)), "pass_on", hops - 1);
 }
 
+/* By the application's variable, which is there until the end. */
+static int call_root(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    return rref_sync(rref_root(ctx, 0), "pass_on", (uint32_t)0);
+}
+
 static const rref_method functions[] = {
+    RREF_METHOD("call_root", "", call_root, 0),
     RREF_METHOD("keep", "ref", keep, 0), RREF_METHOD("sum", "f64[] -> f64", sum, 0),
     RREF_METHOD("pass_on", "u32", pass_on, 0), RREF_METHODS_END
 };
@@ -157,6 +165,15 @@ static void destructors_that_still_call(void)
     for (int i = 0; i < 4; i++) CU_ASSERT_EQUAL(atomic_load(&outcomes[i]), RREF_OK);
     CU_ASSERT_EQUAL(atomic_load(&made), 3);
     CU_ASSERT_EQUAL(atomic_load(&destroyed), 3);
+    OK(rref_finalize(&ctx));
+}
+
+/* A rank that is at its end serves the others as before. */
+static void served_from_the_end(void)
+{
+    if (!begin(0)) return;
+    for (double start = check_clock(); rank == size - 1 && check_clock() < start + 0.1;)
+        OK(rref_sync(rref_root(ctx, 0), "call_root"));
     OK(rref_finalize(&ctx));
 }
 
@@ -369,6 +386,7 @@ static const check_case cases[] = {
     { "prepare", prepare },
     { "destructors_that_call", destructors_that_call },
     { "destructors_that_still_call", destructors_that_still_call },
+    { "served_from_the_end", served_from_the_end },
     { "waiting_threads_leave", waiting_threads_leave },
     { "many_lives", many_lives },
     { "a_destructor_that_stays", a_destructor_that_stays },
