@@ -349,11 +349,6 @@ static uint64_t waits_for(rri_objects *all, int creator)
     return address;
 }
 
-void rri_objects_lose(rri_objects *all, int peer)
-{
-    for (uint64_t address; (address = waits_for(all, peer));) unpark(all, address);
-}
-
 /* ---- calls */
 
 static int run_method(rref_call *c) { return c->handler(c, c->self); }
@@ -466,12 +461,21 @@ static void unmake(rri_object *o)
     o->self = NULL;
 }
 
+/* They queue at the object, and before its creator knows that it is there: who calls it by its handle comes after them. */
+static void serve_waiting(rri_object *o)
+{
+    rref_error why = *rri_error_last();
+    unpark(o->all, o->identity);
+    *rri_error_last() = why;
+}
+
 static int run_constructor(rref_call *c)
 {
     rri_object *o = c->object;
     int rc = c->given ? rri_described_fit(c, &o->klass->create.in) : RREF_OK;
     if (rc == RREF_OK) rc = o->klass->source->create(c, &o->self);
     if (rc == RREF_OK && c->failed) unmake(o);
+    if (atomic_load_explicit(&o->all->waiting, memory_order_acquire)) serve_waiting(o);
     return rc == RREF_PENDING ? rri_fail(RREF_ERR_STATE, "a constructor may not answer later") : rc;
 }
 
@@ -613,9 +617,9 @@ static rri_object *begin_numbered(rri_objects *all, int creator, uint64_t number
 }
 
 /* A result is made once, whatever comes. */
-static bool claim(rri_object *o) { return o->klass == o->all->results && !atomic_exchange(&o->claimed, true); }
+static bool claim(rri_object *o) { return o->klass == o->all->results && atomic_exchange(&o->claim, RRI_CLAIMED) != RRI_CLAIMED; }
 
-void rri_object_unclaim(rri_object *o) { atomic_store(&o->claimed, false); }
+void rri_object_unclaim(rri_object *o) { atomic_store(&o->claim, RRI_CLAIMED_AGAIN); }
 
 static rri_object *begin_result(rri_objects *all, const rri_record *r, int creator)
 {
@@ -637,6 +641,42 @@ static bool end_result(rri_object *o, const rri_record *record)
     rri_object_finish(o, error.code);
     rri_exec_leave(&o->actor);          /* it may be gone after this */
     return true;
+}
+
+/* ---- the lost */
+
+/* A result that a rank has announced, and whose call has not come. */
+typedef struct announced {
+    const rri_objects *all;
+    int creator;
+    rri_object *found;
+} announced;
+
+static void look_at(void *item, void *arg)
+{
+    rri_object *o = item;
+    announced *a = arg;
+    if (o->klass != a->all->results || rri_address_creator(o->identity) != a->creator) return;
+    if (atomic_load(&o->claim) == RRI_EXPECTED) a->found = o;
+}
+
+/* It is occupied, and stays there until it is left. */
+static void end_announced(rri_object *o, int creator)
+{
+    unsigned char expected = RRI_EXPECTED;
+    if (!atomic_compare_exchange_strong(&o->claim, &expected, RRI_CLAIMED)) return;
+    rri_object_finish(o, rri_peer_blame(o->all->calls->peers, creator, NULL, "; it had not made the call"));
+    rri_exec_leave(&o->actor);
+}
+
+void rri_objects_lose(rri_objects *all, int peer)
+{
+    for (uint64_t address; (address = waits_for(all, peer));) unpark(all, address);
+    for (announced a = { all, peer, NULL };; a.found = NULL) {
+        rri_table_look(&all->table, look_at, &a);
+        if (!a.found) return;
+        end_announced(a.found, peer);
+    }
 }
 
 void rri_object_announced(rri_objects *all, const rri_record *record, rri_buffer *buffer)

@@ -14,6 +14,9 @@
 #include "call.h"
 #include "class.h"
 
+/* Of a result: its call has not come; is here, or will not come; is here and will be looked at again. */
+typedef enum rri_claim { RRI_EXPECTED, RRI_CLAIMED, RRI_CLAIMED_AGAIN } rri_claim;
+
 typedef enum rri_object_state { RRI_CONSTRUCTING, RRI_ALIVE, RRI_FAILED, RRI_DYING } rri_object_state;
 
 #define RRI_GROUP_NUMBERS (UINT64_C(1) << 38)   /* creations are numbered below, members of groups from here */
@@ -44,7 +47,7 @@ typedef struct rri_object {
     uint32_t next;                          /* same bucket, under the lock: index of its slot plus one, or 0 */
     atomic_uchar state;
     bool shared;                            /* the root object: all its methods are concurrent */
-    atomic_bool claimed;                    /* a: a result whose call is here, or will not come */
+    atomic_uchar claim;                     /* a: of a result: rri_claim */
 } rri_object;
 _Static_assert(sizeof(rri_object) <= 88, "an object's size");
 
@@ -113,7 +116,8 @@ void rri_object_unclaim(rri_object *object);
 /* Give out more weight of a local object: how much. */
 uint64_t rri_object_mint(rri_object *object);
 
-/* A rank is lost: what it has not made will not come, and requests that wait for that are answered. */
+/* A rank is lost: what it has not made will not come, nor will calls whose results it has announced; requests that wait for that
+ * are answered. */
 void rri_objects_lose(rri_objects *all, int peer);
 
 /* Keep an object as a reference does; false if it has none any more. And give that back. */

@@ -6,6 +6,8 @@
  *   finalize    the same, at their end
  *   result      rank 0 is about to answer it with a large array, which nobody has made room for
  *   room        the others wait for credit: it has taken all their one-way calls, and runs the first
+ *   announced   rank 0 waits for the result of a call that it has announced on rank 1, and not made: the class of the object is
+ *               not known, whose constructor has not returned
  *
  * The others see the loss, fence and end. Each says "as expected" if that is so.
  */
@@ -73,7 +75,42 @@ static void post_on(void)
     rref_release(sink);
 }
 
+/* ---- a result that is announced */
+
+static _Atomic uint64_t result;
+
+static int make_late(rref_call *c, void **self) { return wait_for_loss(), make(c, self); }
+static int one(rref_call *c, void *self) { return (void)self, rref_return_i64(c, 1); }
+
+static int keep(rref_call *c, void *self)
+{
+    rref r = rref_arg_ref(c, 0);
+    int rc = rref_retain(r);
+    (void)self;
+    atomic_store(&result, r.bits);
+    return rc;
+}
+
+static const rref_method late_methods[] = { RREF_METHOD("one", "-> i64", one, 0), RREF_METHODS_END };
+static const rref_class late_class = RREF_CLASS("late", "", make_late, NULL, late_methods);
+
+static void announce(void)
+{
+    rref late = rref_create(ctx, 1, "late"), r = rref_remote(late, "one");
+    if (!rref_sync(rref_root(ctx, 0), "keep", r)) raise(SIGKILL);
+}
+
+static void fetch_announced(void)
+{
+    int64_t n = 0;
+    for (double start = seconds(); !atomic_load(&result) && seconds() < start + PATIENCE;) sched_yield();
+    rref r = { atomic_load(&result) };
+    expect("the result", RREF_ERR_PEER_LOST, rref_to_here(rref_rpc_sync(r, PATIENCE), rref_out(&n)));
+    rref_release(r);
+}
+
 static const rref_method functions[] = {
+    RREF_METHOD("keep", "ref", keep, 0),
     RREF_METHOD("give", "-> f64[]", give, 0), RREF_METHOD("call", "", call, 0), RREF_METHODS_END
 };
 
@@ -104,25 +141,30 @@ int main(int argc, char **argv)
 {
     int level;
     const char *what = argc > 1 ? argv[1] : "";
-    const rref_class *classes[] = { &sink_class, NULL };
+    const rref_class *classes[] = { &sink_class, NULL, NULL };
     const rref_options options = { .functions = functions, .classes = classes };
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     victim = ranks - 1;
     const bool by_result = !strcmp(what, "result"), at_end = !strcmp(what, "finalize"), for_room = !strcmp(what, "room");
-    if (ranks < 3 || (!by_result && !at_end && !for_room && strcmp(what, "fence"))) {
+    const bool announced = !strcmp(what, "announced");
+    if (ranks < 3 || (!by_result && !at_end && !for_room && !announced && strcmp(what, "fence"))) {
         fprintf(stderr, "quiet WHAT, on 3 ranks or more\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
+    if (rank == 1) classes[1] = &late_class;
+    if (announced) setenv("RREF_WINDOW", "off", 1);
     setenv("RREF_FINALIZE_TIMEOUT", "60", 1);
     setenv("RREF_SPIN", "20", 1);               /* as where there are cores for all */
     expect("rref_init", RREF_OK, rref_init(MPI_COMM_WORLD, &options, &ctx));
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == victim && by_result) end_as_caller();
+    if (rank == victim && announced) announce();
     if (rank == victim) end_in_silence();
     if (by_result) wait_for_loss();
     if (for_room) post_on();
+    if (announced && rank == 0) fetch_announced();
     if (!at_end) fence();
     int rc = rref_finalize(&ctx);
     if (rc) expect("rref_finalize", at_end ? RREF_ERR_PEER_LOST : RREF_OK, rc);
