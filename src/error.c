@@ -139,7 +139,7 @@ int rri_fail_as(int code, const rref_error *error)
 {
     if (!error) return rri_fail(code, "%s", code > RREF_ERR_USER ? rref_strerror(code) : "failed");
     last = *error;
-    return error->code;
+    return last.code = code;
 }
 
 /* ---- the printed form ---------------------------------------------------------------------------------------- */

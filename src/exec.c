@@ -58,6 +58,15 @@ void rri_exec_name(rref_call *c)
 bool rri_exec_nested(void) { return current != NULL; }
 const rref_call *rri_exec_current(void) { return current; }
 
+rref_call *rri_exec_step_out(void)
+{
+    rref_call *within = current;
+    current = NULL;
+    return within;
+}
+
+void rri_exec_step_back(rref_call *call) { current = call; }
+
 unsigned rri_exec_ancestors(rri_ancestor list[RRI_ANCESTORS])
 {
     unsigned n = 0;
@@ -434,10 +443,10 @@ bool rri_exec_occupy(rri_actor *a)
     return got;
 }
 
-bool rri_exec_passes(rri_actor *a)
+bool rri_exec_passes(rri_actor *a, bool nested)
 {
     rri_take(&a->lock, &rri_queue);
-    bool passes = !a->last && !a->unborn;
+    bool passes = (!a->last || (nested && a->busy)) && !a->unborn;
     rri_give(&a->lock, &rri_queue);
     return passes;
 }

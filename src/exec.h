@@ -51,8 +51,12 @@ bool rri_exec_answer_numbers(const rref_call *call, bool last);
 /* Let an application thread occupy an object that is free; leave runs what queued meanwhile on library threads. */
 bool rri_exec_occupy(rri_actor *actor);
 void rri_exec_leave(rri_actor *actor);
-/* Whether a concurrent call may run now: nothing that came before it waits. */
-bool rri_exec_passes(rri_actor *actor);
+/* Whether a concurrent call may run now: nothing that came before it waits; or, if a method makes it, only what an exclusive
+ * call holds up, which may be that method. */
+bool rri_exec_passes(rri_actor *actor, bool nested);
+/* The thread runs what is no part of the method it is in, if it is in one: gives that, to be given back. */
+rref_call *rri_exec_step_out(void);
+void rri_exec_step_back(rref_call *call);
 /* The actor's object is there: concurrent calls may start, when whoever occupies it leaves. */
 void rri_exec_unborn(rri_actor *actor);
 void rri_exec_born(rri_actor *actor);

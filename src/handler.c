@@ -26,16 +26,6 @@ static int set_error(rref_call *call, int code, const char *format, va_list list
     return code;
 }
 
-int rref_fail(rref_call *call, int code, const char *format, ...)
-{
-    va_list list;
-    if (call->failed) return code;          /* for a reason of its own, which stays */
-    va_start(list, format);
-    set_error(call, code, format, list);
-    va_end(list);
-    return code;
-}
-
 /* The handler's own mistake: fails the call whatever it returns; the first one stays. */
 RREF_PRINTF_(3, 4) static int misuse(rref_call *call, int code, const char *format, ...)
 {
@@ -43,6 +33,17 @@ RREF_PRINTF_(3, 4) static int misuse(rref_call *call, int code, const char *form
     if (call->failed) return call->failed;
     va_start(list, format);
     call->failed = set_error(call, code, format, list);
+    va_end(list);
+    return code;
+}
+
+int rref_fail(rref_call *call, int code, const char *format, ...)
+{
+    va_list list;
+    if (call->failed) return code;          /* for a reason of its own, which stays */
+    if (code >= 0) return misuse(call, RREF_ERR_STATE, "the handler fails with %d: an error code is negative", code);
+    va_start(list, format);
+    set_error(call, code, format, list);
     va_end(list);
     return code;
 }
@@ -231,8 +232,7 @@ void rri_handler_done(rref_call *call)
 
 static bool by_address(const rref_value *v)
 {
-    bool array = v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED;
-    return array || (v->kind == RREF_VALUE_SCALAR && v->element == RREF_STR);
+    return rri_value_array(v) || (v->kind == RREF_VALUE_SCALAR && v->element == RREF_STR);
 }
 
 /* References are results until the handler has returned, which may release its own before. A bad one is found when the
@@ -260,10 +260,8 @@ static int copy_result(rref_call *call, unsigned at)
     if (!call->copies[at]) return misuse(call, RREF_ERR_NO_MEMORY, "no memory for a result of %zu bytes", n);
     if (v->element == RREF_STR) memcpy(call->copies[at], from, n);
     else rri_value_flatten(v, call->copies[at]);
-    if (v->kind == RREF_VALUE_STRIDED) {
-        v->kind = RREF_VALUE_ARRAY;
-        v->extra = 0;
-    }
+    if (rri_value_strided(v)) v->extra = 0;
+    if (rri_value_array(v)) v->kind = RREF_VALUE_ARRAY;
     v->bits = (uint64_t)(uintptr_t)call->copies[at];
     return RREF_OK;
 }

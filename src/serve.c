@@ -270,7 +270,7 @@ static void answer(rref_call *c, int outcome)
 {
     if (outcome > 0)
         outcome = rri_fail(RREF_ERR_STATE, "the handler returned %d, which is no outcome without rref_defer", outcome);
-    if (outcome < 0) rri_fail_as(outcome, c->error);
+    else if (outcome < 0) rri_fail_as(outcome, c->error);
     if (c->keep) outcome = c->keep(c, outcome);
     if (outcome == RREF_OK && !c->oneway) outcome = answer_value(c);
     if (outcome < 0) answer_error(c, rri_error_last());

@@ -58,14 +58,14 @@ static int count(rref_call *c, void *self)
 }
 
 enum { NOTHING, POSITIVE, PENDING_ALONE, INT_LEAST, LONG_TEXT, NO_TEXT, TOO_MANY, WRONG_TYPE, READS_WRONG, READS_PAST, TOO_LATE,
-       TWICE_DEFERRED, NULL_ARRAY, NULL_TEXT, BAD_REF, PAST_FAIL, WAYS };
+       TWICE_DEFERRED, NULL_ARRAY, NULL_TEXT, BAD_REF, PAST_FAIL, OTHER_CODE, GOOD_FAIL, WAYS };
 
 static const int outcomes[WAYS] = {
     [NOTHING] = RREF_ERR_SIGNATURE, [POSITIVE] = RREF_ERR_STATE, [PENDING_ALONE] = RREF_ERR_STATE, [INT_LEAST] = INT_MIN,
     [LONG_TEXT] = RREF_ERR_USER, [NO_TEXT] = RREF_ERR_USER, [TOO_MANY] = RREF_ERR_SIGNATURE, [WRONG_TYPE] = RREF_ERR_SIGNATURE,
     [READS_WRONG] = RREF_ERR_SIGNATURE, [READS_PAST] = RREF_ERR_SIGNATURE, [TOO_LATE] = RREF_ERR_STATE,
     [TWICE_DEFERRED] = RREF_ERR_COMPLETED, [NULL_ARRAY] = RREF_ERR_ARGUMENT, [NULL_TEXT] = RREF_ERR_ARGUMENT,
-    [BAD_REF] = RREF_ERR_HANDLE, [PAST_FAIL] = RREF_ERR_USER
+    [BAD_REF] = RREF_ERR_HANDLE, [PAST_FAIL] = RREF_ERR_USER, [OTHER_CODE] = RREF_ERR_USER - 3, [GOOD_FAIL] = RREF_ERR_STATE
 };
 
 static int long_text(rref_call *c)
@@ -105,8 +105,28 @@ static int fail_somehow(rref_call *c, void *self)
     case NULL_TEXT: return rref_return(c, 1, rref_array(x, 2), (const char *)NULL, there);
     case BAD_REF: return rref_return(c, 1, rref_array(x, 2), "text", (rref){ 12345 });
     case PAST_FAIL: return rref_fail(c, RREF_ERR_USER, "once"), rref_fail(c, RREF_ERR_USER, "twice");
+    case OTHER_CODE: return rref_fail(c, RREF_ERR_USER - 2, "one code told"), RREF_ERR_USER - 3;
+    case GOOD_FAIL: return rref_fail(c, 5, "a failure that is none");
     default: return RREF_OK;
     }
+}
+
+/* What is lent is gone when the handler has returned. */
+static int lend(rref_call *c, void *self)
+{
+    double x[64];
+    (void)self;
+    for (int i = 0; i < 64; i++) x[i] = i;
+    int rc = rref_return(c, rref_borrow(x, 64));
+    memset(x, 0xff, sizeof x);
+    return rc;
+}
+
+/* Inline, with a method of its own rank that waits. */
+static int wait_by_another(rref_call *c, void *self)
+{
+    (void)self;
+    return rref_sync(rref_root(rref_call_context(c), rank), "wait", 0);
 }
 
 /* Ends the context, or what only the application's own threads may do; the context must not have moved. */
@@ -255,6 +275,8 @@ static const rref_method functions[] = {
     RREF_METHOD("add", "i64, i64 -> i64", add, 0),
     RREF_METHOD("count", "", count, RREF_INLINE),
     RREF_METHOD("fail", "i64 -> i64, f64[], str, ref", fail_somehow, 0),
+    RREF_METHOD("lend", "-> f64[]", lend, 0),
+    RREF_METHOD("wait_by_another", "", wait_by_another, RREF_INLINE),
     RREF_METHOD("misbehave", "-> i64", misbehave, 0),
     RREF_METHOD("misbehave_inline", "-> i64", misbehave, RREF_INLINE),
     RREF_METHOD("answer_by_many", "-> i64", answer_by_many, 0),
@@ -336,8 +358,35 @@ static void fails(void)
         OK(rref_future_error(f, &e));
         CU_ASSERT_EQUAL(e.code, outcomes[way]);
         CU_ASSERT_EQUAL(e.rank, (rank + 1) % ranks);
+        if (way == OTHER_CODE) CU_ASSERT_STRING_EQUAL(e.text, "one code told");
+        if (way == PENDING_ALONE) CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "rref_defer"));
         OK(rref_future_release(f));
+        GIVES(rref_sync(rref_root(ctx, rank), "fail", way), outcomes[way]);     /* in this thread */
+        rref_last_error(ctx, &e);
+        CU_ASSERT_EQUAL(e.code, outcomes[way]);
     }
+    end();
+}
+
+static void lends_its_stack(void)
+{
+    if (!begin()) return;
+    for (int own = 0; own < 2; own++) {
+        double x[64] = { 0 };
+        size_t n = 0;
+        OK(rref_sync(own ? rref_root(ctx, rank) : there, "lend", rref_out_array(x, (size_t)64, &n)));
+        CU_ASSERT_EQUAL(n, 64);
+        for (int i = 0; i < 64; i++) CU_ASSERT_EQUAL(x[i], i);
+    }
+    end();
+}
+
+static void waits_by_another(void)
+{
+    if (!begin()) return;
+    rref_sync_proxy in_time = rref_rpc_sync(there, check_patience(20));
+    GIVES(rref_invoke(in_time, "wait_by_another"), RREF_ERR_BLOCKING);
+    GIVES(rref_sync(rref_root(ctx, rank), "wait_by_another"), RREF_ERR_BLOCKING);
     end();
 }
 
@@ -735,6 +784,8 @@ static void continuations_from_hell(void)
 
 static const check_case cases[] = {
     { "fails", fails },
+    { "lends_its_stack", lends_its_stack },
+    { "waits_by_another", waits_by_another },
     { "misbehaves", misbehaves },
     { "never_answers", never_answers },
     { "answers_to_nobody", answers_to_nobody },

@@ -31,6 +31,16 @@ static int never(rref_call *c, void *self)
     return RREF_PENDING;
 }
 
+static atomic_bool released;
+
+static bool is_released(void *arg) { return (void)arg, atomic_load(&released); }
+
+static int slow(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    return check_until(is_released, NULL, 20) ? RREF_OK : RREF_ERR_STALLED;
+}
+
 static int left(rref_call *c, void *self)
 {
     (void)self;
@@ -59,6 +69,7 @@ static int nested_never(rref_call *c, void *self)
 static const rref_method functions[] = {
     RREF_METHOD("add", "i64, i64 -> i64", add, 0),
     RREF_METHOD("never", "", never, 0),
+    RREF_METHOD("slow", "", slow, 0),
     RREF_METHOD("left", "-> f64", left, RREF_CONCURRENT),
     RREF_METHOD("nested_left", "i64 -> f64", nested_left, RREF_CONCURRENT),
     RREF_METHOD("nested_never", "", nested_never, RREF_CONCURRENT),
@@ -195,6 +206,18 @@ static void time_is_inherited(void)
     OK(rref_finalize(&ctx));
 }
 
+/* A method that takes longer, here as there. */
+static void slow_methods(void)
+{
+    if (!begin()) return;
+    atomic_store(&released, false);
+    for (int own = 0; own < 2; own++)
+        GIVES(rref_invoke(rref_rpc_sync(own ? rref_root(ctx, rref_rank(ctx)) : there, 0.05), "slow"), RREF_ERR_TIMEOUT);
+    MPI_Barrier(MPI_COMM_WORLD);
+    atomic_store(&released, true);
+    OK(rref_finalize(&ctx));
+}
+
 static void application_driven(void)
 {
     progress = "application";
@@ -208,7 +231,7 @@ static void application_driven(void)
 
 static const check_case cases[] = {
     { "both_kinds", both_kinds }, { "every_state", every_state }, { "bad_times", bad_times },
-    { "time_is_over", time_is_over }, { "time_is_inherited", time_is_inherited },
+    { "time_is_over", time_is_over }, { "slow_methods", slow_methods }, { "time_is_inherited", time_is_inherited },
     { "application_driven", application_driven }, CHECK_END
 };
 
