@@ -795,7 +795,7 @@ int rref_future_retain(rref_future future);
 /** Give a future back. The call goes on; an error that nobody has read goes to the error handler. Waits for borrowed
  *  arrays to be sent.
  *  Errors: HANDLE; where arrays are still on their way and this thread may not wait BLOCKING (in an inline method or
- *  callback) or THREAD (below MPI_THREAD_MULTIPLE), with the handle and the arrays as they were.
+ *  callback), THREAD (below MPI_THREAD_MULTIPLE) or TOO_DEEP (application-driven), with the handle and the arrays as they were.
  *  Thread: any.  Blocks: for borrowed arrays only.  Progress: none.  Owns: the handle is gone after the last release.
  *  Since: 0.1 */
 int rref_future_release(rref_future future);

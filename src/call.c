@@ -65,12 +65,24 @@ static outgoing *hold_data(size_t copies, rri_future *in_place)
     if (!in_place) return o;
     o->future = in_place;
     rri_future_keep(in_place);
-    atomic_store(&in_place->sent.word, 0);
+    if (rri_event_done(&in_place->sent)) atomic_store(&in_place->sent.word, 0);     /* else somebody may wait for it already */
     return o;
 }
 
-/* How long to wait for credit: a sync call is over in time, whatever it waits for; others have a future for that. */
-static int64_t room_until(rri_mode mode, int64_t deadline) { return mode == RRI_SYNC ? deadline : RRI_NEVER; }
+/* How long to wait for credit: a call with an answer is over in time, whatever it waits for. */
+static int64_t room_until(rri_mode mode, int64_t deadline)
+{
+    return mode == RRI_SYNC || mode == RRI_ASYNC ? deadline : RRI_NEVER;
+}
+
+/* The call is about to be written, unless its time is over: then its future says that it was not sent. */
+static bool departs(rri_future *f)
+{
+    unsigned char undecided = 0;
+    if (!f || !f->timed || atomic_compare_exchange_strong(&f->departure, &undecided, RRI_DEPARTS)) return true;
+    rri_fail(RREF_ERR_TIMEOUT, "the call's time was over before it could be sent");
+    return false;
+}
 
 RRI_TRIES(rri_lane)
 static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t notes, size_t body, int64_t deadline)
@@ -440,6 +452,10 @@ static int send_plain(rri_calls *calls, const rri_target *target, const rref_val
     if (rc) return rc;
     rri_record *r = begin_request(calls, target, 0, in->slots, room_until(mode, deadline));
     if (!r) return unarm(future);
+    if (!departs(future)) {
+        rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, r->bytes);
+        return unarm(future);
+    }
     mark_future(calls, future, target);
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
                        .flags = future ? 0 : RRI_FLAG_ONEWAY, .extra = time_left(deadline),
@@ -484,7 +500,9 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     size_t note = mode == RRI_REMOTE ? sizeof(rri_remote_note) : 0;
     size_t nested = future ? name_ancestors(ancestors) : 0;     /* for a one-way call nobody waits */
     rri_record *r = begin_request(calls, target, notes, note + nested + p.bytes, room_until(mode, deadline));
-    if (!r) {
+    bool leaves = r && departs(future);
+    if (r && !leaves) rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, r->bytes);
+    if (!leaves) {
         rc = rri_error_last()->code;
         unsend(calls, target, future);
         return rc;
@@ -570,10 +588,13 @@ void rri_call_expire(rri_calls *calls, rri_future *future)
 {
     rref_error error;
     if (!rri_future_claim(future)) return;
-    bool unsent = future->sending && rri_transfer_withdraw(calls->transfers, future->sending);
+    bool withdrawn = future->sending && rri_transfer_withdraw(calls->transfers, future->sending);
+    unsigned char undecided = 0;
+    bool stays = future->timed && atomic_compare_exchange_strong(&future->departure, &undecided, RRI_STAYS);
     bool held = future->types == &rri_types_to_come;
     rri_error_fill(&error, RREF_ERR_TIMEOUT, "%s", held ? "the object's class was not known in time; the call was not sent"
-                                             : unsent ? "no answer in time; its data was not sent"
+                                             : stays ? "no answer in time; the call was not sent"
+                                             : withdrawn ? "no answer in time; its data was not sent"
                                                       : "no answer in time; the call was sent");
     rri_call_fail(calls, future, &error);
 }

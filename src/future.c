@@ -298,9 +298,11 @@ static rri_reaction *next_reaction(rri_future *f, bool at_once_only)
 static void run_reaction(rri_future *f, rri_reaction *r)
 {
     bool was = rri_progress_inline(r->at_once);
+    rref_call *within = rri_exec_step_out();
     rri_progress_depth(1);
     r->run(r, f);
     rri_progress_depth(-1);
+    rri_exec_step_back(within);
     rri_progress_inline(was);
     free(r);
 }
@@ -337,6 +339,47 @@ static void run_reactions(rri_future *f, unsigned colour)
     rri_progress_submit(f->all->progress, &f->job);
 }
 
+/* ---- reactions that complete further futures, whose reactions complete others, and so on: each would need more of the stack */
+
+enum { DEEPEST = 16 };
+
+typedef struct put_off {
+    struct put_off *next;
+    rri_future *future;             /* with a count of its own */
+    unsigned colour;                /* busy with it */
+} put_off;
+
+static RRI_THREAD_LOCAL struct { unsigned depth; put_off *first, *last; } reacting;
+
+/* Until those above on the stack have run. False without memory. */
+static bool react_later(rri_future *f, unsigned colour)
+{
+    put_off *p = rri_malloc(sizeof *p);
+    if (!p) return false;
+    *p = (put_off){ NULL, f, colour };
+    rri_future_keep(f);
+    rri_busy(f->all->colours, colour);
+    if (reacting.first) reacting.last->next = p;
+    else reacting.first = p;
+    reacting.last = p;
+    return true;
+}
+
+static void react(rri_future *f, unsigned colour)
+{
+    if (reacting.depth >= DEEPEST && react_later(f, colour)) return;
+    reacting.depth++;
+    run_reactions(f, colour);
+    for (put_off *p; reacting.depth == 1 && (p = reacting.first);) {
+        reacting.first = p->next;
+        run_reactions(p->future, p->colour);
+        rri_idle(p->future->all->colours, p->colour);
+        rri_future_drop(p->future);
+        free(p);
+    }
+    reacting.depth--;
+}
+
 static void no_longer_wanted(rri_future *f)
 {
     if (atomic_exchange(&f->wanted, false)) rri_progress_unwant(f->all->progress);
@@ -353,7 +396,7 @@ static void complete(rri_future *f, int outcome)
     if (f->lone) return;
     if (atomic_load(&f->watched)) {
         no_longer_wanted(f);
-        run_reactions(f, f->coloured ? f->colour : rri_colour(f->all->colours));
+        react(f, f->coloured ? f->colour : rri_colour(f->all->colours));
     }
     if (f->timed && rri_timer_remove(f->all->timers, &f->timer)) rri_future_drop(f);
 }
@@ -370,7 +413,7 @@ void rri_future_react(rri_future *future, rri_reaction *reaction)
     atomic_store(&future->watched, true);   /* before looking whether it is complete; complete() does the reverse */
     if (!(atomic_load(&future->event.word) & RRI_EVENT_DONE)) return;
     no_longer_wanted(future);
-    run_reactions(future, rri_colour(future->all->colours));
+    react(future, rri_colour(future->all->colours));
 }
 
 void rri_error_origin(rri_futures *all, rref_error *error)
@@ -621,7 +664,8 @@ int rref_future_release(rref_future future)
     while (held && !atomic_compare_exchange_weak(&f->held, &held, held - 1)) {}
     if (!held) return rri_fail(RREF_ERR_HANDLE, "a future that was released already");
     int rc = rri_progress_settle(f->all->progress, &f->sent);
-    if ((rc == RREF_ERR_BLOCKING || rc == RREF_ERR_THREAD) && !has_arrived(f)) {     /* MPI may read the arrays still */
+    bool cannot_wait = rc == RREF_ERR_BLOCKING || rc == RREF_ERR_THREAD || rc == RREF_ERR_TOO_DEEP;
+    if (cannot_wait && !has_arrived(f)) {       /* MPI may read the arrays still */
         atomic_fetch_add(&f->held, 1);
         return rc;
     }

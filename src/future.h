@@ -31,6 +31,8 @@ typedef struct rri_reaction {
 /* Has the lock of a future. */
 RRI_ROLE(rri_future_lock);
 
+enum { RRI_DEPARTS = 1, RRI_STAYS };
+
 struct rri_future {
     rri_slot slot;
     rri_event event;
@@ -57,6 +59,7 @@ struct rri_future {
     rref_error *error;              /* by the claimer */
     rri_timer timer;
     bool timed;                     /* i: the timer was set and holds a count */
+    atomic_uchar departure;         /* a: if so: whether the call was written, or its time was over before */
     atomic_int owed;                /* a: by which rank an answer, plus one; 0: by none (any more) */
     atomic_bool watched;            /* a: has, or had, reactions */
     atomic_bool wanted;             /* a: and is to be completed as soon as can be for them */

@@ -333,6 +333,8 @@ int rri_resolve_wait(rri_reference *r, int64_t deadline)
 int rri_held_wait(rri_reference *r, int64_t deadline, void (*begin)(rri_reference *, rri_held *))
 {
     rri_calls *calls = rri_references_of(r)->calls;
+    if (!rri_progress_room(calls->progress, r->owner, deadline))
+        return rri_fail(RREF_ERR_TIMEOUT, "rank %d has not taken earlier calls in time; the call was not sent", r->owner);
     waiter *w = rri_malloc(sizeof *w);
     rri_future *f = w ? rri_future_new(&calls->futures, &no_types, NULL) : NULL;
     if (!f) {

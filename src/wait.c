@@ -275,18 +275,23 @@ int rri_progress_wait(rri_progress *p, rri_event *event, int64_t deadline)
 RRI_UNCHECKED
 static void move_on(rri_progress *p)
 {
-    if (!rri_driver_take(p, RRI_ROLE_FREE)) return;
+    bool drives = rri_thread.driving == p;      /* from further up on its stack */
+    if (!drives && !rri_driver_take(p, RRI_ROLE_FREE)) return;
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
     rri_link_advance(p->link);
-    rri_driver_pass(p);
+    if (!drives) rri_driver_pass(p);
 }
+
+/* Where only the application drives nobody else brings what has not begun to move. */
+static bool may_come(const rri_progress *p) { return !p->config.application || rri_link_moving(p->link); }
 
 int rri_progress_settle(rri_progress *p, rri_event *event)
 {
     int rc = rri_progress_wait(p, event, RRI_NEVER);
     while (rc == RREF_ERR_TOO_DEEP && !atomic_load(&p->crew.stop)) {
         if (rri_event_done(event)) return RREF_OK;
+        if (!may_come(p)) break;
         move_on(p);
         sleep_on(p, event, RRI_NAP_MIN_NS);
     }
@@ -319,11 +324,12 @@ bool rri_progress_room(rri_progress *p, int peer, int64_t deadline)
     if (!rri_lane_full(p->flow, peer)) return true;
     bool in_time = true;
     rri_progress_want(p);
-    for (unsigned seen, turn = 1; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop); turn++) {
+    unsigned turn = 0;
+    for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
         int64_t ns = slice(deadline, ROOM_NS);
         in_time = ns > 0;
         if (!in_time) break;
-        if (turn % ROOM_TURNS) rri_progress_nudge(p);
+        if (++turn % ROOM_TURNS) rri_progress_nudge(p);
         else look_in(p);                /* who took all, and died before giving credit, is missed by nobody else */
         rri_futex_wait(event, seen, ns);
     }

@@ -41,7 +41,13 @@ static _Atomic uint64_t owed;
 
 static int never(rref_call *c, void *self) { return (void)self, atomic_store(&owed, rref_defer(c).bits), RREF_PENDING; }
 
+static rref_future mark;                /* a promise of this rank */
+
+static int set_mark(rref_call *c, void *self) { return (void)c, (void)self, rref_set(mark); }
+static int left(rref_call *c, void *self) { return (void)self, rref_return_f64(c, rref_time_left(c)); }
+
 static const rref_method functions[] = {
+    RREF_METHOD("set_mark", "", set_mark, 0), RREF_METHOD("left", "-> f64", left, 0),
     RREF_METHOD("add", "i64, i64 -> i64", add, 0), RREF_METHOD("count", "", count, RREF_INLINE),
     RREF_METHOD("never", "-> i64", never, 0), RREF_METHODS_END
 };
@@ -360,10 +366,37 @@ static void gives_much(void)
     end();
 }
 
+/* ---- whose it is */
+
+static void ask(rref_future f, void *answer)
+{
+    (void)f;
+    *(rref_future *)answer = rref_async(there, "left");
+}
+
+/* It is no part of the method that completes its future, and has its time for itself. */
+static void is_no_part_of_a_method(void)
+{
+    double seconds = 0;
+    rref_future answer = { 0 };
+    if (!begin()) return;
+    mark = rref_promise(ctx, "");
+    OK(rref_on_complete(mark, ask, &answer, RREF_INLINE));
+    MPI_Barrier(MPI_COMM_WORLD);
+    OK(rref_invoke(rref_rpc_sync(there, check_patience(100)), "set_mark"));
+    MPI_Barrier(MPI_COMM_WORLD);
+    OK(rref_wait(answer, RREF_FOREVER));
+    OK(rref_get(answer, rref_out(&seconds)));
+    CU_ASSERT_TRUE(seconds >= RREF_FOREVER);
+    OK(rref_future_release(answer));
+    OK(rref_future_release(mark));
+    end();
+}
+
 static const check_case cases[] = {
     { "fails", fails }, { "answers_twice", answers_twice }, { "answers_to_nobody", answers_to_nobody }, { "blocks", blocks },
     { "inline_waits", inline_waits }, { "recurses", recurses }, { "calls_masses", calls_masses },
-    { "gives_much", gives_much }, CHECK_END
+    { "gives_much", gives_much }, { "is_no_part_of_a_method", is_no_part_of_a_method }, CHECK_END
 };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "callbacks", cases); }

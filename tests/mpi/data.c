@@ -344,6 +344,26 @@ static void spread_bools(void)
 
 /* ---- credit */
 
+static bool says_not_sent(rref_future f)
+{
+    rref_error e = { .text = "" };
+    rref_future_error(f, &e);
+    return strstr(e.text, "was not sent") != NULL;
+}
+
+/* Calls with an answer wait for credit no longer than they may take. */
+static void wait_in_time(rref gate, rref result)
+{
+    double sum;
+    uint64_t n;
+    GIVES(rref_invoke(rref_rpc_sync(gate, 0.02), "count"), RREF_ERR_TIMEOUT);
+    GIVES(rref_to_here(rref_rpc_sync(result, 0.02), rref_out(&sum), rref_out(&n)), RREF_ERR_TIMEOUT);
+    rref_future f = rref_invoke(rref_rpc_async(gate, 0.02), "count");
+    GIVES(rref_test(f), RREF_ERR_TIMEOUT);
+    CU_ASSERT_TRUE(says_not_sent(f));
+    OK(rref_future_release(f));
+}
+
 /* The object's queue keeps the messages, so their credit stays out until it gets on. */
 static void calls_that_do_not_wait(void)
 {
@@ -352,6 +372,9 @@ static void calls_that_do_not_wait(void)
     begin();
     rref g = rref_create(ctx, next, "gate");
     rref_method_ref count = rref_bind(g, "count");
+    const double some[] = { 1, 2 };
+    rref result = rref_remote(rref_root(ctx, next), "add_up", rref_array(some, 2));
+    OK(rref_to_here(result));                   /* it is there */
     rref_future passed = rref_async(g, "pass");
     int made = 0, tries = 0, rc = RREF_OK;
     while (rc == RREF_OK && tries++ < 100000) made += (rc = rref_try_post(tries % 2 ? g : count.target, "count")) == RREF_OK;
@@ -360,6 +383,7 @@ static void calls_that_do_not_wait(void)
     rref_future f = rref_try_async(g, "count"), m = rref_try_async(count);
     GIVES(rref_test(f), RREF_ERR_WOULD_BLOCK);
     GIVES(rref_test(m), RREF_ERR_WOULD_BLOCK);
+    wait_in_time(g, result);
     MPI_Barrier(MPI_COMM_WORLD);
     atomic_store(&open_gate, true);
     OK(rref_wait(passed, RREF_FOREVER));
@@ -372,6 +396,7 @@ static void calls_that_do_not_wait(void)
     OK(rref_future_release(late));
     OK(rref_future_release(passed));
     OK(rref_release(g));
+    OK(rref_release(result));
     OK(rref_fence(ctx, RREF_FOREVER));
     int all = 0, mine = atomic_load(&counted);
     MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);

@@ -746,6 +746,106 @@ static void large_arrays_of_late_calls(void)
     free(p);
 }
 
+/* ---- long ones: each step completes the next, on one stack */
+
+enum { STEPS = 3000 };
+
+static rref_future next_step(rref_future before, void *arg)
+{
+    int64_t n = 0;
+    (void)arg;
+    rref_get(before, rref_out(&n));
+    rref_future f = rref_async(there, "add", n, 1);
+    if (n >= STEPS) return f;
+    rref_future rest = rref_chain(f, next_step, NULL);
+    rref_future_release(f);
+    return rest;
+}
+
+static void loops_of_chains(void)
+{
+    int64_t n = 0;
+    if (!begin()) return;
+    rref_future f = rref_async(there, "add", 0, 1), last = rref_chain(f, next_step, NULL);
+    OK(rref_wait(last, RREF_FOREVER));
+    OK(rref_get(last, rref_out(&n)));
+    CU_ASSERT_EQUAL(n, STEPS + 1);
+    OK(rref_future_release(f));
+    OK(rref_future_release(last));
+    end();
+}
+
+static void set_first(rref_future f, void *promise)
+{
+    (void)f;
+    rref_set(*(rref_future *)promise);
+}
+
+/* From a thread of the library, too, whose stack is small. */
+static void towers(void)
+{
+    if (!begin()) return;
+    for (int small = 0; small < 2; small++) {
+        rref_future first = rref_promise(ctx, ""), top = first, called = { 0 };
+        OK(rref_future_retain(first));
+        for (int i = 0; i < 10 * STEPS; i++) {
+            rref_future next = i % 2 ? rref_all(ctx, &top, 1) : rref_promise(ctx, "");
+            if (i % 2 == 0) OK(rref_link(top, next));
+            OK(rref_future_release(top));
+            top = next;
+        }
+        if (small) {
+            called = rref_async(there, "add", 1, 1);
+            OK(rref_on_complete(called, set_first, &first, 0));
+            OK(rref_future_release(called));
+        } else {
+            OK(rref_set(first));
+        }
+        OK(rref_wait(top, RREF_FOREVER));
+        OK(rref_future_release(top));
+        OK(rref_fence(ctx, RREF_FOREVER));
+        OK(rref_future_release(first));
+    }
+    end();
+}
+
+/* ---- a handler that may not wait lets go of a call whose arrays are on their way */
+
+static double lent[LARGE];
+static _Atomic uint64_t let_go;
+static atomic_int let_go_gave;
+
+static int lets_go(rref_call *c, void *self)
+{
+    (void)self;
+    rref_future f = rref_async(rref_arg_ref(c, 0), "keep", rref_borrow(lent, LARGE));
+    int rc = rref_future_release(f);
+    if (rc) atomic_store(&let_go, f.bits);
+    atomic_store(&let_go_gave, rc);
+    return RREF_OK;
+}
+
+static const rref_method deep_functions[] = { RREF_METHOD("lets_go", "ref", lets_go, 0), RREF_METHODS_END };
+
+static void released_too_deep(void)
+{
+    setenv("RREF_MAX_BLOCKED", "0", 1);
+    OK(rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = deep_functions, .progress = "application" },
+                 &ctx));
+    unsetenv("RREF_MAX_BLOCKED");
+    if (!ctx) return;
+    atomic_store(&let_go, 0);
+    rref keeper = rref_create(ctx, (rref_rank(ctx) + 1) % rref_size(ctx), "keeper");
+    rref_future f = rref_async(rref_root(ctx, rref_rank(ctx)), "lets_go", keeper);
+    OK(rref_wait(f, RREF_FOREVER));
+    OK(rref_future_release(f));
+    int rc = atomic_load(&let_go_gave);
+    CU_ASSERT_TRUE(rc == RREF_OK || rc == RREF_ERR_TOO_DEEP);
+    if (rc) OK(rref_future_release((rref_future){ atomic_load(&let_go) }));
+    OK(rref_release(keeper));
+    end();
+}
+
 static const check_case cases[] = {
     { "wait_times_out", wait_times_out },
     { "handles", handles },
@@ -766,6 +866,9 @@ static const check_case cases[] = {
     { "callbacks_that_call", callbacks_that_call },
     { "timeouts_of_calls", timeouts_of_calls },
     { "large_arrays_of_late_calls", large_arrays_of_late_calls },
+    { "loops_of_chains", loops_of_chains },
+    { "towers", towers },
+    { "released_too_deep", released_too_deep },
     CHECK_END
 };
 
