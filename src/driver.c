@@ -51,7 +51,7 @@ rri_verdict rri_driver_finish_batch(rri_progress *p)
 
 /* The cursor moves before a record is dispatched, so that whoever takes the role over goes on behind it. */
 RRI_NEEDS(rri_driver)
-static rri_verdict run_batch(rri_progress *p)
+static rri_verdict run_records(rri_progress *p)
 {
     while (p->batch) {
         rri_buffer *b = p->batch;
@@ -69,6 +69,31 @@ static rri_verdict run_batch(rri_progress *p)
         if (v != RRI_DONE) return v;
     }
     return RRI_DONE;
+}
+
+bool rri_progress_after_answers(void (*what)(void))
+{
+    if (rri_thread.answers) rri_thread.after = what;
+    return rri_thread.answers;
+}
+
+RRI_ASIDE
+static void run_after(void)
+{
+    void (*after)(void) = rri_thread.after;
+    rri_thread.after = NULL;
+    after();
+}
+
+/* Another thread may have the role after it. */
+RRI_NEEDS(rri_driver)
+static rri_verdict run_batch(rri_progress *p)
+{
+    rri_thread.answers = p->batch && !((const rri_message *)(const void *)p->batch->data)->counted;
+    rri_verdict v = run_records(p);
+    rri_thread.answers = false;
+    if (rri_thread.after) run_after();
+    return v;
 }
 
 bool rri_progress_due(rri_progress *p, rri_job *job)

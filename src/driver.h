@@ -70,6 +70,8 @@ typedef struct rri_thread_state {
     bool in_inline;
     int depth;                      /* handlers and callbacks on the stack */
     const rri_event *polls_for;     /* what it drives for, or NULL */
+    bool answers;                   /* it dispatches a message of answers */
+    void (*after)(void);            /* to be called after that, or NULL */
     rri_progress *ready;            /* it has taken the role of this one for what it is going to wait for */
 } rri_thread_state;
 extern RRI_THREAD_LOCAL rri_thread_state rri_thread;

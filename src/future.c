@@ -339,7 +339,8 @@ static void run_reactions(rri_future *f, unsigned colour)
     rri_progress_submit(f->all->progress, &f->job);
 }
 
-/* ---- reactions that complete further futures, whose reactions complete others, and so on: each would need more of the stack */
+/* ---- reactions that wait: until all answers of a message are taken; or since they complete further futures, whose reactions
+ * complete others, and so on, each of which needs more of the stack */
 
 enum { DEEPEST = 16 };
 
@@ -365,12 +366,10 @@ static bool react_later(rri_future *f, unsigned colour)
     return true;
 }
 
-static void react(rri_future *f, unsigned colour)
+static void catch_up(void)
 {
-    if (reacting.depth >= DEEPEST && react_later(f, colour)) return;
     reacting.depth++;
-    run_reactions(f, colour);
-    for (put_off *p; reacting.depth == 1 && (p = reacting.first);) {
+    for (put_off *p; (p = reacting.first);) {
         reacting.first = p->next;
         run_reactions(p->future, p->colour);
         rri_idle(p->future->all->colours, p->colour);
@@ -379,6 +378,16 @@ static void react(rri_future *f, unsigned colour)
     }
     reacting.depth--;
 }
+
+static void react(rri_future *f, unsigned colour)
+{
+    if ((reacting.depth >= DEEPEST || rri_progress_after_answers(catch_up)) && react_later(f, colour)) return;
+    reacting.depth++;
+    run_reactions(f, colour);
+    reacting.depth--;
+    if (!reacting.depth && reacting.first) catch_up();
+}
+
 
 static void no_longer_wanted(rri_future *f)
 {

@@ -125,6 +125,9 @@ void rri_progress_want(rri_progress *progress);
 void rri_progress_unwant(rri_progress *progress);
 void rri_progress_hurry(rri_progress *progress);
 
+/* Whether the thread is at a message of answers; then this is called when all of them are taken. */
+bool rri_progress_after_answers(void (*what)(void));
+
 /* After leaving messages behind without waiting: see to it that they go. */
 void rri_progress_nudge(rri_progress *progress);
 

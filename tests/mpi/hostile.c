@@ -385,8 +385,10 @@ static void waits_by_another(void)
 {
     if (!begin()) return;
     rref_sync_proxy in_time = rref_rpc_sync(there, check_patience(20));
+    MPI_Barrier(MPI_COMM_WORLD);                /* the gates are there */
     GIVES(rref_invoke(in_time, "wait_by_another"), RREF_ERR_BLOCKING);
     GIVES(rref_sync(rref_root(ctx, rank), "wait_by_another"), RREF_ERR_BLOCKING);
+    MPI_Barrier(MPI_COMM_WORLD);                /* ... still */
     end();
 }
 

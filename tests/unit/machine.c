@@ -468,11 +468,44 @@ static void run_for_nobody(void)
     close_ranks();
 }
 
+typedef struct look {
+    rri_reaction reaction;
+    rri_future *last;
+    unsigned *complete;
+} look;
+
+static void look_at_last(rri_reaction *reaction, rri_future *f)
+{
+    look *l = (look *)(void *)reaction;
+    (void)f;
+    *l->complete += rri_event_done(&l->last->event);
+}
+
+/* In the first callback all that the message answers is complete already: all but the first call, which left alone. */
+static void callbacks_of_a_run(void)
+{
+    rri_future *f[10];
+    unsigned complete = 0;
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < 10; i++) f[i] = call(1, NEXT, OBJECT, u64(i));
+    for (unsigned i = 0; i < 10; i++) {
+        look *l = malloc(sizeof *l);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+        *l = (look){ { NULL, look_at_last, true }, f[9], &complete };
+        rri_future_react(f[i], &l->reaction);
+    }
+    pump();
+    CU_ASSERT(complete >= (at_once ? 9 : 1));
+    for (unsigned i = 0; i < 10; i++) rri_future_drop(f[i]);
+    close_ranks();
+}
+
 static void with_runs(void)
 {
     runs = true;
     for (int i = 0; i < 2; i++, at_once = !at_once) {
         posts_in_runs();
+        callbacks_of_a_run();
         calls_in_runs();
         run_waits();
         run_for_nobody();
