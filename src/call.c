@@ -85,7 +85,8 @@ static bool departs(rri_future *f)
 }
 
 RRI_TRIES(rri_lane)
-static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t notes, size_t body, int64_t deadline)
+static rri_record *begin_request(rri_calls *calls, const rri_target *target, size_t notes, size_t body, int64_t deadline,
+                                 rri_future *future)
 {
     size_t bytes = rri_round16(sizeof(rri_record) + notes + body);
     if (target->tries && rri_lane_full(calls->flow, target->peer)) {
@@ -96,7 +97,10 @@ static rri_record *begin_request(rri_calls *calls, const rri_target *target, siz
         rri_fail(RREF_ERR_TIMEOUT, "rank %d has not taken earlier calls in time; the call was not sent", target->peer);
         return NULL;
     }
-    return rri_lane_begin(calls->flow, target->peer, RRI_REQUESTS, bytes);
+    rri_record *r = rri_lane_begin(calls->flow, target->peer, RRI_REQUESTS, bytes);
+    if (!r || departs(future)) return r;
+    rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, r->bytes);
+    return NULL;
 }
 
 /* What the call is, for reports; its callbacks are of its colour. made: by the coarse clock; 0: who waits looks at the clock when
@@ -388,7 +392,7 @@ RRI_IN_LINE void put_in_run(const rri_run *run, char *at, const rref_value *valu
 RRI_TRIES(rri_lane)
 static char *begin_run(const rri_run *run)
 {
-    rri_record *r = begin_request(run->calls, &run->target, 0, rri_run_item(&run->like), RRI_NEVER);
+    rri_record *r = begin_request(run->calls, &run->target, 0, rri_run_item(&run->like), RRI_NEVER, NULL);
     if (!r) return NULL;
     uint32_t bytes = r->bytes;
     *r = run->like;
@@ -450,12 +454,8 @@ static int send_plain(rri_calls *calls, const rri_target *target, const rref_val
     const rri_types *in = target->in;
     int rc = arm_plain(target, values, count, mode, future, deadline);
     if (rc) return rc;
-    rri_record *r = begin_request(calls, target, 0, in->slots, room_until(mode, deadline));
+    rri_record *r = begin_request(calls, target, 0, in->slots, room_until(mode, deadline), future);
     if (!r) return unarm(future);
-    if (!departs(future)) {
-        rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, r->bytes);
-        return unarm(future);
-    }
     mark_future(calls, future, target);
     *r = (rri_record){ .bytes = r->bytes, .kind = RRI_CALL, .method = target->method, .object = target->address,
                        .flags = future ? 0 : RRI_FLAG_ONEWAY, .extra = time_left(deadline),
@@ -499,10 +499,8 @@ int rri_call_send(rri_calls *calls, const rri_target *target, const rref_value *
     rri_ancestor ancestors[1 + RRI_ANCESTORS];
     size_t note = mode == RRI_REMOTE ? sizeof(rri_remote_note) : 0;
     size_t nested = future ? name_ancestors(ancestors) : 0;     /* for a one-way call nobody waits */
-    rri_record *r = begin_request(calls, target, notes, note + nested + p.bytes, room_until(mode, deadline));
-    bool leaves = r && departs(future);
-    if (r && !leaves) rri_lane_undo(calls->flow, target->peer, RRI_REQUESTS, r->bytes);
-    if (!leaves) {
+    rri_record *r = begin_request(calls, target, notes, note + nested + p.bytes, room_until(mode, deadline), future);
+    if (!r) {
         rc = rri_error_last()->code;
         unsend(calls, target, future);
         return rc;
@@ -542,7 +540,7 @@ int rri_call_create(rri_calls *calls, const rri_target *target, uint64_t class_i
     rri_packing p;
     int rc = rri_call_check(calls, target, values, count, RRI_ONEWAY, &inputs, &p);
     if (rc) return rc;
-    rri_record *r = begin_request(calls, target, p.segments ? sizeof(rri_bulk_note) : 0, head + p.bytes, RRI_NEVER);
+    rri_record *r = begin_request(calls, target, p.segments ? sizeof(rri_bulk_note) : 0, head + p.bytes, RRI_NEVER, NULL);
     if (!r) return rri_error_last()->code;
     uint32_t bytes = r->bytes;
     mark_future(calls, future, target);

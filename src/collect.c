@@ -111,6 +111,12 @@ static rref_future call_own(rri_group *g, const range *r, unsigned method, const
     return own.bits ? rref_async_m((rref_method_ref){ own, method }, values, count, site) : (rref_future){ 0 };
 }
 
+/* Where inline code may not wait for borrowed arrays to be sent, they are the caller's again when all calls are complete. */
+static void release(rref_future part)
+{
+    if (part.bits && rref_future_release(part)) rri_future_take_back(rri_future_of(part.bits));
+}
+
 /* Call the member that is here, and have two others do the same for a half of the rest each. */
 static rref_future spread(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count,
                           const char *site)
@@ -123,8 +129,7 @@ static rref_future spread(rri_group *g, const range *r, unsigned method, const r
         if (halves[i].low < halves[i].high) part[parts++] = or_failed(g, relay(g, &halves[i], method, values, count));
     part[parts++] = or_failed(g, call_own(g, r, method, values, count, site));
     rref_future all = rref_all(g->service->references->context, part, parts);
-    for (size_t i = 0; i < parts; i++)
-        if (part[i].bits) rref_future_release(part[i]);
+    for (size_t i = 0; i < parts; i++) release(part[i]);
     return all;
 }
 
