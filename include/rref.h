@@ -720,7 +720,7 @@ rref rref_group_member(rref_group group, int rank);
 
 /** The function under rref_group_async: call a method of all members. Passed on along a tree of ranks. values[0] is the
  *  method's name, the others its arguments, without outputs. Calls of a group and calls of single members are not ordered.
- *  Errors: found in the future: the first error of any member; SIGNATURE also for outputs, and for arrays of references.
+ *  Errors: found in the future: the first error of any member; SIGNATURE also for outputs.
  *  Thread: any.  Blocks: as rref_async_v.  Progress: inline methods.  Owns: the future is complete, without values, when
  *  all calls are; release it.  Since: 0.1 */
 rref_future rref_group_async_v(rref_group group, const rref_value *values, size_t count, const char *site);
