@@ -233,8 +233,13 @@ $(MPI_TESTS) $(LARGE_TESTS): LIBRARY = librref.la
 $(MPI_TESTS) $(LARGE_TESTS): librref.la
 
 # tests/mpi/NAME-N: a script of one line that can also be run by hand; its name says all.
-$(RANKED_TESTS) $(RANKED_LARGE): $(INNER_TESTS) $(LOSS_TESTS) $(MPI_TESTS) $(LARGE_TESTS)
-	$(AM_V_GEN)printf '#!/bin/sh\nexec %s/tests/run.sh -c "$$0"\n' '$(abs_srcdir)' > $@ && chmod +x $@
+RANKED = $(RANKED_TESTS) $(RANKED_LARGE)
+MAKE_RANKED = $(AM_V_GEN)printf '\#!/bin/sh\nexec %s/tests/run.sh -c "$$0"\n' '$(abs_srcdir)' > $@ && chmod +x $@
+$(filter %-1,$(RANKED)): %-1: % ; $(MAKE_RANKED)
+$(filter %-2,$(RANKED)): %-2: % ; $(MAKE_RANKED)
+$(filter %-3,$(RANKED)): %-3: % ; $(MAKE_RANKED)
+$(filter %-4,$(RANKED)): %-4: % ; $(MAKE_RANKED)
+$(filter %-8,$(RANKED)): %-8: % ; $(MAKE_RANKED)
 CLEANFILES += $(RANKED_TESTS) $(RANKED_LARGE)
 
 # Every test is started by run.sh. Automake's TEST_EXTENSIONS is for scripts alone: it would give NAME.2 and NAME.4 one log.
