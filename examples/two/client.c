@@ -6,6 +6,7 @@
  *   mpirun -n 1 two-server : -n 3 two-client
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,6 +38,22 @@ static int use(rref_context *context, int server)
     return wrong;
 }
 
+/* What lies just below the upper bound is counted; bounds that make no bins are refused by the owner. */
+static int edges(rref_context *context, int server)
+{
+    uint64_t count[BINS] = { 0 };
+    size_t bins = 0;
+    rref narrow = rref_create(context, server, "histogram", -1.0, 1e-17, BINS);
+    rref endless = rref_create(context, server, "histogram", 0.0, HUGE_VAL, BINS);
+    int wrong = rref_post(narrow, "add", rref_array(((double[]){ 0 }), 1)) != RREF_OK;
+    wrong += rref_sync(narrow, "counts", rref_out_array(count, BINS, &bins)) != RREF_OK || count[BINS - 1] != 1;
+    wrong += rref_sync(endless, "counts", rref_out_array(count, BINS, &bins)) != RREF_ERR_ARGUMENT;
+    if (wrong) fprintf(stderr, "client: a bound is wrong\n");
+    rref_release(narrow);
+    rref_release(endless);
+    return wrong;
+}
+
 int main(int argc, char **argv)
 {
     int level;
@@ -47,7 +64,7 @@ int main(int argc, char **argv)
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
     int server = rref_rank_of(context, "server"), wrong = server < 0;
-    if (!wrong) wrong = use(context, server);
+    if (!wrong) wrong = use(context, server) + edges(context, server);
     wrong += rref_finalize(&context) != RREF_OK;
     MPI_Finalize();
     return wrong ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One of two programs of a job that share no class: histograms, which client.c uses without knowing them. */
+#include <math.h>
 #include <stdlib.h>
 
 #include <mpi.h>
@@ -15,7 +16,8 @@ static int create(rref_call *call, void **self)
 {
     double low = rref_arg_f64(call, 0), high = rref_arg_f64(call, 1);
     uint32_t bins = rref_arg_u32(call, 2);
-    if (!(low < high) || bins == 0) return rref_fail(call, RREF_ERR_ARGUMENT, "%u bins from %g to %g", bins, low, high);
+    if (!(low < high) || !isfinite(high - low) || bins == 0)
+        return rref_fail(call, RREF_ERR_ARGUMENT, "%u bins from %g to %g", bins, low, high);
     histogram *h = calloc(1, sizeof *h + bins * sizeof h->count[0]);
     if (!h) return rref_fail(call, RREF_ERR_NO_MEMORY, "no memory for %u bins", bins);
     h->low = low;
@@ -25,14 +27,20 @@ static int create(rref_call *call, void **self)
     return RREF_OK;
 }
 
+/* Just below `high` the quotient can be rounded up to 1. */
+static size_t bin_of(const histogram *h, double x)
+{
+    size_t bin = (size_t)((x - h->low) / (h->high - h->low) * (double)h->bins);
+    return bin < h->bins ? bin : h->bins - 1;
+}
+
 static int add(rref_call *call, void *self)
 {
     histogram *h = self;
     size_t n;
     const double *x = rref_arg_f64s(call, 0, &n);
     for (size_t i = 0; i < n; i++)
-        if (x[i] >= h->low && x[i] < h->high)
-            h->count[(size_t)((x[i] - h->low) / (h->high - h->low) * (double)h->bins)]++;
+        if (x[i] >= h->low && x[i] < h->high) h->count[bin_of(h, x[i])]++;
     return RREF_OK;
 }
 
