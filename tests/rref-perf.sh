@@ -95,6 +95,14 @@ call 0 --runs
 refused "rounds without a number" '--runs wants a number from 1 to 1000$'
 call 0 --single latency
 refused "a test that needs threads" '--single is for interference only, not for: latency'
+RREF_PROGRESS=application
+export RREF_PROGRESS
+call 2 startup latency
+refused "calls that nobody would answer" 'RREF_PROGRESS=application: .*, as in: latency$'
+call 2 --quick --runs 1 startup resolve
+none "what runs without a library thread" "$([ $status -eq 0 ] && [ ! -s "$work/err" ] ||
+    { echo "exit status $status"; cat "$work/err"; })"
+unset RREF_PROGRESS
 call 0 latency
 refused "one rank" 'two ranks are needed'
 call 0 --help

@@ -77,6 +77,21 @@ static int measure(bench *b, const options *o)
     return status;
 }
 
+/* Below MPI_THREAD_MULTIPLE the application drives whatever the variable says, so with --single it changes nothing. */
+static bool undriven(const bench *b, const options *o, char *why, size_t size)
+{
+    const char *progress = getenv("RREF_PROGRESS");
+    int driven = progress && !strcmp(progress, "application");
+    MPI_Allreduce(MPI_IN_PLACE, &driven, 1, MPI_INT, MPI_MAX, b->world);
+    for (int t = 0; t < TESTS; t++)
+        if (driven && !o->single && o->wanted[t] && !(tests[t].flags & TEST_DRIVEN)) {
+            snprintf(why, size, "RREF_PROGRESS=application: nobody would answer while rank 1's main sleeps, as in: %s",
+                     tests[t].name);
+            return true;
+        }
+    return false;
+}
+
 static int refuse(const bench *b, int status, const char *why, const char *help)
 {
     if (b->rank == 0) fprintf(stderr, "rref-perf: %s\n%s", why, help);
@@ -88,6 +103,7 @@ static int run(int argc, char **argv, const options *o, const char *wrong)
     bench b = { .world = MPI_COMM_WORLD, .comm = MPI_COMM_NULL, .rounds = o->rounds, .json = o->json, .quick = o->quick,
                 .single = o->single };
     const int wanted = o->single ? MPI_THREAD_SINGLE : MPI_THREAD_MULTIPLE;
+    char why[120];
     int level, size;
     if (MPI_Init_thread(&argc, &argv, wanted, &level) != MPI_SUCCESS) {
         fputs("rref-perf: MPI cannot be started\n", stderr);
@@ -98,6 +114,7 @@ static int run(int argc, char **argv, const options *o, const char *wrong)
     if (*wrong) return refuse(&b, MISUSED, wrong, options_usage);
     if (size < 2) return refuse(&b, MISUSED, "two ranks are needed: mpirun -n 2 rref-perf", "");
     if (level < wanted) return refuse(&b, FAILED, "this MPI has no MPI_THREAD_MULTIPLE", "");
+    if (undriven(&b, o, why, sizeof why)) return refuse(&b, MISUSED, why, "");
     return measure(&b, o);
 }
 

@@ -8,7 +8,8 @@
 enum {
     TEST_CONTEXT = 1,           /* finds b->context open */
     TEST_EVERYBODY = 2,         /* runs on every rank, not only on the two */
-    TEST_SINGLE = 4             /* can run at MPI_THREAD_SINGLE */
+    TEST_SINGLE = 4,            /* can run at MPI_THREAD_SINGLE */
+    TEST_DRIVEN = 8             /* no call needs a library thread: can run with RREF_PROGRESS=application */
 };
 
 typedef struct test {
