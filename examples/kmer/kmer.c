@@ -148,13 +148,7 @@ static void post_batches(const job *j, progress *p)
     free(add_many);
 }
 
-/* Calls from one thread to one object start in the order they are made: when these are answered, ours are counted. */
-static void settle(const job *j)
-{
-    uint64_t distinct;
-    for (int r = 0; r < j->size; r++) must(j, rref_sync(j->tables[r], "distinct", rref_out(&distinct)), "kmer: settle");
-}
-
+/* One-way calls tell nobody how they went, but the fence, behind which those of all ranks have run. */
 static double count_by_rref(const job *j)
 {
     progress p = progress_start("counting");
@@ -162,8 +156,7 @@ static double count_by_rref(const job *j)
     double start = progress_clock();
     if (j->asked.batch) post_batches(j, shown(j, &p));
     else post_each(j, shown(j, &p));
-    settle(j);
-    MPI_Barrier(MPI_COMM_WORLD);
+    must(j, rref_fence(j->context, RREF_FOREVER), "kmer: counting");
     return progress_clock() - start;
 }
 

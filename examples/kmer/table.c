@@ -94,11 +94,6 @@ uint64_t table_count(const table *t, uint64_t kmer)
     return find(t, kmer)->count;
 }
 
-uint64_t table_distinct(const table *t)
-{
-    return t->distinct;
-}
-
 table_summary table_summarize(const table *t)
 {
     table_summary sum = { .distinct = t->distinct };

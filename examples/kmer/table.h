@@ -26,7 +26,6 @@ bool table_add(table *t, uint64_t kmer);
 bool table_add_many(table *t, const uint64_t *kmers, size_t n);
 
 uint64_t table_count(const table *t, uint64_t kmer);
-uint64_t table_distinct(const table *t);
 table_summary table_summarize(const table *t);
 /* histogram[c] is the number of k-mers counted c times. */
 void table_histogram(const table *t, uint64_t histogram[TABLE_BINS]);

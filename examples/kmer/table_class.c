@@ -29,11 +29,6 @@ static int serve_count(rref_call *call, void *self)
     return rref_return_u64(call, table_count(self, rref_arg_u64(call, 0)));
 }
 
-static int serve_distinct(rref_call *call, void *self)
-{
-    return rref_return_u64(call, table_distinct(self));
-}
-
 static int serve_summary(rref_call *call, void *self)
 {
     table_summary sum = table_summarize(self);
@@ -80,7 +75,6 @@ static const rref_method table_methods[] = {
     RREF_METHOD("add",       "u64",                    serve_add,       RREF_INLINE),   /* short: where it arrives */
     RREF_METHOD("add_many",  "u64[]",                  serve_add_many,  RREF_INLINE),
     RREF_METHOD("count",     "u64 -> u64",             serve_count,     RREF_INLINE),
-    RREF_METHOD("distinct",  "-> u64",                 serve_distinct,  RREF_INLINE),
     RREF_METHOD("summary",   "-> u64, u64, u64",       serve_summary,   0),
     RREF_METHOD("histogram", "-> u64[]",               serve_histogram, 0),
     RREF_METHOD("top",       "u32 -> u64[]",           serve_top,       0),
