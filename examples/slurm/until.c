@@ -4,7 +4,8 @@
  *
  * A signal may reach some ranks and not others, and each at another moment. So the handler only takes a note, and the main
  * loop of a rank that has one posts "stop" to all ranks, itself included: a one-way call that nobody waits for. All ranks then
- * leave their loops, a fence lets what is under way come to its end, and the results are put together before finalize.
+ * leave their loops, a fence lets what is under way come to its end, and the results are put together before finalize. A rank
+ * that cannot go on says why, and stops all ranks in the same way: else they would work on without it.
  *
  * Here each rank's steps are counted by an object of rank 0: it must have as many as all ranks did together.
  */
@@ -22,7 +23,8 @@ static volatile sig_atomic_t noted;
 
 static void note(int signal) { noted = signal; }
 
-static atomic_int stopped;              /* the first signal that any rank has told of */
+enum { FAILED = -1 };
+static atomic_int stopped;              /* the first signal that any rank has told of, or FAILED */
 
 static int stop(rref_call *call, void *self)
 {
@@ -34,12 +36,21 @@ static int stop(rref_call *call, void *self)
 
 static const rref_method functions[] = { RREF_METHOD("stop", "i64", stop, RREF_INLINE), RREF_METHODS_END };
 
-static int tell_all(rref_context *context, int signal)
+static int tell_all(rref_context *context, int why)
 {
     int wrong = 0;
     for (int rank = 0; rank < rref_size(context); rank++)
-        wrong += rref_post(rref_root(context, rank), "stop", signal) != RREF_OK;
+        if (rref_post(rref_root(context, rank), "stop", why) != RREF_OK) {
+            rref_perror(context, "until: stop");
+            wrong++;
+        }
     return wrong;
+}
+
+static int fail(rref_context *context, const char *what)
+{
+    rref_perror(context, what);
+    return 1 + tell_all(context, FAILED);
 }
 
 /* ---- the work */
@@ -66,46 +77,62 @@ static const rref_class tally_class = RREF_CLASS("tally", "", tally_create, free
 static void step(void) { nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); }
 
 /* Steps until somebody says stop; each is counted. */
-static uint64_t work(rref_context *context, rref tally)
+static int work(rref_context *context, rref tally, uint64_t *steps)
 {
-    uint64_t steps = 0;
     bool told = false;
-    while (!atomic_load(&stopped)) {
+    int wrong = 0;
+    while (!atomic_load(&stopped) && !wrong) {
         step();
-        if (rref_post(tally, "add", UINT64_C(1)) != RREF_OK) break;
-        steps++;
-        if (noted && !told) told = tell_all(context, noted) == 0;
+        if (rref_post(tally, "add", UINT64_C(1)) != RREF_OK) return fail(context, "until: add");
+        ++*steps;
+        if (noted && !told) {
+            wrong = tell_all(context, noted);
+            told = true;
+        }
     }
-    return steps;
+    return wrong;
 }
 
 /* What a program would write to a file, for a later job to go on from. */
 static int save(rref_context *context, rref tally, uint64_t steps)
 {
     uint64_t counted = 0, all = 0;
+    int why = atomic_load(&stopped);
+    char text[20] = "a rank that failed";
     MPI_Reduce(&steps, &all, 1, MPI_UINT64_T, MPI_SUM, 0, MPI_COMM_WORLD);
     if (rref_rank(context) != 0) return 0;
-    if (rref_sync(tally, "get", rref_out(&counted)) != RREF_OK) rref_perror(context, "until");
-    printf("until: stopped by signal %d, %s\n", atomic_load(&stopped), counted == all ? "all steps are saved" : "steps are lost");
-    return counted != all;
+    bool asked = rref_sync(tally, "get", rref_out(&counted)) == RREF_OK, saved = asked && counted == all;
+    if (!asked) rref_perror(context, "until: get");
+    if (why != FAILED) snprintf(text, sizeof text, "signal %d", why);
+    printf("until: stopped by %s, %s\n", text, saved ? "all steps are saved" : "steps are lost");
+    return !saved;
+}
+
+/* The name keeps it. */
+static int publish(rref_context *context)
+{
+    rref own = rref_create(context, 0, "tally");
+    int wrong = rref_publish(own, "tally") == RREF_OK ? 0 : fail(context, "until: publish");
+    rref_release(own);
+    puts("until: working");
+    fflush(stdout);
+    return wrong;
 }
 
 static int until(rref_context *context)
 {
-    rref tally;
-    int wrong = 0;
-    if (rref_rank(context) == 0) {
-        rref own = rref_create(context, 0, "tally");
-        wrong += rref_publish(own, "tally") != RREF_OK;
-        wrong += rref_release(own) != RREF_OK;
-        puts("until: working");
-        fflush(stdout);
+    rref tally = { 0 };
+    uint64_t steps = 0;
+    int wrong = rref_rank(context) == 0 ? publish(context) : 0;
+    if (rref_lookup(context, "tally", 60, &tally) != RREF_OK) wrong += fail(context, "until: lookup");
+    else wrong += work(context, tally, &steps);
+    if (rref_fence(context, RREF_FOREVER) != RREF_OK) {
+        rref_perror(context, "until: fence");
+        wrong++;
     }
-    wrong += rref_lookup(context, "tally", 60, &tally) != RREF_OK;
-    uint64_t steps = work(context, tally);
-    wrong += rref_fence(context, RREF_FOREVER) != RREF_OK;
     wrong += save(context, tally, steps);
-    return wrong + (rref_release(tally) != RREF_OK);
+    rref_release(tally);
+    return wrong;
 }
 
 int main(int argc, char **argv)
@@ -117,11 +144,14 @@ int main(int argc, char **argv)
     signal(SIGTERM, note);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     if (rref_init(MPI_COMM_WORLD, &(rref_options){ .classes = classes, .functions = functions }, &context) != RREF_OK) {
-        rref_perror(NULL, "rref_init");
+        rref_perror(NULL, "until");
         MPI_Abort(MPI_COMM_WORLD, 1);
     }
     int wrong = until(context);
-    wrong += rref_finalize(&context) != RREF_OK;
+    if (rref_finalize(&context) != RREF_OK) {
+        rref_perror(NULL, "until: finalize");
+        wrong++;
+    }
     MPI_Finalize();
     return wrong ? EXIT_FAILURE : EXIT_SUCCESS;
 }
