@@ -240,8 +240,11 @@ contains
     type(c_ptr), value :: call, self
     type(account), pointer :: a
     character(kind=c_char, len=100), target :: text
+    character(len=20) :: balance
     call c_f_pointer(self, a)
-    write (text, '(3a, i0, a)') 'hello ', string(rref_arg_str(call, 0)), ', you have ', a%balance, nul
+    write (balance, '(i0)') a%balance
+    text = 'hello ' // string(rref_arg_str(call, 0)) // ', you have ' // trim(balance) // nul
+    text(len(text):) = nul                      ! whoever has a long name sees less
     greet = rref_return_v(call, [of_str(text)], 1_c_size_t)
   end function
 
