@@ -23,6 +23,7 @@ typedef struct model {
 static int create(rref_call *call, void **self)
 {
     int workers = rref_arg_i32(call, 0);
+    if (workers < 1) return rref_fail(call, RREF_ERR_ARGUMENT, "a model for %d workers", workers);
     model *m = calloc(1, sizeof *m + (size_t)workers * sizeof *m->waiting);
     if (!m) return rref_fail(call, RREF_ERR_NO_MEMORY, "no memory for %d workers", workers);
     m->workers = workers;
