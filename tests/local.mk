@@ -103,6 +103,7 @@ LINT_TESTS = \
 	tests/lint/manual.sh \
 	tests/lint/reference.sh \
 	tests/lint/roles.sh \
+	tests/lint/runs.sh \
 	tests/lint/symbols.sh \
 	tests/lint/version.sh
 

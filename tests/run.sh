@@ -25,6 +25,7 @@ while getopts n:t:c option; do
     esac
 done
 shift $((OPTIND - 1))
+case $ranks in '' | *[!0-9]*) echo "tests/run.sh: -n wants a number of ranks: $ranks" >&2; exit 2 ;; esac
 [ $# -gt 0 ] || { echo "tests/run.sh: no program" >&2; exit 2; }
 
 if [ -n "$counted" ]; then
@@ -45,6 +46,7 @@ else
     unset RREF_TEST_NAME
 fi
 : "${seconds:=${RREF_TEST_LIMIT:-120}}"
+case $seconds in *[!0-9]*) echo "tests/run.sh: -t wants seconds: $seconds" >&2; exit 2 ;; esac
 export RREF_TEST_SECONDS=$((seconds > 10 ? seconds - 5 : seconds))      # the programs' own watchdog speaks first
 
 # ---- a place of its own, removed at the end: Open MPI's session files, its shared memory, the output -----------------
