@@ -47,6 +47,5 @@ tools_rref_perf_SOURCES = \
 	tools/perf/threads.c \
 	tools/perf/work.c \
 	tools/perf/work.h
-tools_rref_perf_CFLAGS = $(AM_CFLAGS) $(HWLOC_CFLAGS)
-tools_rref_perf_LDADD = librref.la $(HWLOC_LIBS) -lm
+tools_rref_perf_LDADD = librref.la -lm
 EXTRA_DIST += tools/perf/plot

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rref_init and rref_finalize, beside what they are made of: communicators, shared memory, the topology. */
+/*
+ * rref_init and rref_finalize, beside what they are made of: communicators and shared memory. The topology of the machine is no
+ * part of it: a thread of the library reads it later, and no context here lives that long.
+ */
 #include "clock.h"
 #include "row.h"
 #include "tests.h"
-
-#include <hwloc.h>
-
-static void topology(const bench *b)
-{
-    hwloc_topology_t machine;
-    bench_expect(b, hwloc_topology_init(&machine) == 0 && hwloc_topology_load(machine) == 0, "hwloc finds no topology");
-    hwloc_topology_destroy(machine);
-}
 
 static double raw(bench *b, const void *arg, sample *singles)
 {
@@ -25,7 +19,6 @@ static double raw(bench *b, const void *arg, sample *singles)
     MPI_Comm_dup(b->comm, &all);
     MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
     MPI_Win_allocate_shared(WINDOW, 1, MPI_INFO_NULL, node, &base, &window);
-    topology(b);
     MPI_Win_free(&window);
     MPI_Comm_free(&node);
     MPI_Comm_free(&all);
