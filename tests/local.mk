@@ -25,6 +25,7 @@ UNIT_TESTS = \
 	tests/unit/payload \
 	tests/unit/place \
 	tests/unit/pool \
+	tests/unit/sample \
 	tests/unit/seat \
 	tests/unit/signature \
 	tests/unit/table \
@@ -218,6 +219,7 @@ tests_fuzz_descriptor_SOURCES = tests/fuzz/descriptor.c tests/fuzz/fuzz.h tests/
 tests_fuzz_payload_SOURCES = tests/fuzz/payload.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_signature_SOURCES = tests/fuzz/signature.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_options_SOURCES = tests/fuzz/options.c tests/fuzz/fuzz.h tests/fuzz/replay.c
+tests_unit_sample_SOURCES = tests/unit/sample.c tools/perf/sample.c tools/perf/sample.h
 tests_unit_counting_SOURCES = tests/unit/counting.c $(COUNTED)
 tests_replay_SOURCES = tests/replay.c $(COUNTED)
 tests_replay_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rri_weight_send -Wl,--wrap=rri_object_mint

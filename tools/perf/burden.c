@@ -29,7 +29,7 @@ static double call(bench *b, const burden *how, const service *s, burden_side *s
         side->calls += calls;
         for (size_t i = 0; i < round.count; i++) sample_add(&side->single, round.figure[i]);
         sample_add(&side->mean, sample_mean(&round));
-        sample_add(&side->p50, sample_quantile(&round, 0.5));
+        sample_add(&side->p50, sample_median(&round));
         sample_add(&side->p99, sample_quantile(&round, 0.99));
     }
     sample_free(&round);

@@ -26,7 +26,7 @@ static void print_json(const row *r, size_t n, double ours, double raw, double r
     print_field("rref", ours);
     print_field("raw", raw);
     print_field("ratio", ratio);
-    print_field("p50", sample_quantile(singles, 0.5));
+    print_field("p50", sample_median(singles));
     print_field("p99", sample_quantile(singles, 0.99));
     print_field("load", load());
 }
@@ -42,7 +42,7 @@ static void print_text(const row *r, double ours, double raw, double ratio, samp
     printf("%-12s %-23s %9zu  %-7s %10.4g", r->test, r->name, r->bytes, r->unit, ours);
     print_column(" %10.4g", "          -", raw);
     print_column(" %7.3f", "       -", ratio);
-    print_column(" %10.4g", "          -", sample_quantile(singles, 0.5));
+    print_column(" %10.4g", "          -", sample_median(singles));
     print_column(" %10.4g", "          -", sample_quantile(singles, 0.99));
 }
 

@@ -25,14 +25,22 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double sample_quantile(sample *s, double part)
+static void sort(sample *s)
 {
-    if (s->count == 0) return NAN;
-    qsort(s->figure, s->count, sizeof *s->figure, ascending);
-    return s->figure[(size_t)(part * (double)(s->count - 1) + 0.5)];
+    if (s->count > 0) qsort(s->figure, s->count, sizeof *s->figure, ascending);
 }
 
-double sample_median(sample *s) { return sample_quantile(s, 0.5); }
+double sample_quantile(sample *s, double part)
+{
+    sort(s);
+    return s->count ? s->figure[(size_t)(part * (double)(s->count - 1) + 0.5)] : NAN;
+}
+
+double sample_median(sample *s)
+{
+    sort(s);
+    return s->count ? (s->figure[(s->count - 1) / 2] + s->figure[s->count / 2]) / 2 : NAN;
+}
 
 double sample_mean(const sample *s)
 {

@@ -13,7 +13,8 @@ typedef struct sample {
 /* A NULL sample takes nothing. */
 void sample_add(sample *s, double figure);
 
-/* The figure that `part` of the others (0 to 1) are not above; NaN of an empty sample. Sorts. */
+/* The figure that `part` of the others (0 to 1) are not above; the middle one, or the mean of the two in the middle. NaN of an
+ * empty sample. Both sort. */
 double sample_quantile(sample *s, double part);
 double sample_median(sample *s);
 double sample_mean(const sample *s);
