@@ -11,6 +11,7 @@
 #include "objects.h"
 
 enum { QUICKER = 50 };
+static const double SETTLE_SECONDS = 0.3;       /* a context has put its threads in their places by then */
 
 static void give_up(const bench *b)
 {
@@ -114,6 +115,12 @@ static const rref_method functions[] = {
     RREF_METHODS_END
 };
 
+/* Where the application drives there are no threads. */
+static bool settles(const bench *b, const char *progress)
+{
+    return !b->fresh && !b->quick && !b->single && !(progress && !strcmp(progress, "application"));
+}
+
 rref_context *bench_open(bench *b, MPI_Comm comm, const char *progress)
 {
     rref_context *context;
@@ -121,6 +128,7 @@ rref_context *bench_open(bench *b, MPI_Comm comm, const char *progress)
     const rref_options options = { .classes = classes, .functions = functions, .functions_self = b,
                                    .progress = progress };
     bench_must(b, rref_init(comm, &options, &context), "rref_init");
+    if (settles(b, progress)) clock_sleep(SETTLE_SECONDS);
     return context;
 }
 

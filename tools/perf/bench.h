@@ -14,6 +14,7 @@ typedef struct bench {
     int rank;                   /* in world */
     int rounds;
     bool json, quick, single;   /* as the options say */
+    bool fresh;                 /* contexts are used at once, before their threads are in their places */
     sem_t woken;                /* what bench_sleep waits for */
     _Atomic uint64_t held;      /* the other's call of "hold", or 0 */
 } bench;
@@ -35,7 +36,8 @@ double bench_seconds(const bench *b, double seconds);
 /* Whether the two are on one node. Collective over comm. */
 bool bench_one_node(const bench *b);
 
-/* A context with the classes of objects.h and the functions below. Collective. progress as in rref_options. */
+/* A context with the classes of objects.h and the functions below, its threads in their places unless it is to be fresh.
+ * Collective. progress as in rref_options. */
 rref_context *bench_open(bench *b, MPI_Comm comm, const char *progress);
 void bench_close(const bench *b, rref_context **context);
 

@@ -13,7 +13,6 @@
 #include "tests.h"
 
 enum { FAILED = 1, MISUSED = 2 };
-static const double SETTLE_SECONDS = 0.3;       /* a context has put its threads in their places by then */
 
 /* ---- without MPI -------------------------------------------------------------------------------------------------- */
 
@@ -50,8 +49,8 @@ static void gather(const bench *b)
 static void run_test(bench *b, const test *t)
 {
     const bool takes_part = b->comm != MPI_COMM_NULL;
+    b->fresh = t->flags & TEST_FRESH;
     if (takes_part && (t->flags & TEST_CONTEXT)) b->context = bench_open(b, b->comm, NULL);
-    if (b->context && !b->quick) clock_sleep(SETTLE_SECONDS);
     if (takes_part || (t->flags & TEST_EVERYBODY)) t->run(b);
     if (b->context) bench_close(b, &b->context);
     gather(b);

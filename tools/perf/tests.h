@@ -9,7 +9,8 @@ enum {
     TEST_CONTEXT = 1,           /* finds b->context open */
     TEST_EVERYBODY = 2,         /* runs on every rank, not only on the two */
     TEST_SINGLE = 4,            /* can run at MPI_THREAD_SINGLE */
-    TEST_DRIVEN = 8             /* no call needs a library thread: can run with RREF_PROGRESS=application */
+    TEST_DRIVEN = 8,            /* no call needs a library thread: can run with RREF_PROGRESS=application */
+    TEST_FRESH = 16             /* of contexts just opened */
 };
 
 typedef struct test {
