@@ -29,6 +29,7 @@ refused() {
 rows() {
     for row in $(echo "$3" | tr ' ' '\n'); do echo "$1 $row $2"; done
 }
+cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)        # that ranks may use, which run.sh does not bind
 expected() {
     for bytes in 8 64 1024 4096 65536 1048576; do
         rows latency $bytes "inline-bound inline default worker application"
@@ -39,7 +40,7 @@ expected() {
     for bytes in 65536 1048576 67108864; do rows bandwidth $bytes "echo-sync echo-async in out"; done
     rows bandwidth 32768 strided
     rows busy 8 "shared-core shared-core-p99 shared-core-mean shared-core-lost stuck-handler"
-    if [ "$(nproc --all)" -ge 3 ]; then rows busy 8 "free-core free-core-p99 free-core-mean free-core-lost"
+    if [ "$cores" -ge 3 ]; then rows busy 8 "free-core free-core-p99 free-core-mean free-core-lost"
     else rows busy 8 free-core; fi
     rows idle 0 "sleep future finalize"
     rows idle 8 first-call
@@ -78,6 +79,10 @@ parsed | sort > "$work/found"
 none "every row of the interface, and no other" "$(diff "$work/expected" "$work/found")"
 cp "$work/out" "$work/json"
 
+cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+taskset -c "$cpu" "$run" -n 2 "$perf" --quick --runs 1 busy > "$work/out" 2> "$work/err"
+none "no free core where the ranks have one" "$(grep -q '^busy  *free-core .*skipped: rank 1 may use 1 of 1 cores' "$work/out" ||
+    cat "$work/out" "$work/err")"
 call 3 --quick --runs 2 threads memory
 none "a third rank sleeps; as text" "$([ $status -eq 0 ] && [ "$(grep -c '^threads  *[124]  *8  calls/s ' "$work/out")" = 3 ] &&
     grep -q '^memory  *peer ' "$work/out" || { echo "exit status $status"; cat "$work/out" "$work/err"; })"
