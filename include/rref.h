@@ -1056,7 +1056,8 @@ int rref_stats_of(rref_context *context, int rank, rref_statistics *statistics);
 int rref_dump(rref_context *context, int rank, char **text);
 
 /** Text that describes the library, and with a context (collective over it) MPI, nodes, ranks, options and where threads
- *  may run. What rref-info prints.
+ *  may run. What rref-info prints. Without a context the options are those of the environment; a value that rref_init would
+ *  refuse is said in the text, and is the thread's last error.
  *  @param text  receives a string, on rank 0; elsewhere NULL.
  *  Errors: NO_MEMORY; MPI.
  *  Thread: as rref_init.  Blocks: until all ranks are there.  Progress: as rref_wait.  Owns: free(text) is the

@@ -5,8 +5,11 @@
  */
 #include "info.h"
 
+#include "chaos.h"
 #include "error.h"
+#include "log.h"
 #include "place.h"
+#include "placer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,12 +194,28 @@ static void put_settings(FILE *out, const rri_info_facts *facts, const rri_setti
         fputs("  * not the default\n", out);
 }
 
+/* Loads what init would load, and refuses what it would refuse: texts are read by those whom they concern. */
+static int load(rri_settings *settings)
+{
+    rri_chaos_plan chaos;
+    int rc = rri_settings_load(settings, NULL);
+    if (rc == RREF_OK)
+        rc = rri_chaos_read(settings->chaos, &chaos);
+    if (rc == RREF_OK)
+        rc = rri_placer_check(settings->cores);
+    if (rc == RREF_OK)
+        rc = rri_log_open(settings->log, 0);
+    if (rc == RREF_OK)
+        rri_log_close();
+    return rc;
+}
+
 static void put_options(FILE *out, const rri_info_facts *facts)
 {
     rri_settings settings;
     if (facts != NULL) {
         put_settings(out, facts, facts->settings);
-    } else if (rri_settings_load(&settings, NULL) == RREF_OK) {
+    } else if (load(&settings) == RREF_OK) {
         put_settings(out, NULL, &settings);
     } else {
         fprintf(out, "  %s; the defaults are:\n", rri_error_last()->text);

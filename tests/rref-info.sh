@@ -64,8 +64,14 @@ call 2
 expect "a bad value" 1 err 'RREF_RING=abc: a whole number from 4 to 1024 is wanted'
 none "a bad value: said once" "$(grep -c RREF_RING=abc "$work/err" | grep -v '^1$')"
 call 0 --options
-expect "--options with a bad value" 0 out 'RREF_RING=abc: a whole number from 4 to 1024 is wanted'
+expect "--options with a bad value" 1 out 'RREF_RING=abc: a whole number from 4 to 1024 is wanted; the defaults are'
 unset RREF_RING
+for bad in RREF_LOG=bogus RREF_LOG=info:/no/such/folder/log RREF_CORES=zz RREF_CHAOS=foo; do
+    export "${bad?}"
+    call 0 --options
+    expect "--options with $bad" 1 out "^  ${bad%%[:=]*}.*; the defaults are:\$" '^  RREF_RING  *16 '
+    unset "${bad%%=*}"
+done
 
 RREF_CORES=any
 export RREF_CORES

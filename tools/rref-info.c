@@ -26,16 +26,18 @@ static int print(const char *text)
     return FAILED;
 }
 
+/* A value that is not allowed is in the text, and the last error. */
 static int print_options(void)
 {
     char *text;
+    rref_error error;
     if (rref_info(NULL, &text) != RREF_OK) {
         rref_perror(NULL, "rref-info");
         return FAILED;
     }
     const int status = print(text);
     free(text);
-    return status;
+    return rref_last_error(NULL, &error) == RREF_OK ? FAILED : status;
 }
 
 static int print_version(void)
