@@ -29,4 +29,8 @@ EOF
             "$([ $status = ok ] || { echo "exit status $status"; cat "$work/out" "$work/err"; })"
     done
 done
+"$srcdir/tests/run.sh" -n 0 "$two-client" > "$work/out" 2> "$work/err"
+status=$?
+none "no server" "$([ $status -eq 1 ] && [ ! -s "$work/out" ] && grep -q '^client: .*server' "$work/err" ||
+    { echo "exit status $status"; cat "$work/out" "$work/err"; })"
 finish

@@ -182,7 +182,9 @@ static int fractal(picture *p)
     double start = MPI_Wtime();
     int failed = run(context, &q, p);
     if (p->rgb && !failed) failed = conclude(p, rref_size(context), MPI_Wtime() - start);
-    return rref_finalize(&context) != RREF_OK || failed;
+    if (rref_finalize(&context) == RREF_OK) return failed;
+    rref_perror(NULL, "fractal");
+    return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

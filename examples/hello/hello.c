@@ -78,7 +78,10 @@ int main(int argc, char **argv)
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
     int wrong = hello(context);
-    wrong += rref_finalize(&context) != RREF_OK;
+    if (rref_finalize(&context) != RREF_OK) {
+        rref_perror(NULL, "hello");
+        wrong++;
+    }
     MPI_Finalize();
     return wrong ? EXIT_FAILURE : EXIT_SUCCESS;
 }

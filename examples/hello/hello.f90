@@ -267,7 +267,10 @@ program hello
   end if
   wrong = 0
   call say_hello()
-  call check(rref_finalize(context) == rref_ok)
+  if (rref_finalize(context) /= rref_ok) then
+    call rref_perror(c_null_ptr, 'hello' // nul)
+    wrong = wrong + 1
+  end if
   call MPI_Finalize(error)
   if (wrong > 0) stop 1
 

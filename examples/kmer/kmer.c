@@ -99,7 +99,9 @@ static int close_tables(job *j)
     for (int r = 0; r < j->size; r++) rref_release(j->tables[r]);
     free(j->tables);
     rref_release(j->own);
-    return rref_finalize(&j->context);
+    int status = rref_finalize(&j->context);
+    if (status) rref_perror(NULL, "kmer");
+    return status;
 }
 
 static rref_method_ref *bind_tables(const job *j, const char *method)

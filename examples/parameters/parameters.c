@@ -110,7 +110,10 @@ int main(int argc, char **argv)
     if (rc) rref_perror(context, "model");
     else rc = work(context, target);
     rref_release(target);
-    if (rref_finalize(&context) != RREF_OK) rc = 1;
+    if (rref_finalize(&context) != RREF_OK) {
+        rref_perror(NULL, "parameters");
+        rc = 1;
+    }
     MPI_Finalize();
     return rc != RREF_OK;
 }

@@ -280,6 +280,7 @@ static int run(int rank, int last)
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
     rc = rref_finalize(&context);
+    if (rc) rref_perror(NULL, "steering");
     MPI_Comm_free(&solvers);
     free(s.field);
     free(s.next);

@@ -64,8 +64,12 @@ int main(int argc, char **argv)
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
     int server = rref_rank_of(context, "server"), wrong = server < 0;
-    if (!wrong) wrong = use(context, server) + edges(context, server);
-    wrong += rref_finalize(&context) != RREF_OK;
+    if (wrong) rref_perror(context, "client");
+    else wrong = use(context, server) + edges(context, server);
+    if (rref_finalize(&context) != RREF_OK) {
+        rref_perror(NULL, "client");
+        wrong++;
+    }
     MPI_Finalize();
     return wrong ? EXIT_FAILURE : EXIT_SUCCESS;
 }

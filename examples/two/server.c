@@ -68,6 +68,7 @@ int main(int argc, char **argv)
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
     int rc = rref_finalize(&context);       /* serves the others until all are here */
+    if (rc) rref_perror(NULL, "server");
     MPI_Finalize();
     return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }
