@@ -63,6 +63,10 @@ must "the same few rows" cmp few.ppm few-static.ppm
 same 3 --size=1500 --iterations=20
 same 2 --size=1500 --iterations=20 --static
 
+"$run" -n 0 "$fractal" --size=5 full.ppm > /dev/full 2> err
+status=$?
+none "a full disk" "$([ $status -eq 1 ] && grep -q '^fractal: standard output: ' err || { echo "exit status $status"; cat err; })"
+
 # refused RANKS TEXT ARGUMENTS...: one line of the example's own, with the text in it, and no table.
 # On 0 ranks it runs without mpirun, which may take its time to end a job that failed.
 refused() {

@@ -100,6 +100,10 @@ none "only as many as asked for" "$(grep '^ *1 [ACGT]*$' out)"
 "$run" -n 2 "$kmer" --raw -k 3 plain.fa > out 2>&1
 none "ratio to plain MPI" "$(grep -q '^RRef / MPI [0-9.]*$' out || cat out)"
 
+"$run" -n 0 "$kmer" -k 3 plain.fa > /dev/full 2> err
+status=$?
+none "a full disk" "$([ $status -eq 1 ] && grep -q '^kmer: standard output: ' err || { echo "exit status $status"; cat err; })"
+
 # ---- what cannot be counted ------------------------------------------------------------------------------------------
 # refused RANKS STATUS TEXT ARGUMENTS...: one line of kmer's own, with the text in it, and nothing counted. On 0 ranks it
 # runs without mpirun, which may take its time to end a job that failed.

@@ -136,7 +136,9 @@ static int conclude(const picture *p, int ranks, double elapsed)
     bool good = out && fprintf(out, "P6\n%d %d\n255\n", size, size) > 0 && fwrite(p->rgb, 1, bytes, out) == bytes;
     if (out && fclose(out)) good = false;
     if (!good) fprintf(stderr, "fractal: %s: %s\n", file, strerror(errno));
-    return !good;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return !good;
+    perror("fractal: standard output");
+    return EXIT_FAILURE;
 }
 
 static bool parse(const char *option)

@@ -354,6 +354,13 @@ static int read_input(job *j)
     return 0;
 }
 
+/* Output counts only once it is written. */
+static int flushed(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    return complain("standard output", strerror(errno));
+}
+
 /* Rank 0 asks, counts alone, and prints, while the others' tables answer. */
 static int conclude(const job *j, report *r, const table_summary *raw)
 {
@@ -370,6 +377,7 @@ static int conclude(const job *j, report *r, const table_summary *raw)
     report_print(r);
     if (j->asked.serial) status |= compare(r, &serial, "serial");
     if (j->asked.raw) status |= compare(r, raw, "plain MPI");
+    status |= flushed();
     free(r->top_kmer);
     free(r->top_count);
     return status;
