@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Fetch test data, once: out of Debian packages, into tests/data/ (or $RREF_DATA).
+# Fetch test data, once: out of Debian packages, into tests/data/ (or $RREF_TEST_DATA).
 #
 #   tests/data.sh genome      prints the path of NC_008253.fna.gz (E. coli 536), of bowtie-examples
 #   tests/data.sh reads       prints the path of longreads.fq.gz, of bowtie2-examples
@@ -9,7 +9,7 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-data=${RREF_DATA:-$here/data}
+data=${RREF_TEST_DATA:-$here/data}
 case ${1-} in
     genome) package=bowtie-examples file=NC_008253.fna.gz ;;
     reads) package=bowtie2-examples file=longreads.fq.gz ;;
