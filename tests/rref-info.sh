@@ -96,8 +96,12 @@ unset OMPI_MCA_orte_enable_recovery
 call 2 --bogus
 expect "a bad argument" 2 err 'unexpected argument --bogus'
 none "a bad argument: said once" "$(grep -c -e --bogus "$work/err" | grep -v '^1$')"
-call 0 --version more
+call 0 --options more
 expect "an argument too many" 2 err 'unexpected argument more'
+call 0 --options --help
+expect "--help among others" 0 out '^Usage: rref-info'
+call 0 more --version
+expect "--version among others" 0 out '^rref-info [0-9]'
 "$run" -n 0 "$info" --version > /dev/full 2> "$work/err"
 status=$?
 expect "a full disk" 1 err 'standard output'

@@ -112,6 +112,8 @@ call 0 latency
 refused "one rank" 'two ranks are needed'
 call 0 --help
 none "--help" "$([ $status -eq 0 ] && grep -q '^  interference ' "$work/out" || cat "$work/out" "$work/err")"
+call 0 --json latency --help
+none "--help among others" "$([ $status -eq 0 ] && grep -q '^  interference ' "$work/out" || cat "$work/out" "$work/err")"
 call 0 --version
 none "--version" "$([ $status -eq 0 ] && grep -q '^rref-perf [0-9]' "$work/out" || cat "$work/out" "$work/err")"
 

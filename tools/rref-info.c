@@ -103,12 +103,13 @@ static int run_job(int *argc, char ***argv)
 
 int main(int argc, char **argv)
 {
-    const char *argument = argc == 2 ? argv[1] : "";
-    if (strcmp(argument, "--help") == 0)
-        return print(usage);
-    if (strcmp(argument, "--version") == 0)
-        return print_version();
-    if (strcmp(argument, "--options") == 0)
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return print(usage);
+        if (strcmp(argv[i], "--version") == 0)
+            return print_version();
+    }
+    if (argc == 2 && strcmp(argv[1], "--options") == 0)
         return print_options();
     return run_job(&argc, &argv);
 }

@@ -121,9 +121,10 @@ int main(int argc, char **argv)
 {
     options o;
     char wrong[200] = "";
-    const char *only = argc == 2 ? argv[1] : "";
-    if (!strcmp(only, "--help")) return print_help();
-    if (!strcmp(only, "--version")) return print_version();
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--help")) return print_help();
+        if (!strcmp(argv[i], "--version")) return print_version();
+    }
     options_parse(&o, argc, argv, wrong, sizeof wrong);
     const int status = run(argc, argv, &o, wrong);
     int started;
