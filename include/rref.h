@@ -192,7 +192,7 @@ enum {
 
 typedef struct rref_method {
     const char *name;
-    const char *signature;          /**< "u64, f64[], str -> f64, ref[]"; see doc/signatures in rref(7) */
+    const char *signature;          /**< "u64, f64[], str -> f64, ref[]"; see Signatures in rref(7) */
     rref_handler handler;
     unsigned flags;
 } rref_method;
@@ -290,7 +290,7 @@ typedef struct rref_options {
  *  MPI otherwise alone. The classes given are known to every rank when it returns.
  *
  *  With MPI_THREAD_MULTIPLE a library thread drives the messages. Below it the library starts no thread: calls queue,
- *  and messages move and handlers run inside rref_progress, waits and finalize (MPI_THREAD_SINGLE and
+ *  and messages move and handlers run inside rref_progress, waits, fences and finalize (MPI_THREAD_SINGLE and
  *  MPI_THREAD_FUNNELED: in the thread that called MPI_Init; other threads' waits sleep until it comes by;
  *  MPI_THREAD_SERIALIZED: any thread, one at a time: who waits while another thread is in the library gets THREAD).
  *  @param comm     intra-communicator; its lifetime is the caller's.
