@@ -187,11 +187,14 @@ static void add_number(char *text, const option *o, int64_t value)
         add(text, "%c", suffix[step]);
 }
 
-/* By integers, since printf's point depends on the locale. */
+/* By integers, since printf's point depends on the locale. To the nanosecond, as it is read, where a double has as many digits;
+ * what is less than that is still not 0, which would mean forever. */
 static void add_seconds(char *text, double value)
 {
-    const int64_t micro = (int64_t)(value * 1e6 + 0.5);
-    add(text, "%" PRId64 ".%06" PRId64, micro / 1000000, micro % 1000000);
+    const int places = value < 1e6 ? 9 : 6;
+    const int64_t scale = places == 9 ? 1000000000 : 1000000, rounded = (int64_t)(value * (double)scale + 0.5);
+    const int64_t parts = rounded > 0 ? rounded : 1;
+    add(text, "%" PRId64 ".%0*" PRId64, parts / scale, places, parts % scale);
     size_t length = strlen(text);
     while (text[length - 1] == '0')
         text[--length] = '\0';
@@ -314,20 +317,25 @@ static bool parse_integer(const option *o, const char *text, int64_t *value)
 }
 
 /* Not strtod: its point depends on the locale, and it takes exponents, hexadecimals and "inf". Digits past the nanosecond do not
- * count; the rest is one division, so that what was printed comes back the same. */
+ * count, but may not be all there is, since 0 means forever. The rest is one division, so that what was printed comes back the
+ * same. */
 static bool parse_seconds(const option *o, const char *text, double *value)
 {
     int64_t number, scale = 1;
+    bool more = false;
     if (!take_digits(&text, o->most, &number))
         return false;
     if (*text == '.' && text[1] != '\0')
-        for (text++; *text >= '0' && *text <= '9'; text++)
+        for (text++; *text >= '0' && *text <= '9'; text++) {
             if (scale < 1000000000) {
                 number = 10 * number + (*text - '0');
                 scale *= 10;
+            } else {
+                more = more || *text != '0';
             }
+        }
     *value = (double)number / (double)scale;
-    return *text == '\0' && *value <= (double)o->most;
+    return *text == '\0' && *value <= (double)o->most && (number > 0 || !more);
 }
 
 static bool set_word(rri_settings *settings, const option *o, const char *text)

@@ -172,6 +172,8 @@ static void seconds(void)
     CU_ASSERT_DOUBLE_EQUAL(taken("RREF_STALL_LIMIT", "0.001").stall_limit, 0.001, 1e-15);
     CU_ASSERT_DOUBLE_EQUAL(taken("RREF_FINALIZE_TIMEOUT", "0.123456789012345678901").finalize_timeout,
                            0.123456789, 1e-12);
+    CU_ASSERT(same(taken("RREF_TIMEOUT", "0.0000000019").timeout, 1e-9));
+    refused("RREF_TIMEOUT", "0.0000000009", NULL);
     refused("RREF_TIMEOUT", "soon", "RREF_TIMEOUT=soon: forever, or seconds (like 0.5) up to 1000000000 is wanted");
     refuse_all("RREF_TIMEOUT", (const char *const[]){ "-1", "+1", "1e3", "0x1p3", "inf", "nan", "1.", ".5", "1,5",
                                                       "1.5s", " 1", "1 ", "1.2.3", "1000000000.1", "1000000001",
@@ -385,6 +387,12 @@ static void listing_of_values(void)
     strcpy(s.log, "debug:log.%r");
     expect_listed(&s, "RREF_PROGRESS", "application|adaptive|adaptive, spin or application");
     expect_listed(&s, "RREF_TIMEOUT", "0.25|forever|forever (0) or up to 1000000000 s");
+    s.timeout = 1e-9;
+    expect_listed(&s, "RREF_TIMEOUT", "0.000000001|forever|forever (0) or up to 1000000000 s");
+    s.timeout = 1e-12;
+    expect_listed(&s, "RREF_TIMEOUT", "0.000000001|forever|forever (0) or up to 1000000000 s");
+    s.timeout = 123456789.25;
+    expect_listed(&s, "RREF_TIMEOUT", "123456789.25|forever|forever (0) or up to 1000000000 s");
     expect_listed(&s, "RREF_STALL_LIMIT", "1000000000|300|forever (0) or up to 1000000000 s");
     expect_listed(&s, "RREF_EAGER", "4097|auto|auto (0) or 1 to 16M bytes");
     expect_listed(&s, "RREF_PARK_LIMIT", "1536K|64M|4K to 1024G bytes");
