@@ -9,7 +9,7 @@ static const double SOON = 1.0, LATE = 30.0;        /* seconds between two lines
 double progress_clock(void)
 {
     struct timespec now;
-    timespec_get(&now, TIME_UTC);
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
