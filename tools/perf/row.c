@@ -51,8 +51,9 @@ void row_print(const bench *b, const row *r, sample *ours, sample *raw, sample *
     const double figure = sample_median(ours), base = sample_median(raw);
     const double ratio = base > 0 ? figure / base : NAN;
     if (b->rank != 0) return;
+    const size_t n = r->n ? r->n * (size_t)b->rounds : singles->count;
     if (singles->count == 0) singles = ours;
-    if (b->json) print_json(r, r->n * (size_t)b->rounds, figure, base, ratio, singles);
+    if (b->json) print_json(r, n, figure, base, ratio, singles);
     else print_text(r, figure, base, ratio, singles);
     puts(b->json ? "}" : "");
     fflush(stdout);

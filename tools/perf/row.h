@@ -9,7 +9,7 @@
 typedef struct row {
     const char *test, *name;
     size_t bytes;               /* that one operation moves, or 0 */
-    size_t n;                   /* operations of a round */
+    size_t n;                   /* operations of a round; 0: as many single ones as there are altogether */
     const char *unit;
     unsigned alone;             /* sides that rank 0 runs alone, by calls, while rank 1's main sleeps */
 } row;
