@@ -164,6 +164,7 @@ void latency_test(bench *b)
 {
     static const size_t sizes[] = { 8, 64, 1024, 4096, 65536, BIGGEST, 0 };
     latency l = { .bytes = { .data = bench_memory(b, BIGGEST), .result = bench_memory(b, BIGGEST) } };
+    objects_fill(l.bytes.data, BIGGEST);
     for (l.kind = kinds; l.kind < kinds + KINDS; l.kind++)
         for (const size_t *bytes = sizes; *bytes && (l.kind->sizes || bytes == sizes); bytes++) measure(b, &l, *bytes);
     free(l.bytes.data);

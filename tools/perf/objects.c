@@ -13,13 +13,28 @@ typedef struct echo {
     char data[];
 } echo;
 
+/* The upper bits of a product, so that neither lines nor pages look like each other. */
+static char byte_at(size_t i) { return (char)((uint32_t)i * 2654435761u >> 24); }
+
+void objects_fill(char *data, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) data[i] = byte_at(i);
+}
+
+bool objects_filled(const char *data, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (data[i] != byte_at(i)) return false;
+    return true;
+}
+
 static int echo_create(rref_call *call, void **self)
 {
     const size_t bytes = rref_arg_u64(call, 0);
     echo *e = malloc(sizeof *e + bytes);
     if (!e) return rref_fail(call, RREF_ERR_NO_MEMORY, "an echo of %zu bytes", bytes);
     *e = (echo){ .bytes = bytes };
-    memset(e->data, 1, bytes);
+    objects_fill(e->data, bytes);
     *self = e;
     return RREF_OK;
 }
@@ -44,6 +59,23 @@ static int echo_take(rref_call *call, void *self)
     (void)call;
     (void)self;
     return RREF_OK;
+}
+
+static int echo_filled(rref_call *call, void *self)
+{
+    size_t n;
+    const char *data = rref_arg_bytes(call, 0, &n);
+    (void)self;
+    return rref_return_bool(call, objects_filled(data, n));
+}
+
+static int echo_counted(rref_call *call, void *self)
+{
+    size_t n, i = 0;
+    const double *data = rref_arg_f64s(call, 0, &n);
+    (void)self;
+    while (i < n && !(data[i] < (double)i || data[i] > (double)i)) i++;
+    return rref_return_bool(call, i == n);
 }
 
 static int echo_give(rref_call *call, void *self)
@@ -82,6 +114,8 @@ static const rref_method echo_methods[] = {
     RREF_METHOD("worker_bytes", "bytes -> bytes", echo_bytes, RREF_WORKER),
     RREF_METHOD("take", "bytes", echo_take, 0),
     RREF_METHOD("take_f64", "f64[]", echo_take, 0),
+    RREF_METHOD("filled", "bytes -> bool", echo_filled, 0),
+    RREF_METHOD("counted", "f64[] -> bool", echo_counted, 0),
     RREF_METHOD("give", "-> bytes", echo_give, 0),
     RREF_METHOD("add", "u64", echo_add, RREF_INLINE),
     RREF_METHOD("count", "-> u64", echo_count, RREF_INLINE),
