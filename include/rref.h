@@ -299,7 +299,7 @@ typedef struct rref_options {
  *  Errors: STATE before MPI_Init_thread or after MPI_Finalize; THREAD (below MPI_THREAD_SERIALIZED, by another thread than
  *  MPI_Init); OPTION; CLASS_EXISTS; SIGNATURE (a class table that does
  *  not parse); PROTOCOL (ranks of different builds or limits; names the rank); MPI; SYSTEM; NO_MEMORY. All ranks fail
- *  alike.
+ *  alike; but a rank that has no communicator to say so in, or a thread that may not call MPI, fails alone, and the others wait.
  *  Thread: the one that may call MPI.  Blocks: until all ranks are there.  Progress: none.
  *  Owns: the context is ended by rref_finalize, or, if that is forgotten, by MPI_Finalize (not in MPICH with library
  *  threads, which has its locks off by then: there an error is printed and the context is lost).  Since: 0.1 */

@@ -489,12 +489,11 @@ static rref_context *make(int level, int *rc)
 int rref_init(MPI_Comm comm, const rref_options *options, rref_context **context)
 {
     int level = 0;
-    if (!context) return name_init(rri_fail(RREF_ERR_ARGUMENT, "NULL context"));
     int rc = rri_forked() ? RREF_ERR_FORKED : rri_host_usable(comm, &level);
     if (rc) return name_init(rc);
     rri_link *link = NULL;
-    rc = rri_fork_watch();
-    rref_context *ctx = make(level, &rc);
+    rc = context ? rri_fork_watch() : rri_fail(RREF_ERR_ARGUMENT, "NULL context");     /* the others are to hear of it */
+    rref_context *ctx = rc ? NULL : make(level, &rc);
     rc = rri_link_open(comm, rc, &link);
     if (!ctx) return name_init(rc);
     ctx->link = link;

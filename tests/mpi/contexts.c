@@ -177,7 +177,10 @@ static void bad_options(void)
         options.name = "everybody";
         refused_by_all(&options, RREF_ERR_OPTION);
     }
-    rref_context *ctx = start(MPI_COMM_WORLD, &usual);
+    rref_context *ctx = NULL;
+    GIVES(rref_init(MPI_COMM_WORLD, &usual, last ? NULL : &ctx), RREF_ERR_ARGUMENT);
+    CU_ASSERT_PTR_NULL(ctx);
+    ctx = start(MPI_COMM_WORLD, &usual);
     OK(rref_finalize(&ctx));
 }
 
