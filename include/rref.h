@@ -864,6 +864,8 @@ rref_future rref_any(rref_context *context, const rref_future *futures, size_t c
 
 /* ---- inside a handler ------------------------------------------------------------------------------------------ */
 
+/*  Without a call (NULL) these give RREF_ERR_ARGUMENT, or 0 with that as the thread's last error. */
+
 /** The context a call belongs to.
  *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
 rref_context *rref_call_context(const rref_call *call);

@@ -29,7 +29,7 @@ static size_t count_inputs(const rref_value *values, size_t count)
 
 static int method_of(const rri_group *g, const rref_value *values, size_t count, unsigned *method)
 {
-    if (!count || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
+    if (!count || !values || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
         return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
     const char *name = (const char *)(uintptr_t)values[0].bits;
     int index = rri_method_find(g->klass, name);

@@ -8,11 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-rref_context *rref_call_context(const rref_call *call) { return call->calls->context; }
-int rref_call_rank(const rref_call *call) { return call->peer; }
+/* Where a call is wanted, and none is given. */
+RRI_ASIDE
+static int no_call(void) { return rri_fail(RREF_ERR_ARGUMENT, "NULL call"); }
+
+rref_context *rref_call_context(const rref_call *call)
+{
+    if (!call) no_call();
+    return call ? call->calls->context : NULL;
+}
+
+int rref_call_rank(const rref_call *call) { return call ? call->peer : no_call(); }
 
 double rref_time_left(const rref_call *call)
 {
+    if (!call) return no_call(), 0;
     if (call->deadline == RRI_NEVER) return RREF_FOREVER;
     int64_t left = call->deadline - rri_now();
     return left > 0 ? (double)left * 1e-9 : 0;
@@ -40,6 +50,7 @@ RREF_PRINTF_(3, 4) static int misuse(rref_call *call, int code, const char *form
 int rref_fail(rref_call *call, int code, const char *format, ...)
 {
     va_list list;
+    if (!call) return no_call();
     if (call->failed) return code;          /* for a reason of its own, which stays */
     if (code >= 0) return misuse(call, RREF_ERR_STATE, "the handler fails with %d: an error code is negative", code);
     va_start(list, format);
@@ -51,8 +62,9 @@ int rref_fail(rref_call *call, int code, const char *format, ...)
 static const rri_type *argument(rref_call *call, unsigned index, rref_type element, bool array, const char *reader)
 {
     char type[64] = "none";
-    const rri_type *t = index < call->in->count ? &call->in->type[index] : NULL;
+    const rri_type *t = call && index < call->in->count ? &call->in->type[index] : NULL;
     if (t && t->element == element && t->array == array) return t;
+    if (!call) return no_call(), NULL;
     if (t) rri_type_format(t, type, sizeof type);
     misuse(call, RREF_ERR_SIGNATURE, "argument %u is %s in the signature and was read as %s", index, type, reader);
     return NULL;
@@ -115,6 +127,8 @@ const void *rref_arg_bytes(rref_call *call, unsigned index, size_t *count)
 
 int rref_arg_complex(rref_call *call, unsigned index, double parts[2])
 {
+    if (!call) return no_call();
+    if (!parts) return misuse(call, RREF_ERR_ARGUMENT, "a complex number was read into NULL");
     bool is_small = index < call->in->count && call->in->type[index].element == RREF_C64;
     const rri_type *t = argument(call, index, is_small ? RREF_C64 : RREF_C128, false, "complex");
     parts[0] = parts[1] = 0;
@@ -137,7 +151,7 @@ const void *rref_arg_complexes(rref_call *call, unsigned index, rref_type elemen
 
 const void *rref_arg_structs(rref_call *call, unsigned index, const char *name, size_t size, size_t *count)
 {
-    bool array = index < call->in->count && call->in->type[index].array;
+    bool array = call && index < call->in->count && call->in->type[index].array;
     const rri_type *t = argument(call, index, RREF_STRUCT, array, "struct");
     if (t && (!name || strcmp(t->name, name) || t->size != size))
         misuse(call, RREF_ERR_SIGNATURE, "argument %u is struct %s[%u] and was read as struct %s[%zu]", index, t->name,
@@ -207,6 +221,8 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
 {
     size_t n = 0;
     const char *at = view(call, index, RREF_REF, true, "ref[]", &n);
+    if (count) *count = 0;
+    if (!call) return NULL;
     make_untidy(call);
     if (n && !call->views[index]) {
         call->views[index] = rri_malloc(n * sizeof(rref));
@@ -285,15 +301,17 @@ static int add_result(rref_call *call, const rref_value *value)
 /* The common result: one number, as the signature says it. */
 static bool is_plain(const rref_call *call, const rref_value *values, size_t count)
 {
-    return count == 1 && call->out->count == 1 && call->result_count == 0 && rri_same_word(&call->out->type[0], values);
+    return count == 1 && values && call->out->count == 1 && call->result_count == 0 && rri_same_word(&call->out->type[0], values);
 }
 
 int rref_return_v(rref_call *call, const rref_value *values, size_t count)
 {
+    if (!call) return no_call();
     if (is_plain(call, values, count)) {
         call->results[call->result_count++] = *values;
         return RREF_OK;
     }
+    if (!values && count) return misuse(call, RREF_ERR_ARGUMENT, "NULL results");
     for (size_t i = 0; i < count; i++) {
         int rc = add_result(call, &values[i]);
         if (rc == RREF_OK) rc = copy_result(call, call->result_count - 1);
@@ -315,6 +333,8 @@ static int add_array(rref_call *call, const void *buffer, size_t count)
 
 int rref_return_owned(rref_call *call, void *buffer, size_t count, void (*release)(void *buffer))
 {
+    if (!call && release) release(buffer);
+    if (!call) return no_call();
     if (call->owned_count < RRI_OWNED_MAX && release) {
         call->owned[call->owned_count] = buffer;
         call->owned_free[call->owned_count++] = release;
@@ -336,6 +356,7 @@ static bool in_arguments(const rref_call *call, const void *at)
 
 int rref_return_borrowed(rref_call *call, const void *buffer, size_t count)
 {
+    if (!call) return no_call();
     if (!in_arguments(call, buffer)) {
         if (call->flags & RREF_CONCURRENT)
             return misuse(call, RREF_ERR_STATE, "a concurrent method may not return memory of its object in place");

@@ -112,7 +112,7 @@ int rref_set_v(rref_future promise, const rref_value *values, size_t count)
     int rc;
     rri_future *f = promise_of(promise, &rc);
     if (!f) return rc;
-    rc = give_values(f, values, count);
+    rc = count && !values ? rri_fail(RREF_ERR_ARGUMENT, "NULL values") : give_values(f, values, count);
     rri_future_step_out(f);
     return rc;
 }
@@ -423,6 +423,10 @@ static rref_future gather(rref_context *context, const rref_future *futures, siz
     if (count == 0 && any) {
         rri_fail(RREF_ERR_ARGUMENT, "any of no futures");
         fail_last(whole);
+    } else if (!futures && count) {
+        rri_fail(RREF_ERR_ARGUMENT, "NULL futures");
+        fail_last(whole);
+        count = 0;
     } else if (count == 0) {
         give_or_fail(whole, NULL, 0);
     }

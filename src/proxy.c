@@ -70,8 +70,13 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
 /* The name that the values begin with, or NULL. */
 static const char *name_of(const rref_value *values, size_t count)
 {
-    bool named = count && values[0].kind == RREF_VALUE_SCALAR && values[0].element == RREF_STR;
+    bool named = count && values && values[0].kind == RREF_VALUE_SCALAR && values[0].element == RREF_STR;
     return named ? (const char *)(uintptr_t)values[0].bits : NULL;
+}
+
+int rri_proxy_values(const rref_value *values, size_t count)
+{
+    return count && !values ? rri_fail(RREF_ERR_ARGUMENT, "NULL values") : RREF_OK;
 }
 
 int rri_proxy_method(const rref_value *values, size_t count, uint64_t *method)
@@ -361,7 +366,7 @@ static rref_future async_bound(rref_method_ref method, const rref_value *values,
 {
     rri_reference *r = rri_reference_of(method.target);
     if (!r) return (rref_future){ 0 };
-    return async(r, method.method, RREF_OK, values, count, (manner){ site, 0, tries, RRI_NEVER }, RREF_DEFAULT_TIMEOUT);
+    return async(r, method.method, rri_proxy_values(values, count), values, count, (manner){ site, 0, tries, RRI_NEVER }, RREF_DEFAULT_TIMEOUT);
 }
 
 RRI_ASIDE
@@ -380,6 +385,8 @@ static int post_bound(rref_method_ref method, const rref_value *values, size_t c
 {
     rri_reference *r = rri_reference_of(method.target);
     if (!r) return rri_error_last()->code;
+    int rc = rri_proxy_values(values, count);
+    if (rc) return rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc);
     return submit(r, method.method, values, count, &(manner){ site, 0, tries, RRI_NEVER }, NULL);
 }
 
@@ -393,18 +400,24 @@ rref_future rref_async_v(rref target, const rref_value *values, size_t count, co
     return async_by_name(target, values, count, site, false, RREF_DEFAULT_TIMEOUT);
 }
 
+/* A bound method; what is not there is refused elsewhere. */
+RRI_IN_LINE const rri_run *again(rref_method_ref m, const rref_value *values, size_t count, const char *site, rri_mode mode)
+{
+    return values || !count ? rri_again(m.target, m.method, NULL, values, count, site, mode) : NULL;
+}
+
 int rref_sync_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
-    const rri_run *run = rri_progress_depth(0) ? NULL
-                                               : rri_again(method.target, method.method, NULL, values, count, site, RRI_SYNC);
+    const rri_run *run = rri_progress_depth(0) ? NULL : again(method, values, count, site, RRI_SYNC);
     if (run) return sync_again(run, values, count, site);
     rri_reference *r = rri_reference_of(method.target);
-    return r ? sync(r, method.method, RREF_OK, values, count, site, RREF_DEFAULT_TIMEOUT) : rri_error_last()->code;
+    if (!r) return rri_error_last()->code;
+    return sync(r, method.method, rri_proxy_values(values, count), values, count, site, RREF_DEFAULT_TIMEOUT);
 }
 
 rref_future rref_async_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
-    const rri_run *run = rri_again(method.target, method.method, NULL, values, count, site, RRI_ASYNC);
+    const rri_run *run = again(method, values, count, site, RRI_ASYNC);
     return run ? async_again(run, values, count, site) : async_bound(method, values, count, site, false);
 }
 
@@ -440,7 +453,7 @@ int rref_post_v(rref target, const rref_value *values, size_t count, const char 
 
 int rref_post_m(rref_method_ref method, const rref_value *values, size_t count, const char *site)
 {
-    const rri_run *run = rri_again(method.target, method.method, NULL, values, count, site, RRI_ONEWAY);
+    const rri_run *run = again(method, values, count, site, RRI_ONEWAY);
     return run ? post_again(run, values, site) : post_bound(method, values, count, site, false);
 }
 

@@ -5,6 +5,8 @@
 
 #include "reference.h"
 
+/* ARGUMENT if there are none, though they are counted. */
+int rri_proxy_values(const rref_value *values, size_t count);
 /* The method that values[0] names, to be looked up when the class is known. */
 int rri_proxy_method(const rref_value *values, size_t count, uint64_t *method);
 /* The target of a call of a method, by name or found before. The class must be known. RRI_LEADS: the object is a result, to be

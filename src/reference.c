@@ -690,7 +690,7 @@ static int creation_target(rri_references *all, int rank, const rref_value *valu
 {
     if (rank < 0 || rank >= rri_link_size(all->calls->link))
         return rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, rri_link_size(all->calls->link));
-    if (!count || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
+    if (!count || !values || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
         return rri_fail(RREF_ERR_ARGUMENT, "the class name is missing");
     const char *name = (const char *)(uintptr_t)values[0].bits;
     *klass = rri_class_named(all->classes, name);
@@ -897,6 +897,7 @@ static int format(const rri_reference *r, char *buffer, size_t size)
 int rref_format(rref reference, char *buffer, size_t size)
 {
     rri_reference *r = rri_reference_of(reference);
+    if (r && !buffer && size) return rri_fail(RREF_ERR_ARGUMENT, "NULL buffer");
     if (r && r->owner >= 0) rri_resolved(r);
     return r ? format(r, buffer, size) : rri_error_last()->code;
 }

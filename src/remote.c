@@ -127,6 +127,7 @@ static rref remote(rri_reference *r, uint64_t method, const rref_value *values, 
 {
     int64_t deadline;
     int rc = rri_call_deadline(rri_references_of(r)->calls, timeout, &deadline);
+    if (!rc) rc = rri_proxy_values(values, count);
     if (!rc) return remote_until(r, method, values, count, skip, site, deadline);
     rri_proxy_blame(rri_references_of(r), &(rri_target){ 0 }, site, rc);
     return rri_reference_failed(rri_references_of(r));

@@ -179,6 +179,7 @@ static int log_of_rank(rref_call *c, void *self) { (void)self; return rref_retur
 
 static int no_result(rref_call *c, void *self) { (void)c, (void)self; return RREF_OK; }
 static int bad_result(rref_call *c, void *self) { (void)self; rref_return_str(c, "text"); return RREF_OK; }
+static int null_results(rref_call *c, void *self) { (void)self; rref_return_v(c, NULL, 1); return RREF_OK; }
 static int bad_reader(rref_call *c, void *self) { (void)self; rref_arg_str(c, 0); return RREF_OK; }
 
 static const rref_method functions[] = {
@@ -204,6 +205,7 @@ static const rref_method functions[] = {
     RREF_METHOD("no_result", "-> i64", no_result, 0),
     RREF_METHOD("bad_result", "-> i64", bad_result, 0),
     RREF_METHOD("bad_reader", "i64", bad_reader, 0),
+    RREF_METHOD("null_results", "-> i64", null_results, 0),
     RREF_METHODS_END
 };
 
@@ -638,6 +640,102 @@ static void fill(rref object, int64_t *n, double *numbers, rref_future *pending,
     }
 }
 
+static void refused(rref_future f)
+{
+    GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_ARGUMENT);
+    OK(rref_future_release(f));
+}
+
+static void refused_reference(rref r)
+{
+    rref_error e = { 0 };
+    OK(rref_error_of(r, &e));
+    CU_ASSERT_EQUAL(e.code, RREF_ERR_ARGUMENT);
+    OK(rref_release(r));
+}
+
+/* Values, futures or room that are counted, and are not there. */
+static void null_values(void)
+{
+    int64_t sum = 0;
+    if (!begin()) return;
+    rref_method_ref bound = rref_bind(there, "add");
+    GIVES(rref_sync_v(there, NULL, 3, NULL), RREF_ERR_ARGUMENT);
+    GIVES(rref_post_v(there, NULL, 3, NULL), RREF_ERR_ARGUMENT);
+    GIVES(rref_try_post_v(there, NULL, 3, NULL), RREF_ERR_ARGUMENT);
+    refused(rref_async_v(there, NULL, 3, NULL));
+    refused(rref_try_async_v(there, NULL, 3, NULL));
+    refused_reference(rref_remote_v(there, NULL, 3, NULL));
+    refused_reference(rref_create_v(ctx, next, NULL, 3, NULL));
+    for (int i = 0; i < 2; i++) {           /* the second time the way is known */
+        OK(rref_sync_m(bound, (rref_value[]){ rref_of_i64(1), rref_of_i64(2) }, 2, NULL));
+        OK(rref_post_m(bound, (rref_value[]){ rref_of_i64(1), rref_of_i64(2) }, 2, NULL));
+        OK(rref_future_release(rref_async_m(bound, (rref_value[]){ rref_of_i64(1), rref_of_i64(2) }, 2, NULL)));
+        GIVES(rref_sync_m(bound, NULL, 2, NULL), RREF_ERR_ARGUMENT);
+        GIVES(rref_post_m(bound, NULL, 2, NULL), RREF_ERR_ARGUMENT);
+        refused(rref_async_m(bound, NULL, 2, NULL));
+    }
+    refused_reference(rref_remote_m(bound, NULL, 2, NULL));
+    GIVES(rref_sync(there, "null_results", rref_out(&sum)), RREF_ERR_ARGUMENT);
+    rref_future f = rref_promise(ctx, "i64");
+    GIVES(rref_set_v(f, NULL, 1), RREF_ERR_ARGUMENT);
+    OK(rref_set(f, 5));
+    GIVES(rref_get_v(f, NULL, 1), RREF_ERR_ARGUMENT);
+    OK(rref_get(f, rref_out(&sum)));
+    CU_ASSERT_EQUAL(sum, 5);
+    OK(rref_future_release(f));
+    refused(rref_all(ctx, NULL, 2));
+    refused(rref_any(ctx, NULL, 2));
+    GIVES(rref_format(there, NULL, 10), RREF_ERR_ARGUMENT);
+    CU_ASSERT_TRUE(rref_format(there, NULL, 0) > 0);
+    end();
+}
+
+static bool freed;
+static void free_once(void *buffer) { (void)buffer, freed = true; }
+
+#define NOTHING(call) \
+    do { \
+        rref_error e_; \
+        CU_ASSERT_TRUE(!(call)); \
+        OK(rref_last_error(ctx, &e_)); \
+        CU_ASSERT_EQUAL(e_.code, RREF_ERR_ARGUMENT); \
+        GIVES(rref_release((rref){ 0 }), RREF_ERR_HANDLE);      /* another one is the last again */ \
+    } while (0)
+
+/* What a handler can do, where there is none. */
+static void null_call(void)
+{
+    size_t n = 7;
+    double parts[2];
+    if (!begin()) return;
+    GIVES(rref_release((rref){ 0 }), RREF_ERR_HANDLE);
+    NOTHING(rref_call_context(NULL));
+    NOTHING(rref_time_left(NULL) > 0);
+    NOTHING(rref_arg_i64(NULL, 0));
+    NOTHING(rref_arg_bool(NULL, 0));
+    NOTHING(rref_arg_f64(NULL, 0) > 0);
+    NOTHING(rref_arg_str(NULL, 0)[0]);
+    NOTHING((rref_arg_f64s(NULL, 0, &n), n));
+    n = 7;
+    NOTHING((rref_arg_bytes(NULL, 0, &n), n));
+    n = 7;
+    NOTHING((rref_arg_complexes(NULL, 0, RREF_C128, &n), n));
+    n = 7;
+    NOTHING((rref_arg_structs(NULL, 0, "point", sizeof(point), &n), n));
+    NOTHING(rref_arg_ref(NULL, 0).bits);
+    n = 7;
+    NOTHING((rref_arg_refs(NULL, 0, &n), n));
+    GIVES(rref_arg_complex(NULL, 0, parts), RREF_ERR_ARGUMENT);
+    GIVES(rref_call_rank(NULL), RREF_ERR_ARGUMENT);
+    GIVES(rref_fail(NULL, FAILURE, "nobody's"), RREF_ERR_ARGUMENT);
+    GIVES(rref_return_i64(NULL, 5), RREF_ERR_ARGUMENT);
+    GIVES(rref_return_borrowed(NULL, parts, 2), RREF_ERR_ARGUMENT);
+    GIVES(rref_return_owned(NULL, parts, 2, free_once), RREF_ERR_ARGUMENT);
+    CU_ASSERT_TRUE(freed);
+    end();
+}
+
 static void order_and_exclusion(void)
 {
     enum { ROUNDS = 20 };
@@ -842,6 +940,8 @@ static const check_case cases[] = {
     { "structs", structs },
     { "references", references },
     { "bad_arguments", bad_arguments },
+    { "null_values", null_values },
+    { "null_call", null_call },
     { "order_and_exclusion", order_and_exclusion },
     { "borrowed_and_copied", borrowed_and_copied }, { "large_arrays", large_arrays },
     { "nested_calls", nested_calls },

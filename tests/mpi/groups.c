@@ -421,6 +421,14 @@ static void failing(void)
     GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_SIGNATURE);
     OK(rref_future_release(f));
     GIVES(rref_group_post(group, "none"), RREF_ERR_NO_METHOD);
+    GIVES(rref_group_post_v(group, NULL, 2, NULL), RREF_ERR_ARGUMENT);
+    GIVES(rref_group_gather_v(group, NULL, 2, NULL), RREF_ERR_ARGUMENT);
+    GIVES(rref_group_reduce_v(group, MPI_SUM, NULL, 2, NULL), RREF_ERR_ARGUMENT);
+    f = rref_group_async_v(group, NULL, 2, NULL);
+    GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_ARGUMENT);
+    OK(rref_future_release(f));
+    rref_group none = { 0 };
+    GIVES(rref_group_create_v(ctx, &none, NULL, 2, NULL), RREF_ERR_ARGUMENT);
     OK(rref_fence(ctx, RREF_FOREVER));
     OK(rref_group_post(group, "refuse", ranks - 1));
     GIVES(rref_fence(ctx, RREF_FOREVER), RREF_ERR_ONEWAY);
