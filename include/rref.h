@@ -543,7 +543,7 @@ int rref_publish(rref reference, const char *name);
 int rref_lookup(rref_context *context, const char *name, double timeout, rref *reference);
 
 /** rref_lookup as a future of one reference; read it with rref_get and rref_out.
- *  Errors: found in the future, as rref_lookup. A zero future for a name that is none.
+ *  Errors: found in the future, as rref_lookup, a bad timeout too. A zero future for a name that is none.
  *  Thread: any.  Blocks: as rref_async_v.  Progress: inline methods.  Owns: release the future with
  *  rref_future_release, and each reference read from it.  Since: 0.1 */
 rref_future rref_lookup_async(rref_context *context, const char *name, double timeout);
@@ -828,7 +828,7 @@ int rref_on_complete(rref_future future, rref_callback callback, void *arg, unsi
 rref_future rref_then(rref_future parent, const char *signature, rref_continuation function, void *arg);
 
 /** A child future that becomes another future, named by a function when the parent completes.
- *  Errors: found in the child.  Thread: any.  Blocks: no.  Progress: none.  Owns: release the child.  Since: 0.1 */
+ *  Errors: found in the child. A zero future for a bad parent.  Thread: any.  Blocks: no.  Progress: none.  Owns: release the child.  Since: 0.1 */
 rref_future rref_chain(rref_future parent, rref_chain_function function, void *arg);
 
 /** A future completed by hand.

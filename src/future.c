@@ -557,13 +557,18 @@ static int deadline_of(double timeout, int64_t *deadline)
     return RREF_OK;
 }
 
-static int await(rri_future *f, int64_t deadline)
+/* Why a wait is over without what it was for, where that has not been said. */
+static int in_vain(int rc)
 {
-    int rc = rri_exec_wait(f, deadline);
-    if (rc == RREF_OK) return outcome(f);
     if (rc == RREF_ERR_PENDING) rri_fail(rc, "still pending when the wait's time was over");
     if (rc == RREF_ERR_FINALIZED) rri_fail(rc, "the context ended during the wait");
     return rc;
+}
+
+static int await(rri_future *f, int64_t deadline)
+{
+    int rc = rri_exec_wait(f, deadline);
+    return rc == RREF_OK ? outcome(f) : in_vain(rc);
 }
 
 /* Calls are answered before a context ends. What is no call may never come, and the end sees to it that who waits leaves. */
@@ -614,7 +619,7 @@ int rref_wait_sent(rref_future future, double timeout)
     rri_future *f = rri_future_of(future.bits);
     if (!f) return rri_error_last()->code;
     int rc = deadline_of(timeout, &deadline);
-    return rc ? rc : rri_progress_wait(f->all->progress, &f->sent, deadline);
+    return rc ? rc : in_vain(rri_progress_wait(f->all->progress, &f->sent, deadline));
 }
 
 int rref_get_v(rref_future future, const rref_value *outputs, size_t count)

@@ -254,7 +254,8 @@ int rref_withdraw(rref_context *context, const char *name)
 }
 
 /* Not to wait is a question of the home's; the way there takes the time a call takes. */
-static double time_of(double timeout) { return timeout > 0 || timeout < 0 ? timeout : RREF_DEFAULT_TIMEOUT; }
+static bool may_wait(double timeout) { return !(timeout >= 0 && timeout <= 0); }
+static double time_of(double timeout) { return may_wait(timeout) ? timeout : RREF_DEFAULT_TIMEOUT; }
 
 int rref_lookup(rref_context *context, const char *name, double timeout, rref *reference)
 {
@@ -264,9 +265,8 @@ int rref_lookup(rref_context *context, const char *name, double timeout, rref *r
     if (!reference) return rri_fail(RREF_ERR_ARGUMENT, "NULL reference");
     int rc = home_of(all, name, &home);
     if (rc) return rc;
-    bool wait = timeout > 0 || timeout < 0;
     rref_sync_proxy to = rref_rpc_sync(home, time_of(timeout));
-    rc = rref_invoke_sync_v(to, RREF_LIST_("lookup", name, wait, rref_out(reference)), NULL);
+    rc = rref_invoke_sync_v(to, RREF_LIST_("lookup", name, may_wait(timeout), rref_out(reference)), NULL);
     return rc == RREF_ERR_TIMEOUT ? rri_fail(rc, "no object was published as %s in time", name) : rc;
 }
 
@@ -275,6 +275,5 @@ rref_future rref_lookup_async(rref_context *context, const char *name, double ti
     rref home;
     rri_references *all = rri_context_references(context);
     if (!all || home_of(all, name, &home)) return (rref_future){ 0 };
-    bool wait = timeout > 0 || timeout < 0;
-    return rref_invoke_async_v(rref_rpc_async(home, time_of(timeout)), RREF_LIST_("lookup", name, wait), NULL);
+    return rref_invoke_async_v(rref_rpc_async(home, time_of(timeout)), RREF_LIST_("lookup", name, may_wait(timeout)), NULL);
 }

@@ -367,14 +367,16 @@ static void run_chain(rri_reaction *reaction, rri_future *parent)
 rref_future rref_chain(rref_future parent, rref_chain_function function, void *arg)
 {
     rri_future *f = rri_future_of(parent.bits);
-    rri_future *child = f && function ? rri_future_new(f->all, &rri_types_to_come, NULL) : NULL;
-    after *a = child ? rri_malloc(sizeof *a) : NULL;
-    if (!a) {
-        if (child) rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
-        if (child) rri_future_drop(child);
-        return (rref_future){ 0 };
-    }
+    rri_future *child = f ? rri_future_new(f->all, &rri_types_to_come, NULL) : NULL;
+    if (!child) return (rref_future){ 0 };
     child->open = true;
+    after *a = function ? rri_malloc(sizeof *a) : NULL;
+    if (!a) {
+        if (function) rri_fail(RREF_ERR_NO_MEMORY, "no memory for a continuation");
+        else rri_fail(RREF_ERR_ARGUMENT, "rref_chain without a function");
+        fail_last(child);
+        return handle_of(child);
+    }
     *a = (after){ { NULL, run_chain, false }, NULL, function, arg, child };
     rri_future_keep(child);
     rri_future_react(f, &a->reaction);

@@ -527,6 +527,14 @@ static void chains(void)
     OK(rref_get(f[5], rref_out(&n)));
     CU_ASSERT_EQUAL(n, -2);
     for (int i = 0; i < 6; i++) OK(rref_future_release(f[i]));
+    rref_future p = rref_promise(ctx, "");
+    for (int i = 0; i < 2; i++) {
+        rref_future without = i ? rref_then(p, "", NULL, NULL) : rref_chain(p, NULL, NULL);
+        CU_ASSERT_NOT_EQUAL(without.bits, 0);
+        GIVES(rref_wait(without, 5), RREF_ERR_ARGUMENT);
+        OK(rref_future_release(without));
+    }
+    OK(rref_future_release(p));
     end();
 }
 
@@ -846,6 +854,26 @@ static void released_too_deep(void)
     end();
 }
 
+/* A call through a result is held, and what it borrows with it, until the result is there. */
+static void arrays_of_held_calls(void)
+{
+    double p[2] = { 1, 1 };
+    rref_error e;
+    if (!begin()) return;
+    rref held = rref_remote(there, "hold");
+    rref_future f = rref_async(held, "keep", rref_borrow(p, 2));
+    GIVES(rref_release((rref){ 0 }), RREF_ERR_HANDLE);
+    GIVES(rref_wait_sent(f, 0.01), RREF_ERR_PENDING);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_EQUAL(e.code, RREF_ERR_PENDING);
+    open_next();
+    OK(rref_wait_sent(f, RREF_FOREVER));
+    CU_ASSERT_TRUE(rref_wait(f, RREF_FOREVER) < 0);         /* a number has no methods */
+    OK(rref_future_release(f));
+    OK(rref_release(held));
+    end();
+}
+
 static const check_case cases[] = {
     { "wait_times_out", wait_times_out },
     { "handles", handles },
@@ -869,6 +897,7 @@ static const check_case cases[] = {
     { "loops_of_chains", loops_of_chains },
     { "towers", towers },
     { "released_too_deep", released_too_deep },
+    { "arrays_of_held_calls", arrays_of_held_calls },
     CHECK_END
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Objects published under names: found from everywhere, waited for, taken back, refused, and let go at the end. */
+#include <math.h>
 #include <mpi.h>
 #include <pthread.h>
 #include <rref.h>
@@ -170,6 +171,11 @@ static void refused(void)
     GIVES(rref_lookup(ctx, "nobody's", 0.02, &found), RREF_ERR_TIMEOUT);
     OK(rref_last_error(ctx, &e));
     CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "nobody's"));
+    GIVES(rref_lookup(ctx, "nobody's", (double)NAN, &found), RREF_ERR_ARGUMENT);
+    GIVES(rref_lookup(ctx, "nobody's", -2, &found), RREF_ERR_ARGUMENT);
+    rref_future no_time = rref_lookup_async(ctx, "nobody's", (double)NAN);
+    GIVES(rref_wait(no_time, RREF_FOREVER), RREF_ERR_ARGUMENT);
+    OK(rref_future_release(no_time));
     GIVES(rref_withdraw(ctx, "nobody's"), RREF_ERR_NO_NAME);
     GIVES(rref_publish(r, ""), RREF_ERR_ARGUMENT);
     GIVES(rref_publish(r, NULL), RREF_ERR_ARGUMENT);
