@@ -768,6 +768,7 @@ int rref_test(rref_future future);
 int rref_wait(rref_future future, double timeout);
 
 /** Wait for several futures; gives the first error in their order, when all are complete.
+ *  @param timeout  of all together; RREF_DEFAULT_TIMEOUT is that of the first one's context.
  *  Errors, Thread, Blocks, Progress: as rref_wait.  Owns: nothing.  Since: 0.1 */
 int rref_wait_all(const rref_future *futures, size_t count, double timeout);
 

@@ -548,10 +548,10 @@ int rref_test(rref_future future)
     return f ? test(f) : rri_error_last()->code;
 }
 
-static int deadline_of(double timeout, int64_t *deadline)
+static int deadline_of(const rri_futures *all, double timeout, int64_t *deadline)
 {
-    int64_t ns;
-    if (timeout >= RREF_FOREVER || timeout == RREF_DEFAULT_TIMEOUT) ns = RRI_NEVER;
+    int64_t ns = RRI_NEVER;
+    if (timeout == RREF_DEFAULT_TIMEOUT) ns = all ? atomic_load_explicit(&all->timeout, memory_order_relaxed) : RRI_NEVER;
     else if (!rri_seconds(timeout, &ns)) return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
     *deadline = ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
     return RREF_OK;
@@ -587,7 +587,7 @@ int rref_wait(rref_future future, double timeout)
     rri_future *f = future_of(future.bits);
     if (!f) return rri_error_last()->code;
     if (rri_event_done(&f->event)) return outcome(f);
-    int rc = deadline_of(timeout, &deadline);
+    int rc = deadline_of(f->all, timeout, &deadline);
     if (rc) return rc;
     bool called = atomic_load_explicit(&f->owed, memory_order_relaxed);
     return called ? await(f, deadline) : await_what_may_not_come(f, deadline);
@@ -598,12 +598,23 @@ void rri_futures_await_waiting(rri_futures *all)
     for (unsigned n; (n = atomic_load(&all->waiting));) rri_futex_wait(&all->waiting, n, 1000000);
 }
 
+/* Whose default counts for a wait for several. */
+static const rri_futures *first_context(const rref_future *futures, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const rri_future *f = rri_future_of(futures[i].bits);
+        if (f) return f->all;
+    }
+    return NULL;
+}
+
 int rref_wait_all(const rref_future *futures, size_t count, double timeout)
 {
     int64_t deadline;
-    int first = RREF_OK, rc = deadline_of(timeout, &deadline);
-    if (rc) return rc;
     if (!futures && count) return rri_fail(RREF_ERR_ARGUMENT, "NULL futures");
+    const rri_futures *all = timeout == RREF_DEFAULT_TIMEOUT ? first_context(futures, count) : NULL;
+    int first = RREF_OK, rc = deadline_of(all, timeout, &deadline);
+    if (rc) return rc;
     for (size_t i = 0; i < count; i++) {
         double left = deadline == RRI_NEVER ? RREF_FOREVER : (double)(deadline - rri_now()) * 1e-9;
         rc = rref_wait(futures[i], left > 0 ? left : 0);
@@ -618,7 +629,7 @@ int rref_wait_sent(rref_future future, double timeout)
     int64_t deadline;
     rri_future *f = rri_future_of(future.bits);
     if (!f) return rri_error_last()->code;
-    int rc = deadline_of(timeout, &deadline);
+    int rc = deadline_of(f->all, timeout, &deadline);
     return rc ? rc : in_vain(rri_progress_wait(f->all->progress, &f->sent, deadline));
 }
 

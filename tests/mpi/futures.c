@@ -123,6 +123,10 @@ static void wait_times_out(void)
     GIVES(rref_get(f, rref_out(&x)), RREF_ERR_PENDING);
     GIVES(rref_future_error(f, &e), RREF_ERR_PENDING);
     GIVES(rref_wait_all(&f, 1, 0.001), RREF_ERR_PENDING);
+    OK(rref_set_timeout(ctx, 0.01));
+    GIVES(rref_wait(f, RREF_DEFAULT_TIMEOUT), RREF_ERR_PENDING);
+    GIVES(rref_wait_all(&f, 1, RREF_DEFAULT_TIMEOUT), RREF_ERR_PENDING);
+    OK(rref_set_timeout(ctx, RREF_FOREVER));
     CU_ASSERT_FALSE(rref_done(f));
     CU_ASSERT_EQUAL(x, 7);
     GIVES(rref_wait(f, -2), RREF_ERR_ARGUMENT);
@@ -866,6 +870,9 @@ static void arrays_of_held_calls(void)
     GIVES(rref_wait_sent(f, 0.01), RREF_ERR_PENDING);
     OK(rref_last_error(ctx, &e));
     CU_ASSERT_EQUAL(e.code, RREF_ERR_PENDING);
+    OK(rref_set_timeout(ctx, 0.01));
+    GIVES(rref_wait_sent(f, RREF_DEFAULT_TIMEOUT), RREF_ERR_PENDING);
+    OK(rref_set_timeout(ctx, RREF_FOREVER));
     open_next();
     OK(rref_wait_sent(f, RREF_FOREVER));
     CU_ASSERT_TRUE(rref_wait(f, RREF_FOREVER) < 0);         /* a number has no methods */
