@@ -819,7 +819,8 @@ typedef rref_future (*rref_chain_function)(rref_future parent, void *arg);
  *  @param flags  0: on a library thread, may block. RREF_INLINE: on whoever drives, must not block.
  *  Errors: HANDLE; NO_MEMORY.
  *  Thread: any.  Blocks: no.  Progress: an inline callback on a complete future runs at once.  Owns: the future given
- *  to the callback is borrowed.  Since: 0.1 */
+ *  to the callback is borrowed: it is good until that returns, also when its holders have released it; who wants it for longer
+ *  retains it.  Since: 0.1 */
 int rref_on_complete(rref_future future, rref_callback callback, void *arg, unsigned flags);
 
 /** A child future made from a parent's outcome.

@@ -114,7 +114,7 @@ static rref_future call_own(rri_group *g, const range *r, unsigned method, const
 /* Where inline code may not wait for borrowed arrays to be sent, they are the caller's again when all calls are complete. */
 static void release(rref_future part)
 {
-    if (part.bits && rref_future_release(part)) rri_future_take_back(rri_future_of(part.bits));
+    if (part.bits && rref_future_release(part)) rri_future_let_go(rri_future_of(part.bits));
 }
 
 /* Call the member that is here, and have two others do the same for a half of the rest each. */

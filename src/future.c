@@ -124,9 +124,11 @@ rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer)
     return f;
 }
 
+/* Nobody holds it: then it is good while it is lent. */
 RRI_ASIDE
-static rri_future *no_future(uint64_t handle)
+static rri_future *lent_or_none(rri_future *f, uint64_t handle)
 {
+    if (f && atomic_load(&f->lent)) return f;
     rri_fail(RREF_ERR_HANDLE, handle ? "not a future, or released already" : "a zero future");
     return NULL;
 }
@@ -138,7 +140,7 @@ RRI_IN_LINE rri_future *future_of(uint64_t handle)
                                                                       : NULL;
     rri_future *f = all ? rri_table_item(&all->table, handle) : NULL;
     if (f && atomic_load_explicit(&f->held, memory_order_acquire)) return f;
-    return no_future(handle);           /* or only the library needs it still */
+    return lent_or_none(f, handle);
 }
 
 rri_future *rri_future_of(uint64_t handle) { return future_of(handle); }
@@ -255,17 +257,16 @@ void rri_future_drop(rri_future *future)
     end(future);
 }
 
-/* User code is given a future that its holders may have released. */
 uint64_t rri_future_lend(rri_future *future)
 {
     rri_future_keep(future);
-    atomic_fetch_add(&future->held, 1);
+    atomic_fetch_add(&future->lent, 1);
     return rri_future_handle(future);
 }
 
 void rri_future_take_back(rri_future *future)
 {
-    atomic_fetch_sub(&future->held, 1);
+    atomic_fetch_sub(&future->lent, 1);
     rri_future_drop(future);
 }
 
@@ -668,10 +669,16 @@ int rref_future_retain(rref_future future)
     return RREF_OK;
 }
 
+void rri_future_let_go(rri_future *future)
+{
+    atomic_fetch_sub(&future->held, 1);
+    rri_future_drop(future);
+}
+
 /* The one who holds it gives back the only count there is, as most do. */
 static bool release_last(rri_future *f)
 {
-    unsigned one = 1;
+    unsigned one = 1;       /* so it is not lent either */
     if (atomic_load_explicit(&f->held, memory_order_relaxed) != 1 || !rri_event_done(&f->sent)) return false;
     if (!rri_event_done(&f->event) || !atomic_compare_exchange_strong(&f->refs, &one, 0)) return false;
     end(f);
@@ -688,7 +695,7 @@ int rref_future_release(rref_future future)
     if (release_last(f)) return RREF_OK;
     unsigned held = atomic_load(&f->held);
     while (held && !atomic_compare_exchange_weak(&f->held, &held, held - 1)) {}
-    if (!held) return rri_fail(RREF_ERR_HANDLE, "a future that was released already");
+    if (!held) return rri_fail(RREF_ERR_HANDLE, "a future that was released already, or is only lent");
     int rc = rri_progress_settle(f->all->progress, &f->sent);
     bool cannot_wait = rc == RREF_ERR_BLOCKING || rc == RREF_ERR_THREAD || rc == RREF_ERR_TOO_DEEP;
     if (cannot_wait && !has_arrived(f)) {       /* MPI may read the arrays still */

@@ -39,6 +39,7 @@ struct rri_future {
     int outcome;                    /* valid when DONE */
     atomic_uint refs;               /* a: handles and internal users */
     atomic_uint held;               /* a: of these, the application's; it can give back no more */
+    atomic_uint lent;               /* a: of these, lent to user code that runs: not the application's to give back */
     rri_futures *all;               /* i */
     bool promise;                   /* i: may be completed by hand */
     bool open;                      /* i: its types are known when it is complete, not before */
@@ -123,8 +124,11 @@ void rri_future_resume(rri_future *future, const rri_types *types, const char *s
 uint64_t rri_future_handle(const rri_future *future);
 /* The future of a handle, or NULL with RREF_ERR_HANDLE / FINALIZED in rri_fail. */
 rri_future *rri_future_of(uint64_t handle);
+/* User code is given a future that its holders may have released, and may use it, but not release it, until it is taken back. */
 uint64_t rri_future_lend(rri_future *future);
 void rri_future_take_back(rri_future *future);
+/* The library's own handle goes; what its call borrows is seen to otherwise. */
+void rri_future_let_go(rri_future *future);
 /* The future of an answer from a rank, once: NULL if that rank owes none. The count of the call in flight is the caller's. */
 rri_future *rri_future_of_answer(rri_futures *all, uint64_t handle, int peer);
 void rri_future_keep(rri_future *future);

@@ -633,6 +633,54 @@ static void callbacks_in_order(void)
     CU_ASSERT_EQUAL(atomic_load(&wrong_steps), 0);
 }
 
+/* What it gives back is not its own once the holder has released the future. */
+static void give_back_what_is_lent(rref_future f, void *arg)
+{
+    int64_t n = 0;
+    int outcome = RREF_OK;
+    (void)arg;
+    for (int i = 0; i < 3 && !outcome; i++)
+        if (rref_future_release(f) != RREF_ERR_HANDLE) outcome = -1;
+    if (!outcome) outcome = rref_get(f, rref_out(&n));
+    if (!outcome) outcome = rref_future_retain(f);
+    if (!outcome) outcome = rref_future_release(f);
+    if (!outcome && rref_future_release(f) != RREF_ERR_HANDLE) outcome = -2;
+    atomic_store(&callback_result, outcome ? outcome : (int)n);
+    atomic_fetch_add(&steps, 1);
+}
+
+static int give_back_parent(rref_call *c, rref_future parent, void *arg)
+{
+    give_back_what_is_lent(parent, arg);
+    return rref_return_i64(c, 1);
+}
+
+static void lent_futures(void)
+{
+    rref_statistics s;
+    if (!begin()) return;
+    for (int way = 0; way < 3; way++) {
+        int wanted = way + 1;
+        rref_future p = rref_promise(ctx, "i64"), child = { 0 };
+        if (way == 2) child = rref_then(p, "i64", give_back_parent, NULL);
+        else OK(rref_on_complete(p, give_back_what_is_lent, NULL, way ? RREF_INLINE : 0));
+        rref_future other = rref_promise(ctx, "i64");
+        OK(rref_link(other, p));
+        OK(rref_future_release(p));
+        OK(rref_set(other, 42));
+        CU_ASSERT_TRUE(check_until(has_stepped, &wanted, 10));
+        CU_ASSERT_EQUAL(atomic_load(&callback_result), 42);
+        if (child.bits) OK(rref_wait(child, 10));
+        if (child.bits) OK(rref_future_release(child));
+        OK(rref_future_release(other));
+        GIVES(rref_future_release(p), RREF_ERR_HANDLE);
+    }
+    OK(rref_fence(ctx, RREF_FOREVER));
+    OK(rref_stats(ctx, &s));
+    CU_ASSERT_EQUAL(s.futures, 0);
+    end();
+}
+
 static void call_and_wait(rref_future f, void *arg)
 {
     int64_t n = 0, m = 0;
@@ -898,6 +946,7 @@ static const check_case cases[] = {
     { "chains", chains },
     { "chains_of_chains", chains_of_chains },
     { "callbacks_in_order", callbacks_in_order },
+    { "lent_futures", lent_futures },
     { "callbacks_that_call", callbacks_that_call },
     { "timeouts_of_calls", timeouts_of_calls },
     { "large_arrays_of_late_calls", large_arrays_of_late_calls },
