@@ -186,7 +186,7 @@ typedef void (*rref_destructor)(void *self);
 /** Flags of a method. */
 enum {
     RREF_INLINE = 1,                /**< short and never blocks: runs on whichever thread drives the messages */
-    RREF_WORKER = 2,                /**< never on the thread that drives */
+    RREF_WORKER = 2,                /**< never on the thread that drives; not with RREF_INLINE */
     RREF_CONCURRENT = 4             /**< may run beside other methods of its object */
 };
 

@@ -58,6 +58,9 @@ static int compile_method(rri_class *c, const rref_method *m, bool far)
     if ((!m->handler && !far) || !m->name[0] || !m->signature)
         return rri_fail(RREF_ERR_ARGUMENT, "%s.%s has no handler, name or signature", c->name, m->name);
     if (m->flags & ~known) return rri_fail(RREF_ERR_ARGUMENT, "%s.%s has unknown flags %#x", c->name, m->name, m->flags);
+    if (m->flags & RREF_INLINE && m->flags & RREF_WORKER)
+        return rri_fail(RREF_ERR_ARGUMENT, "%s.%s runs on the thread that drives (RREF_INLINE) or never (RREF_WORKER), not both",
+                        c->name, m->name);
     if (rri_method_find(c, m->name) >= 0)
         return rri_fail(RREF_ERR_ARGUMENT, "%s has two methods named %s", c->name, m->name);
     rri_method *to = &c->method[c->count];

@@ -112,6 +112,8 @@ static void refused(void)
     refuse_method("bad", NULL, handler, 0, RREF_ERR_ARGUMENT);
     refuse_method("", "", handler, 0, RREF_ERR_ARGUMENT);
     refuse_method("bad", "", handler, 1u << 20, RREF_ERR_ARGUMENT);
+    refuse_method("both", "", handler, RREF_INLINE | RREF_WORKER, RREF_ERR_ARGUMENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(rri_error_last()->text, "thing.both"));
     refuse_method("good", "u64", handler, 0, RREF_ERR_ARGUMENT);
     rri_classes_free(&classes);
 }
