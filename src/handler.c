@@ -146,6 +146,11 @@ int rref_arg_complex(rref_call *call, unsigned index, double parts[2])
 
 const void *rref_arg_complexes(rref_call *call, unsigned index, rref_type element, size_t *count)
 {
+    if (call && element != RREF_C64 && element != RREF_C128) {
+        misuse(call, RREF_ERR_ARGUMENT, "argument %u was read as complex numbers of a type that is none", index);
+        if (count) *count = 0;
+        return "";
+    }
     return view(call, index, element, true, "complex[]", count);
 }
 

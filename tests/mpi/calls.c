@@ -179,6 +179,15 @@ static int log_of_rank(rref_call *c, void *self) { (void)self; return rref_retur
 
 static int no_result(rref_call *c, void *self) { (void)c, (void)self; return RREF_OK; }
 static int bad_result(rref_call *c, void *self) { (void)self; rref_return_str(c, "text"); return RREF_OK; }
+static int refs_as_numbers(rref_call *c, void *self)
+{
+    size_t n = 7;
+    (void)self;
+    rref_arg_complexes(c, 0, RREF_REF, &n);
+    atomic_store(&failures, (int)n);
+    return RREF_OK;
+}
+
 static int null_results(rref_call *c, void *self) { (void)self; rref_return_v(c, NULL, 1); return RREF_OK; }
 static int bad_reader(rref_call *c, void *self) { (void)self; rref_arg_str(c, 0); return RREF_OK; }
 
@@ -206,6 +215,7 @@ static const rref_method functions[] = {
     RREF_METHOD("bad_result", "-> i64", bad_result, 0),
     RREF_METHOD("bad_reader", "i64", bad_reader, 0),
     RREF_METHOD("null_results", "-> i64", null_results, 0),
+    RREF_METHOD("refs_as_numbers", "ref[]", refs_as_numbers, 0),
     RREF_METHODS_END
 };
 
@@ -619,6 +629,11 @@ static void bad_arguments(void)
     CHECK_GIVES((rref_sync(there, "no_result", rref_out(&sum))) < 0, 1);
     GIVES(rref_sync(there, "bad_result"), RREF_ERR_SIGNATURE);
     GIVES(rref_sync(there, "bad_reader", 1), RREF_ERR_SIGNATURE);
+    atomic_store(&failures, 7);
+    GIVES(rref_sync(there, "refs_as_numbers", rref_array(&there, 1)), RREF_ERR_ARGUMENT);
+    rref mine = rref_root(ctx, rank);
+    GIVES(rref_sync(mine, "refs_as_numbers", rref_array(&there, 1)), RREF_ERR_ARGUMENT);
+    CU_ASSERT_EQUAL(atomic_load(&failures), 0);
     CU_ASSERT_EQUAL(sum, 7);
     OK(rref_sync(there, "add", 1, 2, rref_out(&sum)));
     CU_ASSERT_EQUAL(sum, 3);
