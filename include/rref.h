@@ -469,7 +469,8 @@ rref_future rref_creation(rref reference);
  *  Errors: HANDLE; NOT_OWNER; TIMEOUT; PENDING (its creation has not arrived here); STATE (entered by this thread already; a
  *  root object); BLOCKING from an inline method or callback; the construction's own.
  *  Thread: any.  Blocks: until its turn or the timeout.  Progress: as rref_wait.  Owns: rref_leave is due, by the same
- *  thread.  Since: 0.1 */
+ *  thread and through a handle of the object: this one does, even if it was released meanwhile, and the object stays until then.
+ *  Since: 0.1 */
 int rref_enter(rref reference, double timeout, void **self);
 
 /** Leave an object that this thread has entered; calls that waited go on.

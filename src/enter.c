@@ -100,6 +100,27 @@ static bool entered_here(const rri_object *o)
     return more && atomic_load(&more->occupant) == &this_thread;
 }
 
+static void leave(rri_object *o)
+{
+    rri_object_more *more = atomic_load(&o->more);
+    atomic_store(&more->occupant, NULL);
+    rri_exec_left(more->entered);
+}
+
+/* Its turn has come, unless it has failed. */
+static int enter(rri_reference *r, rri_object *o, int64_t deadline)
+{
+    int rc = occupy(o, deadline);
+    if (rc) return rc;
+    if (atomic_load(&o->state) == RRI_FAILED) {
+        leave(o);
+        return rri_object_why(o);
+    }
+    rri_reference_occupy(r);
+    atomic_load(&o->more)->entered_by = rri_table_handle(&rri_references_of(r)->table, r);
+    return RREF_OK;
+}
+
 int rref_enter(rref reference, double timeout, void **self)
 {
     int64_t ns = RRI_NEVER;
@@ -111,28 +132,29 @@ int rref_enter(rref reference, double timeout, void **self)
         return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
     int64_t deadline = ns == RRI_NEVER ? RRI_NEVER : rri_after(rri_now(), ns);
     int rc = rri_reference_local(reference);
-    if (!rc) rc = local_object(r, deadline, &o);
+    if (!rc) rc = rref_retain(reference);           /* others may release it while this thread waits */
+    if (rc) return rc;
+    rc = local_object(r, deadline, &o);
     if (!rc && o->shared) rc = rri_fail(RREF_ERR_STATE, "the root object is never occupied");
     if (!rc && entered_here(o)) rc = rri_fail(RREF_ERR_STATE, "this thread has entered the object already");
-    if (!rc) rc = occupy(o, deadline);
-    if (!rc && atomic_load(&o->state) == RRI_FAILED) {
-        rref_leave(reference);
-        rc = rri_object_why(o);
-    }
+    if (!rc) rc = enter(r, o, deadline);
     if (!rc) *self = o->self;
+    rri_reference_drop(reference);
     return rc;
 }
 
+/* What occupies an object is this rank's. */
 int rref_leave(rref reference)
 {
-    rri_reference *r = rri_reference_of(reference);
+    rri_reference *r = rri_reference_occupying(reference);
     if (!r) return rri_error_last()->code;
-    int rc = rri_reference_local(reference);
-    rri_object *o = rc ? NULL : rri_object_of(rri_references_of(r)->objects, rri_reference_address(r));
+    int rc = r->occupies ? RREF_OK : rri_reference_local(reference);
     if (rc) return rc;
+    rri_references *all = rri_references_of(r);
+    rri_object *o = rri_object_of(all->objects, rri_reference_address(r));
     if (!o || !entered_here(o)) return rri_fail(RREF_ERR_STATE, "this thread has not entered the object");
-    rri_object_more *more = atomic_load(&o->more);
-    atomic_store(&more->occupant, NULL);
-    rri_exec_left(more->entered);
+    uint64_t by = atomic_load(&o->more)->entered_by;
+    leave(o);
+    rri_reference_vacate(all, by);                  /* which may be the object's end */
     return RREF_OK;
 }

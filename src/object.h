@@ -29,6 +29,7 @@ typedef struct rri_object_more {
     rref_error *error;                      /* of its construction, when it failed and there was memory for it */
     _Atomic(const void *) occupant;         /* a: the thread that has entered it (enter.c), whose call this is */
     rref_call *entered;
+    uint64_t entered_by;                    /* handle of the reference that keeps it meanwhile */
 } rri_object_more;
 
 /* 88 bytes, of which there may be very many. */

@@ -61,14 +61,20 @@ void rri_references_close(rri_references *all)
     rri_table_free(&all->table);
 }
 
+/* One that nobody holds may be there still, for others. */
+static inline rri_reference *item_of(uint64_t bits)
+{
+    rri_references *all = rri_handle_kind_of(bits) == RRI_KIND_REF
+                          ? atomic_load(&rri_references_open_now[rri_handle_context(bits)]) : NULL;
+    return all ? rri_table_find(&all->table, bits) : NULL;
+}
+
 rri_reference *rri_reference_of(rref reference)
 {
     uint64_t bits = reference.bits;
     if (rri_forked()) return NULL;
-    rri_references *all = rri_handle_kind_of(bits) == RRI_KIND_REF
-                          ? atomic_load(&rri_references_open_now[rri_handle_context(bits)]) : NULL;
-    rri_reference *r = all ? rri_table_find(&all->table, bits) : NULL;
-    if (r && !atomic_load_explicit(&r->held, memory_order_acquire)) r = NULL;     /* it vouches still, for others */
+    rri_reference *r = item_of(bits);
+    if (r && !atomic_load_explicit(&r->held, memory_order_acquire)) r = NULL;
     if (!r) rri_fail(RREF_ERR_HANDLE, bits ? "not a reference, or released already" : "a zero reference");
     return r;
 }
@@ -309,7 +315,7 @@ static void end(rri_reference *r)
 }
 
 /* Under the lock. */
-static bool is_over(const rri_reference *r) { return !r->kept && !r->asked && !r->vouches; }
+static bool is_over(const rri_reference *r) { return !r->kept && !r->asked && !r->vouches && !r->occupies; }
 
 static void drop(rri_reference *r)
 {
@@ -661,6 +667,35 @@ static int let_go(rref reference)
 }
 
 void rri_reference_drop(rref reference) { let_go(reference); }
+
+void rri_reference_occupy(rri_reference *r)
+{
+    rri_lock_take(&r->lock);
+    r->occupies = true;
+    rri_lock_give(&r->lock);
+}
+
+rri_reference *rri_reference_occupying(rref reference)
+{
+    rri_reference *r = rri_forked() ? NULL : item_of(reference.bits);
+    if (!r) return rri_reference_of(reference);
+    rri_lock_take(&r->lock);
+    bool occupies = r->occupies;
+    rri_lock_give(&r->lock);
+    return occupies ? r : rri_reference_of(reference);
+}
+
+void rri_reference_vacate(rri_references *all, uint64_t handle)
+{
+    rri_reference *r = rri_table_find(&all->table, handle);
+    if (!r) return;
+    rri_lock_take(&r->lock);
+    bool over = r->occupies;
+    r->occupies = false;
+    over = over && is_over(r);
+    rri_lock_give(&r->lock);
+    if (over) end(r);
+}
 
 /* ---- the API */
 

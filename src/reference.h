@@ -25,9 +25,9 @@ typedef struct rri_origin {
     const char *by_class, *by_method;   /* of the object whose method made or received it, or NULL */
 } rri_origin;
 
-enum { RRI_VOUCHES = (1 << 22) - 1, RRI_ORIGINS = 1 << 12, RRI_AGES = (1 << 20) - 1, RRI_AGE_SHIFT = 27 };
+enum { RRI_VOUCHES = (1 << 21) - 1, RRI_ORIGINS = 1 << 12, RRI_AGES = (1 << 20) - 1, RRI_AGE_SHIFT = 27 };
 
-/* 64 bytes, of which there may be very many. It lives while it is kept, has asked, or vouches. */
+/* 64 bytes, of which there may be very many. It lives while it is kept, has asked, vouches, or occupies. */
 typedef struct rri_reference {
     rri_slot slot;
     atomic_uint held;               /* a: the application's counts; at 0 the handle is no longer theirs */
@@ -39,9 +39,10 @@ typedef struct rri_reference {
     _Atomic(const rri_class *) klass;   /* a: NULL: not known on this rank (yet) */
     _Atomic(rri_more *) more;       /* a: set once, or NULL */
     uint64_t weight;                /* under the lock; 0: to come, or uncounted */
-    unsigned vouches : 22;          /* under the lock: for references without weight, on their way or elsewhere */
+    unsigned vouches : 21;          /* under the lock: for references without weight, on their way or elsewhere */
     unsigned asked : 1;             /* under the lock: weight is to come */
     unsigned kept : 1;              /* under the lock: by the application */
+    unsigned occupies : 1;          /* under the lock: a thread has entered the object through it */
     rri_lock lock;
     unsigned origin : 12;           /* i: 0: nothing is known */
     unsigned made : 20;             /* i: since the references were opened, in some 0.13 s; 39 hours stand for all after them */
@@ -144,6 +145,12 @@ static inline bool rri_reference_is_sound(const rri_reference *r)
 
 /* Whether this rank owns the object: RREF_OK, NOT_OWNER, or the error that the reference was made with. */
 int rri_reference_local(rref reference);
+
+/* A thread has entered the object through a reference: that stays, released or not, until the thread leaves. */
+void rri_reference_occupy(rri_reference *reference);
+/* The reference of a handle that is good, or was and still occupies its object; NULL through rri_fail. */
+rri_reference *rri_reference_occupying(rref reference);
+void rri_reference_vacate(rri_references *all, uint64_t handle);
 
 /* After a loss. What a reference holds is to be told its owner: visit those with weight, and what each vouches for. */
 typedef struct rri_holding {

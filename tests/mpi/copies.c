@@ -529,6 +529,30 @@ static void given_up(void)
     end();
 }
 
+static bool are_destroyed(void *arg) { return atomic_load(&destroyed) == *(int *)arg; }
+
+/* The last handle goes while a thread is in the object: that stays until the thread leaves, and then goes. */
+static void released_inside(void)
+{
+    void *self = NULL, *again = NULL;
+    if (!begin()) return;
+    for (int way = 0; way < 2; way++) {
+        int before = atomic_load(&destroyed), after = before + 1;
+        rref r = rref_create(ctx, rank, "track", UINT64_C(1), "own");
+        OK(rref_enter(r, RREF_FOREVER, &self));
+        if (way) OK(rref_retain(r));
+        for (int i = 0; i <= way; i++) OK(rref_release(r));
+        GIVES(rref_release(r), RREF_ERR_HANDLE);
+        GIVES(rref_enter(r, 0, &again), RREF_ERR_HANDLE);
+        CU_ASSERT_EQUAL(((track *)self)->calls, 0);
+        CU_ASSERT_EQUAL(atomic_load(&destroyed), before);
+        OK(rref_leave(r));
+        CU_ASSERT_TRUE(check_until(are_destroyed, &after, 10));
+        GIVES(rref_leave(r), RREF_ERR_HANDLE);
+    }
+    end();
+}
+
 /* Who has read a class from afar has no hooks of it, until it is registered. */
 static void class_of_another(void)
 {
@@ -556,7 +580,8 @@ static void class_of_another(void)
 static const check_case cases[] = {
     { "class_of_another", class_of_another },
     { "copied", copied }, { "own", own }, { "not_copied", not_copied }, { "exclusive", exclusive }, { "slow", slow },
-    { "sealed", sealed }, { "occupied", occupied }, { "given_up", given_up }, CHECK_END
+    { "sealed", sealed }, { "occupied", occupied }, { "given_up", given_up },
+    { "released_inside", released_inside }, CHECK_END
 };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "copies", cases); }
