@@ -519,8 +519,8 @@ rref_future rref_class_of_async(rref reference, double timeout);
  *  Since: 0.1 */
 int rref_describe(rref reference, char **text, double timeout);
 
-/** Find a method once. An unknown one gives a bound method whose calls fail with NO_METHOD. While the object's class is not
- *  known here the name is kept and looked up by each call.
+/** Find a method once. An unknown one gives a bound method whose calls fail with NO_METHOD, naming class and method. While the
+ *  object's class is not known here the name is kept and looked up by each call.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: borrows the reference.  Since: 0.1 */
 rref_method_ref rref_bind(rref reference, const char *method);
 
@@ -831,7 +831,8 @@ int rref_on_complete(rref_future future, rref_callback callback, void *arg, unsi
 rref_future rref_then(rref_future parent, const char *signature, rref_continuation function, void *arg);
 
 /** A child future that becomes another future, named by a function when the parent completes.
- *  Errors: found in the child. A zero future for a bad parent.  Thread: any.  Blocks: no.  Progress: none.  Owns: release the child.  Since: 0.1 */
+ *  Errors: found in the child. A zero future for a bad parent.
+ *  Thread: any.  Blocks: no.  Progress: none.  Owns: release the child.  Since: 0.1 */
 rref_future rref_chain(rref_future parent, rref_chain_function function, void *arg);
 
 /** A future completed by hand.

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A bound method is the number of one, or, where the class was not known, its name: a string of the context's. */
+/* A bound method is the number of one, or, where the class was not known or has none of that name, the name: a string of the
+ * context's. */
 #define BY_NAME (UINT64_C(1) << 63)
 
 static int no_method(const rri_class *k, const char *name)
@@ -33,10 +34,10 @@ rref_method_ref rref_bind(rref reference, const char *method)
     const rri_class *k = rri_resolved(r);
     if (k == rri_references_of(r)->objects->results) k = NULL;        /* of what it leads to */
     int index = k ? rri_method_find(k, method) : -1;
-    const char *name = k ? NULL : rri_resolver_intern(rri_references_of(r)->resolver, method);
+    const char *name = index < 0 ? rri_resolver_intern(rri_references_of(r)->resolver, method) : NULL;
     if (index >= 0) bound.method = (uint64_t)index;
     else if (name) bound.method = BY_NAME | (uint64_t)(uintptr_t)name;
-    else if (k) no_method(k, method);
+    if (k && index < 0) no_method(k, method);
     return bound;
 }
 
@@ -59,7 +60,7 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
         if (index < 0) return no_method(k, bound_name(method));
         method = (uint64_t)index;
     }
-    if (method >= k->count) return rri_fail(RREF_ERR_NO_METHOD, "the method was not found when it was bound");
+    if (method >= k->count) return rri_fail(RREF_ERR_NO_METHOD, "class %s: the method was not found when it was bound", k->name);
     const rri_method *m = &k->method[method];
     uint64_t address = rri_reference_address(r);
     *target = (rri_target){ r->owner, address, (uint16_t)method, &m->signature.in, &m->signature.out, k->name, m->name, false,
@@ -366,7 +367,8 @@ static rref_future async_bound(rref_method_ref method, const rref_value *values,
 {
     rri_reference *r = rri_reference_of(method.target);
     if (!r) return (rref_future){ 0 };
-    return async(r, method.method, rri_proxy_values(values, count), values, count, (manner){ site, 0, tries, RRI_NEVER }, RREF_DEFAULT_TIMEOUT);
+    return async(r, method.method, rri_proxy_values(values, count), values, count, (manner){ site, 0, tries, RRI_NEVER },
+                 RREF_DEFAULT_TIMEOUT);
 }
 
 RRI_ASIDE

@@ -904,6 +904,7 @@ static void flags(void)
 static void bound_methods(void)
 {
     int64_t sum = 0;
+    rref_error e;
     if (!begin()) return;
     rref_method_ref bound = rref_bind(there, "add"), unbound = rref_bind(there, "no such method");
     for (int i = 0; i < 100; i++) {
@@ -916,6 +917,17 @@ static void bound_methods(void)
     OK(rref_future_release(f));
     GIVES(rref_sync(unbound, 1), RREF_ERR_NO_METHOD);
     GIVES(rref_post(unbound), RREF_ERR_NO_METHOD);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "class rank has no method no such method"));
+    f = rref_async(unbound, 1);
+    GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_NO_METHOD);
+    OK(rref_future_error(f, &e));
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "class rank has no method no such method"));
+    OK(rref_future_release(f));
+    rref_method_ref nameless = rref_bind(there, NULL);
+    GIVES(rref_sync(nameless), RREF_ERR_NO_METHOD);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "class rank"));
     GIVES(rref_sync(bound, 1), RREF_ERR_SIGNATURE);
     end();
 }

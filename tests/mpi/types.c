@@ -450,6 +450,9 @@ static int run_errors(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(error.site, "types.c"));
     GIVES(rref_wait(misfit, RREF_FOREVER), RREF_ERR_SIGNATURE);
     GIVES(rref_wait(late, RREF_FOREVER), RREF_ERR_NO_METHOD);
+    OK(rref_future_error(late, &error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, next_name));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "nothing"));
     GIVES(rref_wait(failing, RREF_FOREVER), RREF_ERR_USER - 1);
     OK(rref_wait(fine, RREF_FOREVER));
     GIVES(rref_sync(r, "nothing"), RREF_ERR_NO_METHOD);
