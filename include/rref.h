@@ -527,7 +527,7 @@ rref_method_ref rref_bind(rref reference, const char *method);
 /* ---- names ----------------------------------------------------------------------------------------------------- */
 
 /** Publish an object under a name that every rank can look up. The name keeps the object alive until it is withdrawn or
- *  the context ends.
+ *  the context ends; a member of a group, until the group is freed, which withdraws it.
  *  @param name  1 to 255 bytes; copied.
  *  Errors: HANDLE; NAME_TAKEN (says by which object); the reference's own; TIMEOUT.
  *  Thread: any.  Blocks: until the rank that keeps the name has answered.  Progress: as rref_sync_v.  Owns: the handle

@@ -40,12 +40,15 @@ static published **place_of(rri_names *names, const char *name)
     return at;
 }
 
-/* The reference published, with a count for the caller; 0 if there is none. The lock is held. */
+/* The reference published, with a count for the caller; 0 if there is none. One that cannot be kept any more, a member of a group
+ * that was freed, is not published any more. The lock is held. */
 static rref published_as(rri_names *names, const char *name)
 {
-    const published *p = *place_of(names, name);
-    if (p) rref_retain(p->reference);
-    return p ? p->reference : (rref){ 0 };
+    published **at = place_of(names, name), *p = *at;
+    if (p && rref_retain(p->reference) == RREF_OK) return p->reference;
+    if (p) *at = p->next;
+    free(p);
+    return (rref){ 0 };
 }
 
 /* Take off the list who waits for a name (NULL: any), or for an answer; the lock is held. */
@@ -92,7 +95,7 @@ int rri_name_publish(rref_call *c, void *self)
     if (!other.bits) *place_of(names, name) = p;
     rri_lock_give(&names->lock);
     if (other.bits) {
-        char object[128];
+        char object[128] = "an object";
         rref_format(other, object, sizeof object);
         rref_release(other);
         rref_release(r);
@@ -184,10 +187,9 @@ int rri_name_withdraw(rref_call *c, void *self)
     published **at = place_of(names, name), *p = *at;
     if (p) *at = p->next;
     rri_lock_give(&names->lock);
-    if (!p) return rref_fail(c, RREF_ERR_NO_NAME, "no object is published as %s", name);
-    rref_release(p->reference);
+    bool was = p && rref_release(p->reference) == RREF_OK;
     free(p);
-    return RREF_OK;
+    return was ? RREF_OK : rref_fail(c, RREF_ERR_NO_NAME, "no object is published as %s", name);
 }
 
 void rri_names_end(rri_names *names)

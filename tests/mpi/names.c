@@ -227,6 +227,37 @@ static void withdrawn(void)
     CU_ASSERT_EQUAL(atomic_load(&destroyed), 2);
 }
 
+/* A member of a group is published until its group is freed; then its name is free, and waited for like any. */
+static void freed_members(void)
+{
+    rref found;
+    if (!begin(NULL)) return;
+    for (int way = 0; way < 4; way++) {
+        rref_group group = { 0 };
+        const char *mine = numbered("member", rank);
+        OK(rref_group_create(ctx, &group, "cell", rank));
+        OK(rref_publish(rref_group_member(group, (rank + 1) % ranks), mine));
+        OK(rref_lookup(ctx, mine, 0, &found));
+        CU_ASSERT_EQUAL(read_cell(found), (rank + 1) % ranks);
+        OK(rref_group_free(&group));
+        OK(rref_fence(ctx, RREF_FOREVER));      /* it is freed on the rank that keeps the name, too */
+        rref r = rref_create(ctx, rank, "cell", 7);
+        if (way == 0) GIVES(rref_lookup(ctx, mine, 0, &found), RREF_ERR_NO_NAME);
+        if (way == 1) GIVES(rref_withdraw(ctx, mine), RREF_ERR_NO_NAME);
+        rref_future f = way == 2 ? rref_lookup_async(ctx, mine, 30) : (rref_future){ 0 };
+        OK(rref_publish(r, mine));
+        if (way == 2) OK(rref_wait(f, RREF_FOREVER));
+        if (way == 2) OK(rref_get(f, rref_out(&found)));
+        else OK(rref_lookup(ctx, mine, 0, &found));
+        CU_ASSERT_EQUAL(read_cell(found), 7);
+        if (way == 2) OK(rref_future_release(f));
+        OK(rref_release(found));
+        OK(rref_withdraw(ctx, mine));
+        OK(rref_release(r));
+    }
+    OK(rref_finalize(&ctx));
+}
+
 /* Of all ranks that want a name one gets it, and all find that one. */
 static void contended(void)
 {
@@ -304,6 +335,7 @@ static const check_case cases[] = {
     { "waited_for", waited_for },
     { "refused", refused },
     { "withdrawn", withdrawn },
+    { "freed_members", freed_members },
     { "contended", contended },
     { "given_up", given_up },
     { "from_a_handler", from_a_handler },
