@@ -30,6 +30,10 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#ifdef __cplusplus
+#include <complex>
+#include <type_traits>
+#endif
 /* MPI's retired C++ bindings are not used, and do not compile cleanly. */
 #if defined(__cplusplus) && !defined(OMPI_SKIP_MPICXX)
 #define OMPI_SKIP_MPICXX 1
@@ -1390,6 +1394,8 @@ RREF_ELEMENT_OF_(unsigned long, sizeof(long) == 4 ? RREF_U32 : RREF_U64)
 RREF_ELEMENT_OF_(unsigned long long, RREF_U64)
 RREF_ELEMENT_OF_(float, RREF_F32)
 RREF_ELEMENT_OF_(double, RREF_F64)
+RREF_ELEMENT_OF_(std::complex<float>, RREF_C64)
+RREF_ELEMENT_OF_(std::complex<double>, RREF_C128)
 RREF_ELEMENT_OF_(::rref, RREF_REF)
 #undef RREF_ELEMENT_OF_
 
@@ -1407,7 +1413,17 @@ inline rref_value value(unsigned long x) { return rref_of_u64(x); }
 inline rref_value value(unsigned long long x) { return rref_of_u64(x); }
 inline rref_value value(float x) { return rref_of_f32(x); }
 inline rref_value value(double x) { return rref_of_f64(x); }
+inline rref_value value(const std::complex<float> &x) { return rref_c64(x.real(), x.imag()); }
+inline rref_value value(const std::complex<double> &x) { return rref_c128(x.real(), x.imag()); }
 inline rref_value value(const char *x) { return rref_of_str(x); }
+/* A std::string, and what is like one. */
+template <class T> inline auto value(const T &x) -> decltype(value(static_cast<const char *>(x.c_str())))
+{
+    return value(static_cast<const char *>(x.c_str()));
+}
+/* Pointers would go as true: say what they point to, with rref_array, rref_bytes or rref_out. */
+template <class T> typename std::enable_if<!std::is_convertible<T *, const char *>::value, rref_value>::type value(T *) = delete;
+template <class C, class T> rref_value value(T C::*) = delete;
 inline rref_value value(::rref x) { return rref_of_ref(x); }
 inline rref_value value(rref_value x) { return x; }
 

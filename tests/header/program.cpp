@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The C++ side of program.c: the same names, compiled (not run) under strict warnings by tests/lint/header.sh.
 #include <rref.h>       // brings mpi.h, without its retired C++ bindings
+#include <complex>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace {
@@ -116,6 +118,29 @@ int arrays(rref r)
     return status | rref_future_release(future);
 }
 
+static_assert(rref_cxx::element<std::complex<float>>::value == RREF_C64, "as C's float _Complex");
+static_assert(rref_cxx::element<std::complex<double>>::value == RREF_C128, "as C's double _Complex");
+
+int complex_numbers(rref r)
+{
+    std::vector<std::complex<double>> z(8);
+    const std::vector<std::complex<float>> w(8);
+    std::complex<double> sum;
+    const std::complex<float> small(1.0f, 2.0f);
+    std::size_t count;
+    int status = rref_sync(r, "turn", sum, small, rref_array(z.data(), z.size()), rref_array(w.data(), w.size()), rref_out(&sum),
+                           rref_out_array(z.data(), z.size(), &count));
+    return status | rref_post(r, "turn", std::complex<double>(1.0, 2.0), z[0], w[0]);
+}
+
+int texts(rref r)
+{
+    char writable[] = "writable", *text = writable;
+    const char *constant = "constant";
+    const std::string string = "string";
+    return rref_sync(r, "texts", writable, text, constant, "literal", string, string + "s", string.c_str(), std::string("t"));
+}
+
 int together(rref_context *context, const std::vector<double> &x)
 {
     rref_group group;
@@ -168,6 +193,8 @@ int main(int argc, char **argv)
         rref_future_release(promise);
         numbers(v, context);
         arrays(v);
+        complex_numbers(v);
+        texts(v);
         together(context, std::vector<double>(8));
         ways_to_call(v);
         rref_release(v);
