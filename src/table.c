@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the chunks of items. Invariant: a slot's generation only grows; LIVE is set from add to remove. */
+/* Owns the chunks of items, and where generations begin. Invariant: a slot's generation only grows; LIVE is set from add to
+ * remove. */
 #include "table.h"
 #include "memory.h"
 
@@ -7,6 +8,11 @@
 #include <string.h>
 
 #define NONE UINT32_MAX
+
+enum { KINDS = RRI_KIND_GROUP + 1, CONTEXTS = 256 };
+
+/* By kind and number of the context: generations below are used up. Of whoever has the number. */
+static uint32_t used_up[KINDS][CONTEXTS];
 
 /* Nobody else knows it yet. */
 RRI_UNCHECKED
@@ -16,10 +22,26 @@ void rri_table_init(rri_table *table, rri_handle_kind kind, unsigned context, si
     table->item = (uint32_t)((item + 7) & ~(size_t)7);
     table->tag = (uint64_t)kind << 60 | (uint64_t)(context & 0xff) << 52;
     table->oldest = table->newest = NONE;
+    table->begin = used_up[kind][context & 0xff] ? used_up[kind][context & 0xff] : 1;
+}
+
+/* The highest generation that a slot has, or would have when it was used again. A retired one has used up all. */
+RRI_UNCHECKED
+static uint32_t highest(const rri_table *table)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < table->used; i++) {
+        uint32_t generation = atomic_load_explicit(&rri_slot_at(table, i)->word, memory_order_relaxed) & RRI_GENERATIONS;
+        if (!generation) return RRI_GENERATIONS;
+        if (generation > most) most = generation;
+    }
+    return most;
 }
 
 void rri_table_free(rri_table *table)
 {
+    uint32_t most = highest(table);
+    if (most) used_up[rri_handle_kind_of(table->tag)][rri_handle_context(table->tag)] = most < RRI_GENERATIONS / 2 ? most + 1 : 1;
     for (unsigned k = 0; k < RRI_TABLE_CHUNKS; k++) free(atomic_load(&table->chunk[k]));
 }
 
@@ -36,7 +58,7 @@ static rri_slot *extend(rri_table *table)
     }
     rri_slot *slot = rri_slot_at(table, index);
     slot->index = index;
-    atomic_store(&slot->word, 1);
+    atomic_store(&slot->word, table->begin);
     table->used++;
     return slot;
 }

@@ -2,7 +2,8 @@
 /*
  * Tables of things that are known by a handle: kind 4 bits, context 8, index 28, generation 24.
  * An item's address never changes while the table lives; a slot is reused as late as possible and retired when its
- * generation wraps, so a stale handle is found out and never means something newer.
+ * generation wraps, so a stale handle is found out and never means something newer. Numbers of contexts are used again, too: the
+ * next table of a kind under a number begins beyond the generations of the one before, until half of the field is used up.
  */
 #ifndef RRI_TABLE_H
 #define RRI_TABLE_H
@@ -27,6 +28,7 @@ typedef struct rri_table {
     rri_lock lock;
     uint32_t item;                              /* bytes of an item */
     uint64_t tag;                               /* kind and context of its handles */
+    uint32_t begin;                             /* generation of new slots */
     uint32_t used RRI_OWNED(rri_table_lock);    /* slots ever made */
     /* Free list, first in first out; UINT32_MAX is none. */
     uint32_t oldest RRI_OWNED(rri_table_lock), newest RRI_OWNED(rri_table_lock);
@@ -34,6 +36,7 @@ typedef struct rri_table {
     _Atomic(char *) chunk[RRI_TABLE_CHUNKS];    /* chunk k has RRI_TABLE_FIRST << k items */
 } rri_table;
 
+/* Of one kind there is one table for a context's number at a time. */
 void rri_table_init(rri_table *table, rri_handle_kind kind, unsigned context, size_t item);
 void rri_table_free(rri_table *table);
 

@@ -256,6 +256,38 @@ static void side_by_side(void)
     OK(rref_finalize(&some));
 }
 
+/* The numbers of contexts are used again, and handles of the first one are stale in all later ones. */
+static void stale_for_ever(void)
+{
+    enum { NUMBERS = 255 };
+    rref_context *ctx = start(MPI_COMM_SELF, &usual);
+    if (!ctx) return;
+    rref old = rref_create(ctx, 0, "thing");
+    rref_future promise = rref_promise(ctx, "");
+    rref_group group;
+    OK(rref_group_create(ctx, &group, "thing"));
+    const rref_group old_group = group;
+    OK(rref_group_free(&group));
+    OK(rref_sync(old, "tiny"));
+    OK(rref_release(old));
+    OK(rref_future_release(promise));
+    OK(rref_finalize(&ctx));
+    for (int i = 0; i <= NUMBERS; i++) {
+        ctx = start(MPI_COMM_SELF, &usual);
+        if (!ctx) return;
+        rref made = rref_create(ctx, 0, "thing");
+        rref_future other = rref_promise(ctx, "");
+        OK(rref_sync(made, "tiny"));
+        CU_ASSERT_EQUAL(rref_owner(old), RREF_ERR_HANDLE);
+        CU_ASSERT_EQUAL(rref_test(promise), RREF_ERR_HANDLE);
+        CU_ASSERT_EQUAL(rref_group_member(old_group, 0).bits, 0);
+        CU_ASSERT_NOT_EQUAL(made.bits, old.bits);
+        OK(rref_future_release(other));
+        OK(rref_release(made));
+        OK(rref_finalize(&ctx));
+    }
+}
+
 static void ends_after_heavy_traffic(void)
 {
     enum { CALLS = 2000 };
@@ -453,6 +485,7 @@ static const check_case cases[] = {
     { "bad_environment", bad_environment },
     { "one_after_another", one_after_another },
     { "side_by_side", side_by_side },
+    { "stale_for_ever", stale_for_ever },
     { "ends_after_heavy_traffic", ends_after_heavy_traffic },
     { "ends_with_references_held", ends_with_references_held },
     { "end_from_a_handler", end_from_a_handler },

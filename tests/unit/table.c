@@ -187,6 +187,38 @@ static void *churn(void *arg)
     return (void *)(uintptr_t)wrong;
 }
 
+/* The number of a context is used again: what was known by a handle in one table is not in the next ones. */
+static void next_tables(void)
+{
+    uint64_t old[20], a;
+    open_table();
+    table.begin = 1;
+    for (int i = 0; i < 20; i++) {
+        thing *t = add(&old[i], 1);
+        for (int k = 0; k < i % 5; k++) {
+            rri_table_remove(&table, t);
+            t = add(&old[i], 1);
+        }
+        for (int k = 0; k < i; k++) CU_ASSERT_PTR_NULL(rri_table_find(&table, old[k]));
+        for (int k = 0; k < 5; k++) CU_ASSERT_PTR_NOT_NULL(add(&a, 2));
+        rri_table_free(&table);
+        open_table();
+    }
+    rri_table_free(&table);
+    /* a table that is not used has used up nothing, and one that has used up much leaves room for the next */
+    open_table();
+    uint32_t begin = table.begin;
+    rri_table_free(&table);
+    open_table();
+    CU_ASSERT_EQUAL(table.begin, begin);
+    thing *t = add(NULL, 1);
+    atomic_store(&t->slot.word, (RRI_GENERATIONS / 2 + 1) | RRI_LIVE);
+    rri_table_free(&table);
+    open_table();
+    CU_ASSERT_EQUAL(table.begin, 1);
+    rri_table_free(&table);
+}
+
 static void many_threads(void)
 {
     pthread_t thread[THREADS];
@@ -205,7 +237,7 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         { "found", found }, { "refused", refused }, { "stale", stale }, { "late reuse", late_reuse }, { "retired", retired },
-        { "resting", resting },
+        { "resting", resting }, { "next tables", next_tables },
         { "many", many }, { "many threads", many_threads }, CHECK_END
     };
     return check_main(argc, argv, "table", cases);
