@@ -1176,7 +1176,7 @@ static inline rref_value rref_out_bytes(void *p, size_t capacity, size_t *count)
 /** The elements that an MPI datatype picks from a buffer, as an array argument: a column, a face, a halo, without packing it.
  *  The handler sees an array of the signature's element type, in the order in which MPI would send the elements. As
  *  rref_array, it is copied by calls that do not wait.
- *  @param buffer  where the first item is; as for MPI_Send.
+ *  @param buffer  where the first item is; as for MPI_Send, so MPI_BOTTOM for a datatype that has the addresses in itself.
  *  @param count   items of the datatype.
  *  @param type    a committed datatype that is made, however deeply, of one element type that signatures have. A borrowed
  *  or output one must stay until the call is complete.

@@ -18,7 +18,7 @@ static const void *address(uint64_t bits) { return (const void *)(uintptr_t)bits
 static bool is_text(const rref_value *v) { return v->kind == RREF_VALUE_SCALAR && v->element == RREF_STR && v->bits; }
 static bool is_array(const rref_value *v)
 {
-    return (v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED) && v->bits && v->count;
+    return (v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED) && v->count && rri_value_placed(v);
 }
 
 /* Bytes behind a value, beside the name of a struct. */

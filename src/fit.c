@@ -241,7 +241,7 @@ rri_fit rri_variable_fit(const rri_type *type, const rref_value *value, size_t *
     if (rri_plain_struct(type) && value->count != 1) return RRI_OTHER_TYPE;
     if (value->size != type->size) return type->element == RREF_STRUCT ? RRI_OTHER_TYPE : RRI_BAD_SIZE;
     if (value->count > RRI_BYTES_MAX / type->wire) return RRI_TOO_MANY;
-    if (value->bits == 0 && value->count > 0) return RRI_NO_ADDRESS;
+    if (value->count > 0 && !rri_value_placed(value)) return RRI_NO_ADDRESS;
     *count = (size_t)value->count;
     return RRI_FITS;
 }
@@ -256,7 +256,7 @@ rri_fit rri_output_fit(const rri_type *type, const rref_value *output)
     if (!same_element(type->element, output->element)) return RRI_OTHER_TYPE;
     if (rri_plain_struct(type) && !same_struct(type, output)) return RRI_OTHER_TYPE;
     if (output->size != type->size) return type->element == RREF_STRUCT ? RRI_OTHER_TYPE : RRI_BAD_SIZE;
-    if (output->bits == 0 && (single || output->count > 0)) return RRI_NO_ADDRESS;
+    if ((single || output->count > 0) && !rri_value_placed(output)) return RRI_NO_ADDRESS;
     return RRI_FITS;
 }
 

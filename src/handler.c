@@ -273,7 +273,7 @@ static int copy_result(rref_call *call, unsigned at)
     rref_value *v = &call->results[at];
     int rc = v->element == RREF_REF ? keep_references(call, v) : RREF_OK;
     if (rc) return rc;
-    if (!by_address(v) || !v->bits) return RREF_OK;
+    if (!by_address(v) || !rri_value_placed(v)) return RREF_OK;
     const void *from = (const void *)(uintptr_t)v->bits;
     size_t n = v->element == RREF_STR ? strlen(from) + 1 : (size_t)v->count * v->size;
     make_untidy(call);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 16, DEEPEST = 32, PIECE = 1 << 30 };
+enum { FEW = 16, PIECE = 1 << 30, NO_ADDRESSES = 1 << 16 };
 
 _Static_assert(sizeof(MPI_Datatype) <= sizeof(uint64_t), "a datatype's handle fits a value");
 
@@ -61,81 +61,141 @@ static rref_type unsigned_of_size(MPI_Datatype type)
     return bytes == 1 ? RREF_U8 : bytes == 2 ? RREF_U16 : of_size(type, RREF_U32, RREF_U64);
 }
 
-#define AMONG(type, ...) among((type), (const MPI_Datatype[]){ __VA_ARGS__, MPI_DATATYPE_NULL })
-static bool among(MPI_Datatype type, const MPI_Datatype *list)
+static rref_type complex_of_size(MPI_Datatype type)
 {
-    while (*list != MPI_DATATYPE_NULL && *list != type) list++;
-    return *list == type;
+    const size_t bytes = bytes_of(type);
+    return bytes == 8 ? RREF_C64 : bytes == 16 ? RREF_C128 : RREF_NONE;
 }
 
-/* Those of C; and of Fortran, whose sizes its compiler chose. */
+/* A list may have MPI_DATATYPE_NULL in it, where MPI does not have a type. */
+#define AMONG(type, ...) \
+    among((type), (const MPI_Datatype[]){ __VA_ARGS__ }, sizeof((const MPI_Datatype[]){ __VA_ARGS__ }) / sizeof(MPI_Datatype))
+static bool among(MPI_Datatype type, const MPI_Datatype *list, size_t count)
+{
+    size_t i = 0;
+    while (i < count && list[i] != type) i++;
+    return i < count;
+}
+
+/* Those of C; and of Fortran, whose sizes its compiler chose, or which are named by them. */
 static rref_type named_element(MPI_Datatype type)
 {
-    if (type == MPI_DATATYPE_NULL) return RREF_NONE;
     if (AMONG(type, MPI_DOUBLE, MPI_FLOAT)) return type == MPI_DOUBLE ? RREF_F64 : RREF_F32;
-    if (AMONG(type, MPI_BYTE, MPI_CHAR, MPI_PACKED)) return RREF_BYTES;
+    if (AMONG(type, MPI_BYTE, MPI_CHAR, MPI_PACKED, MPI_CHARACTER)) return RREF_BYTES;
     if (AMONG(type, MPI_INT, MPI_SHORT, MPI_LONG, MPI_LONG_LONG, MPI_SIGNED_CHAR, MPI_INT8_T, MPI_INT16_T, MPI_INT32_T,
-              MPI_INT64_T, MPI_AINT, MPI_OFFSET, MPI_COUNT))
+              MPI_INT64_T, MPI_AINT, MPI_OFFSET, MPI_COUNT, MPI_INTEGER, MPI_INTEGER1, MPI_INTEGER2, MPI_INTEGER4, MPI_INTEGER8))
         return integer_of_size(type);
     if (AMONG(type, MPI_UNSIGNED, MPI_UNSIGNED_SHORT, MPI_UNSIGNED_LONG, MPI_UNSIGNED_LONG_LONG, MPI_UNSIGNED_CHAR, MPI_UINT8_T,
               MPI_UINT16_T, MPI_UINT32_T, MPI_UINT64_T))
         return unsigned_of_size(type);
     if (AMONG(type, MPI_C_BOOL)) return RREF_BOOL;
-    if (AMONG(type, MPI_C_FLOAT_COMPLEX, MPI_C_DOUBLE_COMPLEX)) return type == MPI_C_FLOAT_COMPLEX ? RREF_C64 : RREF_C128;
-    if (type == MPI_INTEGER) return integer_of_size(type);
-    if (type == MPI_REAL || type == MPI_DOUBLE_PRECISION) return of_size(type, RREF_F32, RREF_F64);
-    if (type == MPI_COMPLEX || type == MPI_DOUBLE_COMPLEX)
-        return bytes_of(type) == 8 ? RREF_C64 : bytes_of(type) == 16 ? RREF_C128 : RREF_NONE;
+    if (AMONG(type, MPI_REAL, MPI_DOUBLE_PRECISION, MPI_REAL4, MPI_REAL8)) return of_size(type, RREF_F32, RREF_F64);
+    if (AMONG(type, MPI_C_COMPLEX, MPI_C_FLOAT_COMPLEX, MPI_C_DOUBLE_COMPLEX, MPI_COMPLEX, MPI_DOUBLE_COMPLEX, MPI_COMPLEX8,
+              MPI_COMPLEX16))
+        return complex_of_size(type);
     return RREF_NONE;
 }
 
-enum { STARVED = RREF_STRUCT + 1 };     /* an element that could not be found out for want of memory */
-static rref_type element_of(MPI_Datatype type, int depth);
+enum {
+    STARVED = RREF_STRUCT + 1,          /* an element that could not be found out for want of memory */
+    MADE_OF_OTHERS                      /* which are on the pile */
+};
+
+/* Datatypes that are still to be looked into. There is no recursion, since one may be made of others however deeply. */
+typedef struct pile {
+    MPI_Datatype *type;
+    size_t count, room;
+} pile;
+
+/* MPI's own are not freed: those with names, and those that Fortran chooses by precision or range. */
+static bool is_own(int combiner)
+{
+    return combiner == MPI_COMBINER_NAMED || combiner == MPI_COMBINER_F90_REAL || combiner == MPI_COMBINER_F90_COMPLEX
+           || combiner == MPI_COMBINER_F90_INTEGER;
+}
+
+static rref_type own_element(MPI_Datatype type, int combiner)
+{
+    return combiner == MPI_COMBINER_F90_REAL ? of_size(type, RREF_F32, RREF_F64)
+           : combiner == MPI_COMBINER_F90_COMPLEX ? complex_of_size(type)
+           : combiner == MPI_COMBINER_F90_INTEGER ? integer_of_size(type) : named_element(type);
+}
 
 static void free_derived(MPI_Datatype *type)
 {
     int integers, addresses, types, combiner;
     if (MPI_Type_get_envelope(*type, &integers, &addresses, &types, &combiner) != MPI_SUCCESS) return;
-    if (combiner != MPI_COMBINER_NAMED) MPI_Type_free(type);
+    if (!is_own(combiner)) MPI_Type_free(type);
 }
 
-/* The element of all the types that another one is made of, which are used up. */
-static rref_type common_element(MPI_Datatype *inner, int count, int depth)
+static bool make_room(pile *p, size_t more)
 {
-    rref_type common = element_of(inner[0], depth);
-    for (int i = 1; i < count && common != RREF_NONE; i++)
-        if (element_of(inner[i], depth) != common) common = RREF_NONE;
-    for (int i = 0; i < count; i++) free_derived(&inner[i]);
-    return common;
+    if (p->room - p->count >= more) return true;
+    const size_t room = 2 * p->count + more;
+    MPI_Datatype *type = rri_realloc(p->type, room * sizeof *type);
+    if (!type) return false;
+    p->type = type;
+    p->room = room;
+    return true;
 }
 
-static rref_type derived_element(MPI_Datatype type, int integers, int addresses, int types, int depth)
+/* What a type is made of, for which there is room; blocks: how many elements of each a struct has, or NULL. What adds nothing,
+ * and what has just been added, is left out. */
+static void pile_up(pile *p, MPI_Datatype *inner, int count, const int *blocks, bool empty)
+{
+    const size_t before = p->count;
+    for (int i = 0; i < count; i++) {
+        const bool adds = empty || ((!blocks || blocks[i]) && bytes_of(inner[i]));
+        if (adds && (p->count == before || p->type[p->count - 1] != inner[i])) p->type[p->count++] = inner[i];
+        else free_derived(&inner[i]);
+    }
+}
+
+static rref_type look_into(MPI_Datatype type, int integers, int addresses, int types, bool is_struct, pile *p)
 {
     int few[FEW], *numbers = few;
     MPI_Aint some[FEW], *displacements = some;
     MPI_Datatype one[FEW], *inner = one;
-    rref_type element = (rref_type)STARVED;
+    rref_type outcome = (rref_type)STARVED;
     if (integers > FEW) numbers = rri_malloc((size_t)integers * sizeof *numbers);
     if (addresses > FEW) displacements = rri_malloc((size_t)addresses * sizeof *displacements);
     if (types > FEW) inner = rri_malloc((size_t)types * sizeof *inner);
-    if (numbers && displacements && inner) {
+    if (numbers && displacements && inner && make_room(p, (size_t)types)) {
         int rc = MPI_Type_get_contents(type, integers, addresses, types, numbers, displacements, inner);
-        element = rc == MPI_SUCCESS ? common_element(inner, types, depth) : RREF_NONE;
+        outcome = rc == MPI_SUCCESS ? (rref_type)MADE_OF_OTHERS : RREF_NONE;
+        if (rc == MPI_SUCCESS) pile_up(p, inner, types, is_struct ? numbers + 1 : NULL, bytes_of(type) == 0);
     }
     if (numbers != few) free(numbers);
     if (displacements != some) free(displacements);
     if (inner != one) free(inner);
-    return element;
+    return outcome;
+}
+
+static rref_type look_at(MPI_Datatype type, pile *p)
+{
+    int integers, addresses, types, combiner;
+    if (type == MPI_DATATYPE_NULL) return RREF_NONE;
+    if (MPI_Type_get_envelope(type, &integers, &addresses, &types, &combiner) != MPI_SUCCESS) return RREF_NONE;
+    if (is_own(combiner)) return own_element(type, combiner);
+    if (types <= 0) return RREF_NONE;
+    return look_into(type, integers, addresses, types, combiner == MPI_COMBINER_STRUCT, p);
 }
 
 /* RREF_NONE: it has none, or several. */
-static rref_type element_of(MPI_Datatype type, int depth)
+static rref_type element_of(MPI_Datatype type)
 {
-    int integers, addresses, types, combiner;
-    if (type == MPI_DATATYPE_NULL || depth >= DEEPEST) return RREF_NONE;
-    if (MPI_Type_get_envelope(type, &integers, &addresses, &types, &combiner) != MPI_SUCCESS) return RREF_NONE;
-    if (combiner == MPI_COMBINER_NAMED) return named_element(type);
-    return types > 0 ? derived_element(type, integers, addresses, types, depth + 1) : RREF_NONE;
+    pile p = { NULL, 0, 0 };
+    rref_type common = look_at(type, &p);
+    while (p.count && common != RREF_NONE && common != (rref_type)STARVED) {
+        MPI_Datatype next = p.type[--p.count];
+        const rref_type found = look_at(next, &p);
+        free_derived(&next);
+        if (found == (rref_type)MADE_OF_OTHERS || found == common) continue;
+        common = common == (rref_type)MADE_OF_OTHERS || found == (rref_type)STARVED ? found : RREF_NONE;
+    }
+    while (p.count) free_derived(&p.type[--p.count]);
+    free(p.type);
+    return common == (rref_type)MADE_OF_OTHERS ? RREF_NONE : common;
 }
 
 /* ---- moving */
@@ -147,6 +207,12 @@ static int items_at_once(size_t left, size_t each)
     return (int)(left < most ? left : most);
 }
 
+/* The buffer may be MPI_BOTTOM, from which C does not count. */
+static void *item_of(const rri_segment *s, size_t i, MPI_Aint extent)
+{
+    return (void *)((uintptr_t)s->data + (uintptr_t)((MPI_Aint)i * extent));
+}
+
 static void gather(const rri_segment *from, void *to)
 {
     MPI_Aint low, extent;
@@ -155,7 +221,7 @@ static void gather(const rri_segment *from, void *to)
     if (!items || MPI_Type_get_extent(type, &low, &extent) != MPI_SUCCESS) return;
     for (size_t i = 0; i < items;) {
         int at = 0, n = items_at_once(items - i, each);
-        MPI_Pack((const char *)from->data + (MPI_Aint)i * extent, n, type, (char *)to + i * each, n * (int)each, &at,
+        MPI_Pack(item_of(from, i, extent), n, type, (char *)to + i * each, n * (int)each, &at,
                  MPI_COMM_SELF);
         i += (size_t)n;
     }
@@ -169,13 +235,22 @@ static void scatter(const void *from, const rri_segment *to)
     if (!items || MPI_Type_get_extent(type, &low, &extent) != MPI_SUCCESS) return;
     for (size_t i = 0; i < items;) {
         int at = 0, n = items_at_once(items - i, each);
-        MPI_Unpack((const char *)from + i * each, n * (int)each, &at, (char *)to->data + (MPI_Aint)i * extent, n, type,
-                   MPI_COMM_SELF);
+        MPI_Unpack((const char *)from + i * each, n * (int)each, &at, item_of(to, i, extent), n, type, MPI_COMM_SELF);
         i += (size_t)n;
     }
 }
 
-static const rri_layouts moves = { gather, scatter };
+/* Whether a datatype has the addresses in itself, so that it goes with MPI_BOTTOM, which is NULL. */
+static bool is_absolute(uint64_t layout)
+{
+    MPI_Aint low, extent;
+    MPI_Datatype type;
+    memcpy(&type, &layout, sizeof type);
+    if (MPI_Type_get_true_extent(type, &low, &extent) != MPI_SUCCESS) return false;
+    return low < 0 || low >= NO_ADDRESSES;      /* where programs have nothing */
+}
+
+static const rri_layouts moves = { gather, scatter, is_absolute };
 
 /* ---- values */
 
@@ -190,7 +265,7 @@ static size_t element_bytes(rref_type element)
 
 static rref_value make(rref_kind kind, const void *buffer, size_t count, MPI_Datatype type)
 {
-    const rref_type found = element_of(type, 0), element = found == (rref_type)STARVED ? RREF_NONE : found;
+    const rref_type found = element_of(type), element = found == (rref_type)STARVED ? RREF_NONE : found;
     const size_t size = found == element ? element_bytes(element) : RRI_STARVED, each = element ? bytes_of(type) / size : 0;
     const size_t elements = each && count > SIZE_MAX / each ? SIZE_MAX : count * each;
     rri_values_layouts(&moves);

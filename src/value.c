@@ -53,6 +53,13 @@ static rri_segment segment_of(const rref_value *value, size_t bytes)
     return (rri_segment){ (void *)(uintptr_t)value->bits, bytes, rri_value_strided(value) ? value->extra : 0 };
 }
 
+bool rri_value_placed(const rref_value *v)
+{
+    if (v->bits || !rri_value_strided(v) || v->element == RREF_NONE) return v->bits;
+    const rri_layouts *known = atomic_load_explicit(&layouts, memory_order_acquire);
+    return known && known->is_absolute && known->is_absolute(v->extra);
+}
+
 void rri_value_flatten(const rref_value *array, void *to)
 {
     const rri_segment from = segment_of(array, (size_t)array->count * array->size);

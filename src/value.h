@@ -28,6 +28,7 @@ typedef struct rri_segment {
 typedef struct rri_layouts {
     void (*gather)(const rri_segment *from, void *to);
     void (*scatter)(const void *from, const rri_segment *to);
+    bool (*is_absolute)(uint64_t layout);       /* it says where in memory its elements are, beside no address */
 } rri_layouts;
 void rri_values_layouts(const rri_layouts *layouts);
 
@@ -50,6 +51,8 @@ static inline bool rri_value_array(const rref_value *v)
 {
     return v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED || rri_value_borrows(v);
 }
+/* Whether an array that has elements has an address, or needs none. */
+bool rri_value_placed(const rref_value *array);
 /* Copy the elements of an array, of whatever layout, together. */
 void rri_value_flatten(const rref_value *array, void *to);
 

@@ -325,6 +325,102 @@ static void types_of_types(void)
     OK(rref_finalize(&ctx));
 }
 
+static unsigned element(MPI_Datatype type) { return rref_strided("", 1, type).element; }
+
+static void one_of(MPI_Datatype type, size_t bytes, rref_type wanted)
+{
+    int has = 0;
+    if (type != MPI_DATATYPE_NULL) MPI_Type_size(type, &has);
+    if (has == (int)bytes) CU_ASSERT_EQUAL(element(type), wanted);      /* else MPI has no such type here */
+}
+
+static void fortran_types(void)
+{
+    MPI_Datatype real, complex, integer, several;
+    begin();
+    one_of(MPI_REAL4, 4, RREF_F32), one_of(MPI_REAL8, 8, RREF_F64);
+    one_of(MPI_COMPLEX8, 8, RREF_C64), one_of(MPI_COMPLEX16, 16, RREF_C128), one_of(MPI_DOUBLE_COMPLEX, 16, RREF_C128);
+    one_of(MPI_INTEGER1, 1, RREF_I8), one_of(MPI_INTEGER2, 2, RREF_I16), one_of(MPI_INTEGER4, 4, RREF_I32);
+    one_of(MPI_INTEGER8, 8, RREF_I64), one_of(MPI_CHARACTER, 1, RREF_BYTES);
+    if (MPI_REAL8 != MPI_DATATYPE_NULL && MPI_Type_create_f90_real(15, 300, &real) == MPI_SUCCESS) {
+        double sum = 0;
+        uint64_t n = 0;
+        MPI_Type_create_f90_complex(6, 30, &complex);
+        MPI_Type_create_f90_integer(9, &integer);
+        one_of(complex, 8, RREF_C64), one_of(integer, 4, RREF_I32);
+        MPI_Type_contiguous(3, real, &several);
+        MPI_Type_commit(&several);
+        OK(rref_sync(there, "add_up", rref_strided((double[]){ 1, 2, 3 }, 1, several), rref_out(&sum), rref_out(&n)));
+        CU_ASSERT_TRUE(n == 3 && sum == 6);
+        MPI_Type_free(&several);
+        CU_ASSERT_EQUAL(element(real), RREF_F64);       /* it is MPI's, and still there */
+    }
+    OK(rref_finalize(&ctx));
+}
+
+/* Types of types of types, and what a type names and does not have. */
+static void deep_types(void)
+{
+    enum { DEEP = 300 };
+    MPI_Datatype type[DEEP], empty, both;
+    double sum = 0;
+    uint64_t n = 0;
+    begin();
+    MPI_Type_vector(2, 1, 2, MPI_DOUBLE, &type[0]);
+    for (int i = 1; i < DEEP; i++) MPI_Type_contiguous(1, type[i - 1], &type[i]);
+    MPI_Type_commit(&type[DEEP - 1]);
+    OK(rref_sync(there, "add_up", rref_strided((double[]){ 1, 2, 4 }, 1, type[DEEP - 1]), rref_out(&sum), rref_out(&n)));
+    CU_ASSERT_TRUE(n == 2 && sum == 5);
+    MPI_Type_contiguous(0, MPI_SHORT, &empty);
+    MPI_Type_create_struct(3, (int[]){ 0, 3, 2 }, (MPI_Aint[]){ 0, 0, 0 }, (MPI_Datatype[]){ MPI_INT, MPI_DOUBLE, empty }, &both);
+    MPI_Type_commit(&both);
+    OK(rref_sync(there, "add_up", rref_strided((double[]){ 1, 2, 4 }, 1, both), rref_out(&sum), rref_out(&n)));
+    CU_ASSERT_TRUE(n == 3 && sum == 7);
+    CU_ASSERT_EQUAL(element(empty), RREF_I16);
+    for (int i = 0; i < DEEP; i++) MPI_Type_free(&type[i]);
+    MPI_Type_free(&empty);
+    MPI_Type_free(&both);
+    OK(rref_finalize(&ctx));
+}
+
+/* A type that has addresses in itself, as for MPI_Send: few of them, and so many that they travel beside the message. */
+static void from_the_bottom(void)
+{
+    for (int many = 0; many < 2; many++) {
+        const int each = many ? MANY : 3;
+        double *x = blank((size_t)each), *y = blank((size_t)each), *back = blank(2 * (size_t)each), sum = 0;
+        uint64_t n = 0;
+        MPI_Aint at[2];
+        MPI_Datatype from, to;
+        begin();
+        for (int i = 0; i < each; i++) x[i] = 1, y[i] = 2;
+        MPI_Get_address(x, &at[0]);
+        MPI_Get_address(y, &at[1]);
+        MPI_Type_create_hindexed(2, (int[]){ each, each }, at, MPI_DOUBLE, &from);
+        MPI_Get_address(back, &at[0]);
+        MPI_Type_create_hindexed(1, (int[]){ 2 * each }, at, MPI_DOUBLE, &to);
+        MPI_Type_commit(&from);
+        MPI_Type_commit(&to);
+        OK(rref_sync(there, "add_up", rref_strided(MPI_BOTTOM, 1, from), rref_out(&sum), rref_out(&n)));
+        CU_ASSERT_TRUE(n == 2 * (uint64_t)each && sum == 3.0 * each);
+        OK(rref_sync(there, "echo", rref_strided(MPI_BOTTOM, 1, from), rref_out_strided(MPI_BOTTOM, 1, to)));
+        CU_ASSERT_TRUE(back[0] == 1 && back[2 * each - 1] == 2);
+        rref_future lent = rref_async(there, "add_up", rref_borrow_strided(MPI_BOTTOM, 1, from));
+        OK(rref_wait(lent, RREF_FOREVER));
+        OK(rref_future_release(lent));
+        rref_future copied = rref_async(there, "add_up", rref_strided(MPI_BOTTOM, 1, from));
+        for (int i = 0; i < each; i++) x[i] = y[i] = 100;
+        OK(rref_wait(copied, RREF_FOREVER));
+        OK(rref_get(copied, rref_out(&sum), rref_out(&n)));
+        CU_ASSERT_TRUE(n == 2 * (uint64_t)each && sum == 3.0 * each);
+        OK(rref_future_release(copied));
+        MPI_Type_free(&from);
+        MPI_Type_free(&to);
+        OK(rref_finalize(&ctx));
+        free(x), free(y), free(back);
+    }
+}
+
 /* Bools are looked at when they have come, so they do not land where they are spread. */
 static void spread_bools(void)
 {
@@ -413,6 +509,7 @@ static const check_case cases[] = {
     { "arguments_nobody_wants", arguments_nobody_wants },
     { "columns", columns },
     { "types_of_types", types_of_types },
+    { "fortran_types", fortran_types }, { "deep_types", deep_types }, { "from_the_bottom", from_the_bottom },
     { "spread_bools", spread_bools },
     { "calls_that_do_not_wait", calls_that_do_not_wait },
     CHECK_END
