@@ -697,7 +697,8 @@ static void call_and_wait(rref_future f, void *arg)
 static void block_inline(rref_future f, void *arg)
 {
     (void)f;
-    atomic_store(&callback_result, rref_sync(*(rref *)arg, "add", 1, 2));
+    int rc = rref_sync(*(rref *)arg, "add", 1, 2);
+    atomic_store(&callback_result, rc ? rc : 1);
 }
 
 static bool has_result(void *arg)
@@ -719,7 +720,8 @@ static void callbacks_that_call(void)
     OK(rref_on_complete(f, block_inline, &there, RREF_INLINE));
     open_next();
     CU_ASSERT_TRUE(check_until(has_result, NULL, 5));
-    CU_ASSERT_EQUAL(atomic_load(&callback_result), RREF_ERR_BLOCKING);
+    int gave = atomic_load(&callback_result);
+    CU_ASSERT_TRUE(gave == RREF_ERR_BLOCKING || (gave == 1 && rref_size(ctx) == 1));    /* its own rank's it can run itself */
     OK(rref_wait(f, RREF_FOREVER));
     OK(rref_future_release(f));
     end();
