@@ -150,14 +150,17 @@ static int receive(rref_call *c, const rri_types *in, packet *p)
 /* Take it apart again. */
 static int read_values(const rri_types *in, const packet *p, rref_value values[])
 {
-    size_t used = 0;
+    const rref *next = p->refs;         /* NULL: there are none */
+    size_t left = p->count;
     for (unsigned i = 0; i < in->count; i++) {
         rref_value *v = &values[i];
         *v = rri_payload_value(in, i, p->payload, NULL);
         if (v->element != RREF_REF) continue;
-        if (v->count > p->count - used) return rri_fail(RREF_ERR_PROTOCOL, "references are missing among arguments");
-        *v = v->kind == RREF_VALUE_ARRAY ? rref_array(p->refs + used, v->count) : rref_of_ref(p->refs[used]);
-        used += (size_t)v->count;
+        const size_t count = (size_t)v->count;
+        if (count > left) return rri_fail(RREF_ERR_PROTOCOL, "references are missing among arguments");
+        *v = v->kind == RREF_VALUE_ARRAY ? rref_array(next, count) : rref_of_ref(*next);
+        if (count) next += count;
+        left -= count;
     }
     return RREF_OK;
 }

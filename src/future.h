@@ -101,7 +101,7 @@ struct rri_futures {
     int64_t report_after;           /* i: ns that a call is waited for in silence, or RRI_NEVER */
     _Atomic int64_t told;           /* calls made before this were told already */
     atomic_uint spare;              /* a: futures kept by threads for their next sync call */
-    atomic_uint waiting;            /* a: threads that wait for what is no call, or give a deferred answer */
+    atomic_uint waiting;            /* a: threads that wait for what is no call, complete a future by hand or give one up */
 };
 
 /* Types of a future whose results' types are not known yet. */

@@ -162,7 +162,6 @@ int main(int argc, char **argv)
     if (rank == victim && by_result) end_as_caller();
     if (rank == victim && announced) announce();
     if (rank == victim) end_in_silence();
-    if (by_result) wait_for_loss();
     if (for_room) post_on();
     if (announced && rank == 0) fetch_announced();
     if (!at_end) fence();
