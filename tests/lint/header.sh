@@ -46,21 +46,25 @@ else
     skip "no $other, so no other MPI to refuse"
 fi
 
-# In C++ a pointer would go as true, unless it is refused.
-for value in 'static_cast<double *>(nullptr)' 'static_cast<const void *>(nullptr)' 'static_cast<unsigned char *>(nullptr)' \
-        'static_cast<volatile char *>(nullptr)' c f numbers '&rref::bits' '&c'; do
-    for compiler in g++ clang++; do
-        command -v "$compiler" > /dev/null || continue
-        {
-            echo '#include <rref.h>'
-            echo 'void f(rref_context *c, rref r, const double (&numbers)[3]);'
-            echo 'void f(rref_context *c, rref r, const double (&numbers)[3]) {'
-            echo "(void)c; (void)numbers; (void)rref_sync(r, \"m\", $value); }"
-        } > "$work/pointer.cpp"
-        if compile "$compiler" c++17 "$work/pointer.cpp" > "$work/text" 2>&1; then bad "a pointer, $compiler $value: compiled"
-        elif grep -q deleted "$work/text"; then ok "a pointer, $compiler $value"
-        else bad "a pointer, $compiler $value: does not say why"; head -n 5 "$work/text"; fi
+# In C++ a pointer would go as true, unless it is refused: each of these, for that reason.
+{
+    echo '#include <rref.h>'
+    echo 'void f(rref_context *c, rref r, const double (&numbers)[3]);'
+    echo 'void f(rref_context *c, rref r, const double (&numbers)[3]) {'
+    echo '(void)c; (void)numbers;'
+    for value in 'static_cast<double *>(nullptr)' 'static_cast<const void *>(nullptr)' 'static_cast<unsigned char *>(nullptr)' \
+            'static_cast<volatile char *>(nullptr)' c f numbers '&rref::bits' '&c'; do
+        echo "(void)rref_sync(r, \"m\", $value);"
     done
+    echo '}'
+} > "$work/pointers.cpp"
+pointers=$(grep -c '"m"' "$work/pointers.cpp")
+for compiler in g++ clang++; do
+    command -v "$compiler" > /dev/null || continue
+    compile "$compiler" c++17 "$work/pointers.cpp" > "$work/text" 2>&1
+    refused=$(grep -c 'error: .*deleted' "$work/text")
+    if [ "$refused" -eq "$pointers" ]; then ok "pointers, $compiler"
+    else bad "$refused of $pointers pointers are refused, $compiler"; head -n 20 "$work/text"; fi
 done
 
 # One argument too many must be refused, by name, whatever the call.
