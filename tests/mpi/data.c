@@ -440,24 +440,28 @@ static void spread_bools(void)
 
 /* ---- credit */
 
-static bool says_not_sent(rref_future f)
+/* What the last error says of it; what was sent runs in the end. */
+static int was_sent(void)
 {
     rref_error e = { .text = "" };
-    rref_future_error(f, &e);
-    return strstr(e.text, "was not sent") != NULL;
+    rref_last_error(ctx, &e);
+    return strstr(e.text, "was not sent") ? 0 : 1;
 }
 
-/* Calls with an answer wait for credit no longer than they may take. */
-static void wait_in_time(rref gate, rref result)
+/* Calls with an answer wait for credit no longer than they may take, and say how far they got: how many were sent. */
+static int wait_in_time(rref gate, rref result)
 {
+    int sent = 0;
     double sum;
     uint64_t n;
     GIVES(rref_invoke(rref_rpc_sync(gate, 0.02), "count"), RREF_ERR_TIMEOUT);
+    sent += was_sent();
     GIVES(rref_to_here(rref_rpc_sync(result, 0.02), rref_out(&sum), rref_out(&n)), RREF_ERR_TIMEOUT);
     rref_future f = rref_invoke(rref_rpc_async(gate, 0.02), "count");
-    GIVES(rref_test(f), RREF_ERR_TIMEOUT);
-    CU_ASSERT_TRUE(says_not_sent(f));
+    GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_TIMEOUT);
+    sent += was_sent();
     OK(rref_future_release(f));
+    return sent;
 }
 
 /* The object's queue keeps the messages, so their credit stays out until it gets on. */
@@ -479,7 +483,7 @@ static void calls_that_do_not_wait(void)
     rref_future f = rref_try_async(g, "count"), m = rref_try_async(count);
     GIVES(rref_test(f), RREF_ERR_WOULD_BLOCK);
     GIVES(rref_test(m), RREF_ERR_WOULD_BLOCK);
-    wait_in_time(g, result);
+    made += wait_in_time(g, result);
     MPI_Barrier(MPI_COMM_WORLD);
     atomic_store(&open_gate, true);
     OK(rref_wait(passed, RREF_FOREVER));
