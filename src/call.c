@@ -27,13 +27,6 @@ static uint64_t number_of_site(rri_calls *calls, const char *site)
     return 0;
 }
 
-static size_t count_inputs(const rref_value *values, size_t count)
-{
-    size_t n = 0;
-    while (n < count && !rri_value_output(&values[n])) n++;
-    return n;
-}
-
 /* What is sent beside the lane, until it has left. */
 typedef struct outgoing {
     void *copy;                 /* memory of copied arrays */
@@ -175,7 +168,7 @@ static int pack_request(rri_calls *calls, rri_record *r, const rri_target *targe
 int rri_call_check(const rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, rri_mode mode,
                    size_t *inputs, rri_packing *packing)
 {
-    *inputs = count_inputs(values, count);
+    *inputs = rri_values_inputs(values, count);
     int rc = rri_values_check(target->in, values, *inputs, calls->eager, packing);
     if (rc == RREF_OK && (mode == RRI_ONEWAY || mode == RRI_REMOTE) && (*inputs < count || packing->borrowed))
         rc = rri_fail(RREF_ERR_SIGNATURE, "a %s call takes neither outputs nor borrowed arrays",

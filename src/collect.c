@@ -20,18 +20,10 @@ static int ranks_of(const rri_group *g) { return rri_link_size(g->service->refer
 
 static int rank_at(const rri_group *g, const range *r, int at) { return (r->origin + at) % ranks_of(g); }
 
-static size_t count_inputs(const rref_value *values, size_t count)
-{
-    size_t n = 0;
-    while (n < count && !rri_value_output(&values[n])) n++;
-    return n;
-}
-
 static int method_of(const rri_group *g, const rref_value *values, size_t count, unsigned *method)
 {
-    if (!count || !values || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
-        return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
-    const char *name = (const char *)(uintptr_t)values[0].bits;
+    const char *name = rri_values_name(values, count);
+    if (!name) return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
     int index = rri_method_find(g->klass, name);
     if (index < 0) return rri_fail(RREF_ERR_NO_METHOD, "class %s has no method %s", g->klass->name, name);
     *method = (unsigned)index;
@@ -273,7 +265,7 @@ static int begin(rref_group group, const rref_value *values, size_t count, rri_g
     if (!*g) return rri_error_last()->code;
     int rc = method_of(*g, values, count, method);
     if (rc) return rc;
-    *inputs = count_inputs(values + 1, count - 1);
+    *inputs = rri_values_inputs(values + 1, count - 1);
     return check_results(*g, *method, values + 1, count - 1, *inputs);
 }
 
@@ -290,7 +282,7 @@ static int check_call(rref_group group, const rref_value *values, size_t count, 
     rri_packing packing;
     *g = rri_group_of(group);
     int rc = *g ? method_of(*g, values, count, method) : rri_error_last()->code;
-    if (!rc && count_inputs(values, count) < count)
+    if (!rc && rri_values_inputs(values, count) < count)
         rc = rri_fail(RREF_ERR_SIGNATURE, "a call of a group takes no outputs; gather or reduce the results");
     return rc ? rc : rri_values_check(&(*g)->klass->method[*method].signature.in, values + 1, count - 1, SIZE_MAX, &packing);
 }

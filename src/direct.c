@@ -38,10 +38,12 @@ static int run_nested(rref_call *c)
     return outcome;
 }
 
+/* Nor may what inline code calls. */
+static bool may_not_wait(const rref_call *c) { return c->flags & RREF_INLINE || rri_progress_is_inline(); }
+
 static int run_direct(rref_call *c, const rref_value *outputs, size_t count)
 {
-    bool was = rri_progress_inline(true);
-    if (!was && !(c->flags & RREF_INLINE)) rri_progress_inline(false);      /* what inline code calls may not wait either */
+    bool was = rri_progress_inline(may_not_wait(c));
     int outcome = rri_exec_nested() ? run_nested(c) : rri_exec_run(c);
     rri_progress_inline(was);
     if (c->failed) outcome = c->failed;
@@ -76,14 +78,6 @@ static int direct_arguments(rref_call *c, const rref_value *values, size_t input
     return c->payload ? RREF_OK : rri_error_last()->code;
 }
 
-/* Who runs a method cannot leave it when a time limit is over. */
-static bool is_bounded(const rref_call *c)
-{
-    bool within_inline = rri_progress_inline(true);
-    rri_progress_inline(within_inline);
-    return within_inline || c->flags & RREF_INLINE;
-}
-
 bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_value *values, size_t count, int64_t deadline,
                      int *outcome)
 {
@@ -95,7 +89,7 @@ bool rri_call_direct(rri_calls *calls, const rri_target *target, const rref_valu
     rref_call *c = rri_call_new(calls);
     if (!c) return false;
     bool exclusive = false, mine = calls->up.look(calls->up.up, &record, c) == RREF_OK && !(c->flags & RREF_WORKER);
-    if (mine && deadline != RRI_NEVER) mine = is_bounded(c);
+    if (deadline != RRI_NEVER) mine = mine && may_not_wait(c);     /* who runs another cannot leave it when its time is over */
     if (mine && c->flags & RREF_CONCURRENT) mine = rri_exec_passes(c->actor, rri_exec_nested());
     else if (mine) mine = exclusive = rri_exec_occupy(c->actor);
     if (mine) {

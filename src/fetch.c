@@ -344,7 +344,7 @@ rref_future rref_to_here_async_v(rref from, const char *site)
 /* The outputs take all of the references' weight: the future goes. */
 static int write_outputs(rri_future *f, const rref_value *outputs, size_t count)
 {
-    int rc = count && !outputs ? rri_fail(RREF_ERR_ARGUMENT, "NULL outputs") : rri_outputs_check(f->types, outputs, count);
+    int rc = rri_outputs_check(f->types, outputs, count);
     return rc ? rc : rri_outputs_write(f->types, f->payload, f->landing, outputs, count, &f->all->trade.all);
 }
 

@@ -389,7 +389,6 @@ static void react(rri_future *f, unsigned colour)
     if (!reacting.depth && reacting.first) catch_up();
 }
 
-
 static void no_longer_wanted(rri_future *f)
 {
     if (atomic_exchange(&f->wanted, false)) rri_progress_unwant(f->all->progress);
@@ -639,7 +638,6 @@ int rref_get_v(rref_future future, const rref_value *outputs, size_t count)
     rri_future *f = future_of(future.bits);
     if (!f) return rri_error_last()->code;
     int rc = test(f);
-    if (rc == RREF_OK && !outputs && count) rc = rri_fail(RREF_ERR_ARGUMENT, "NULL outputs");
     if (rc == RREF_OK) rc = rri_outputs_check(f->types, outputs, count);
     if (rc || !count) return rc;
     if (f->outputs) return rri_fail(RREF_ERR_STATE, "the results went into the outputs that the call was given");

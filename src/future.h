@@ -31,6 +31,7 @@ typedef struct rri_reaction {
 /* Has the lock of a future. */
 RRI_ROLE(rri_future_lock);
 
+/* What has become of a call with a time limit that waited to be written. */
 enum { RRI_DEPARTS = 1, RRI_STAYS };
 
 struct rri_future {

@@ -535,13 +535,6 @@ static rri_moved end_receive(rri_link *link, MPI_Request *request, int peer)
     return cancelled ? RRI_CUT : RRI_MOVED;
 }
 
-/* Each way to end prevails over those before it. */
-static rri_moved worse(rri_moved a, rri_moved b)
-{
-    static const int rank[] = { [RRI_CUT] = 0, [RRI_MOVED] = 1, [RRI_MOVES] = 2, [RRI_KEPT] = 3 };
-    return rank[a] > rank[b] ? a : b;
-}
-
 int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
 {
     int rc = start_requests(link, moving, true, peer, tag, segments, count);
@@ -563,10 +556,11 @@ rri_moved rri_link_data_unpost(rri_link *link, rri_moving *moving, int peer)
     for (int i = 0; i < moving->count; i++) {
         MPI_Request *request = &moving->requests[i];
         if (!moving->taken_back && *request != MPI_REQUEST_NULL) MPI_Cancel(request);
-        how = worse(how, end_receive(link, request, peer));
+        rri_moved piece = end_receive(link, request, peer);
+        if (piece > how) how = piece;
     }
     moving->taken_back = true;
-    if (how == RRI_CUT || how == RRI_MOVED) free_requests(moving);
+    if (how <= RRI_MOVED) free_requests(moving);
     return how;
 }
 

@@ -16,12 +16,12 @@ typedef struct rri_link rri_link;
 
 enum { RRI_FEW_PIECES = 12 };      /* one for each argument of a call, unless some are very large */
 
-/* How the part of one side has ended. */
+/* How the part of one side has ended; of several pieces that are taken back, the last of these prevails. */
 typedef enum rri_moved {
-    RRI_MOVED,              /* the data has left, or never will; it has come */
     RRI_CUT,                /* it does not come, or not in full */
-    RRI_KEPT,               /* the other side is lost, and MPI keeps the memory: it must not be freed or used again */
-    RRI_MOVES               /* it has not: what was taken back too late comes still */
+    RRI_MOVED,              /* the data has left, or never will; it has come */
+    RRI_MOVES,              /* it has not: what was taken back too late comes still */
+    RRI_KEPT                /* the other side is lost, and MPI keeps the memory: it must not be freed or used again */
 } rri_moved;
 
 /* Bulk data on its way; owned by the caller until done() was called, once, by whoever drives. */

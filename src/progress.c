@@ -281,6 +281,8 @@ void rri_progress_nudge(rri_progress *p)
     else if (rri_driver_leaves_behind(p)) leave_for_later(p);
 }
 
+bool rri_progress_is_inline(void) { return rri_thread.in_inline; }
+
 bool rri_progress_inline(bool on)
 {
     bool was = rri_thread.in_inline;

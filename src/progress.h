@@ -133,6 +133,7 @@ void rri_progress_nudge(rri_progress *progress);
 
 /* Mark code that must not block (inline methods, inline callbacks): returns the mark before. */
 bool rri_progress_inline(bool on);
+bool rri_progress_is_inline(void);
 
 /* Set how deep this thread is in user code (handlers, callbacks); returns the depth before. */
 int rri_progress_depth(int change);

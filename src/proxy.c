@@ -68,13 +68,6 @@ int rri_proxy_aim(rri_reference *r, uint64_t method, rri_target *target)
     return RREF_OK;
 }
 
-/* The name that the values begin with, or NULL. */
-static const char *name_of(const rref_value *values, size_t count)
-{
-    bool named = count && values && values[0].kind == RREF_VALUE_SCALAR && values[0].element == RREF_STR;
-    return named ? (const char *)(uintptr_t)values[0].bits : NULL;
-}
-
 int rri_proxy_values(const rref_value *values, size_t count)
 {
     return count && !values ? rri_fail(RREF_ERR_ARGUMENT, "NULL values") : RREF_OK;
@@ -82,7 +75,7 @@ int rri_proxy_values(const rref_value *values, size_t count)
 
 int rri_proxy_method(const rref_value *values, size_t count, uint64_t *method)
 {
-    const char *name = name_of(values, count);
+    const char *name = rri_values_name(values, count);
     if (!name) return rri_fail(RREF_ERR_ARGUMENT, "the method's name is missing");
     *method = BY_NAME | (uint64_t)(uintptr_t)name;
     return RREF_OK;
@@ -338,7 +331,7 @@ static rref_future async_again(const rri_run *run, const rref_value *values, siz
 static int sync_by_name(rref target, const rref_value *values, size_t count, const char *site, double timeout)
 {
     uint64_t method = 0;
-    const char *name = name_of(values, count);
+    const char *name = rri_values_name(values, count);
     const rri_run *run = name && timeout == RREF_DEFAULT_TIMEOUT && rri_progress_depth(0) == 0
                              ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_SYNC) : NULL;
     if (run) return sync_again(run, values + 1, count - 1, site);
@@ -352,7 +345,7 @@ static rref_future async_by_name(rref target, const rref_value *values, size_t c
                                  double timeout)
 {
     uint64_t method = 0;
-    const char *name = name_of(values, count);
+    const char *name = rri_values_name(values, count);
     const rri_run *run = name && !tries && timeout == RREF_DEFAULT_TIMEOUT
                              ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_ASYNC) : NULL;
     if (run) return async_again(run, values + 1, count - 1, site);
@@ -448,7 +441,7 @@ rref_future rref_invoke_async_v(rref_async_proxy proxy, const rref_value *values
 
 int rref_post_v(rref target, const rref_value *values, size_t count, const char *site)
 {
-    const char *name = name_of(values, count);
+    const char *name = rri_values_name(values, count);
     const rri_run *run = name ? rri_again(target, 0, name, values + 1, count - 1, site, RRI_ONEWAY) : NULL;
     return run ? post_again(run, values + 1, site) : post_named(target, values, count, site, false);
 }

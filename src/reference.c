@@ -725,9 +725,8 @@ static int creation_target(rri_references *all, int rank, const rref_value *valu
 {
     if (rank < 0 || rank >= rri_link_size(all->calls->link))
         return rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, rri_link_size(all->calls->link));
-    if (!count || !values || values[0].kind != RREF_VALUE_SCALAR || values[0].element != RREF_STR || !values[0].bits)
-        return rri_fail(RREF_ERR_ARGUMENT, "the class name is missing");
-    const char *name = (const char *)(uintptr_t)values[0].bits;
+    const char *name = rri_values_name(values, count);
+    if (!name) return rri_fail(RREF_ERR_ARGUMENT, "the class name is missing");
     *klass = rri_class_named(all->classes, name);
     if (!*klass && rank == all->calls->rank)
         return rri_fail(RREF_ERR_NO_CLASS, "class %s is not registered on this rank", name);

@@ -53,6 +53,19 @@ static rri_segment segment_of(const rref_value *value, size_t bytes)
     return (rri_segment){ (void *)(uintptr_t)value->bits, bytes, rri_value_strided(value) ? value->extra : 0 };
 }
 
+const char *rri_values_name(const rref_value *values, size_t count)
+{
+    bool named = count && values && values[0].kind == RREF_VALUE_SCALAR && values[0].element == RREF_STR;
+    return named ? (const char *)(uintptr_t)values[0].bits : NULL;
+}
+
+size_t rri_values_inputs(const rref_value *values, size_t count)
+{
+    size_t n = 0;
+    while (n < count && !rri_value_output(&values[n])) n++;
+    return n;
+}
+
 bool rri_value_placed(const rref_value *v)
 {
     if (v->bits || !rri_value_strided(v) || v->element == RREF_NONE) return v->bits;
@@ -497,6 +510,7 @@ static int check_outputs(const rri_types *types, const rref_value *outputs, size
 int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count)
 {
     size_t numbers = 0;
+    if (count && !outputs) return rri_fail(RREF_ERR_ARGUMENT, "NULL outputs");
     if (count == types->count)
         while (numbers < count && rri_same_room(&types->type[numbers], &outputs[numbers])) numbers++;
     return numbers == count ? 0 : check_outputs(types, outputs, count);

@@ -51,6 +51,10 @@ static inline bool rri_value_array(const rref_value *v)
 {
     return v->kind == RREF_VALUE_ARRAY || v->kind == RREF_VALUE_STRIDED || rri_value_borrows(v);
 }
+/* The name that a list begins with, of a method or a class; NULL if it begins otherwise. */
+const char *rri_values_name(const rref_value *values, size_t count);
+/* How many inputs come first. */
+size_t rri_values_inputs(const rref_value *values, size_t count);
 /* Whether an array that has elements has an address, or needs none. */
 bool rri_value_placed(const rref_value *array);
 /* Copy the elements of an array, of whatever layout, together. */
