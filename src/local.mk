@@ -137,7 +137,9 @@ RRI_SOURCES = \
 	src/promise.c \
 	src/deferred.c \
 	src/object.c \
+	src/park.c \
 	src/object.h \
+	src/park.h \
 	src/cycle.c \
 	src/cycle.h \
 	src/service.c \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the objects of this rank, their identities, and requests parked for objects that do not exist yet. */
+/* Owns the objects of this rank, and their identities. */
 #include "object.h"
 #include "answer.h"
 #include "descriptor.h"
@@ -9,6 +9,7 @@
 #include "fetch.h"
 #include "log.h"
 #include "memory.h"
+#include "park.h"
 #include "result.h"
 
 #include <stdlib.h>
@@ -70,18 +71,9 @@ static void forget(void *item, void *arg)
     free(more);
 }
 
-static void drop_parked(rri_objects *all)
-{
-    for (size_t i = 0; i < RRI_PARKS; i++)
-        for (rri_parked *p; (p = all->parked[i].first); free(p)) {
-            all->parked[i].first = p->next;
-            if (p->buffer) rri_buffer_drop(p->buffer);
-        }
-}
-
 void rri_objects_close(rri_objects *all)
 {
-    drop_parked(all);
+    rri_parked_drop(all);
     rri_table_each(&all->table, forget, NULL);
     rri_table_free(&all->table);
     if (all->describe.text) rri_signature_free(&all->describe);
@@ -160,7 +152,7 @@ int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number)
     return RREF_OK;
 }
 
-static rri_object *identified(const rri_objects *all, uint64_t identity)
+rri_object *rri_object_identified(const rri_objects *all, uint64_t identity)
 {
     rri_object *o = led_to(all, all->bucket[bucket_of(all, identity)]);
     while (o && o->identity != identity) o = led_to(all, o->next);
@@ -173,7 +165,7 @@ rri_object *rri_object_of(rri_objects *all, uint64_t address)
     if (address == RRI_SERVICE) return all->service;
     if (!(address & RRI_NAMED)) return rri_table_find(&all->table, address);
     rri_lock_take(&all->lock);
-    rri_object *o = identified(all, address);
+    rri_object *o = rri_object_identified(all, address);
     rri_lock_give(&all->lock);
     return o;
 }
@@ -202,151 +194,12 @@ static bool lasting(const rri_object *o) { return o && (o == o->all->root || o =
 /* Take weight back, with the last of it the object; false if there is not so much out. */
 static bool take_back(rri_object *o, uint64_t weight);
 
-static void give_back(rri_objects *all, rri_object *o, int peer, uint64_t weight)
+void rri_object_give_back(rri_objects *all, int peer, uint64_t address, uint64_t weight)
 {
+    rri_object *o = rri_object_of(all, address);
     if (o && !lasting(o) && take_back(o, weight)) return;
     atomic_fetch_add(&all->calls->refused, 1);
     rri_log(RRI_LOG_ERROR, "rank %d released an object that is not there, or more of it than it had", peer);
-}
-
-/* ---- requests for objects that are not there yet */
-
-static size_t park_of(uint64_t address) { return (address * UINT64_C(0x9e3779b97f4a7c15)) >> 58; }
-
-static size_t parked_bytes(const rri_record *record) { return sizeof(rri_parked) + record->bytes; }
-
-/* Calls alone: weight that comes back, or is asked for, is no more than there are references. The lock is held. */
-static bool too_many_parked(const rri_objects *all, const rri_record *record)
-{
-    return record->kind == RRI_CALL && all->parked_bytes + parked_bytes(record) > all->park_limit;
-}
-
-/* The lock is held. */
-static int park(rri_objects *all, const rri_record *record, rri_buffer *buffer)
-{
-    if (too_many_parked(all, record))
-        return rri_fail(RREF_ERR_NO_MEMORY, "requests for objects to come take more than RREF_PARK_LIMIT there, %zu bytes",
-                        all->park_limit);
-    rri_parked *p = rri_malloc(sizeof *p);
-    if (!p) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to keep a request for an object to come");
-    *p = (rri_parked){ .buffer = buffer, .record = record };
-    if (buffer) {
-        rri_buffer_keep(buffer);
-    } else {
-        p->back = *record;
-        p->record = &p->back;
-    }
-    rri_busy(all->calls->futures.colours, rri_record_colour(record));
-    size_t at = park_of(record->object);
-    if (all->parked[at].first) all->parked[at].last->next = p;
-    else all->parked[at].first = p;
-    all->parked[at].last = p;
-    all->parked_bytes += parked_bytes(p->record);
-    atomic_fetch_add(&all->waiting, 1);
-    return RRI_PARK;
-}
-
-/* The lock is held. */
-static rri_parked *first_parked(const rri_objects *all, uint64_t address)
-{
-    rri_parked *p = all->parked[park_of(address)].first;
-    while (p && p->record->object != address) p = p->next;
-    return p;
-}
-
-static void remove_parked(rri_objects *all, rri_parked *p)
-{
-    unsigned colour = rri_record_colour(p->record);
-    size_t where = park_of(p->record->object);
-    rri_lock_take(&all->lock);
-    rri_parked **at = &all->parked[where].first, *before = NULL;
-    for (; *at != p; at = &(*at)->next) before = *at;
-    *at = p->next;
-    if (all->parked[where].last == p) all->parked[where].last = before;
-    all->parked_bytes -= parked_bytes(p->record);
-    atomic_fetch_sub(&all->waiting, 1);
-    rri_lock_give(&all->lock);
-    if (p->buffer) rri_buffer_drop(p->buffer);
-    free(p);
-    rri_idle(all->calls->futures.colours, colour);
-}
-
-static void serve_parked(rri_objects *all, const rri_parked *p)
-{
-    rri_paint before = rri_paint_on(all->calls->futures.colours, rri_record_colour(p->record));
-    if (p->record->kind == RRI_REFILL) rri_object_refill(all, p->record, p->buffer);
-    else if (p->buffer) rri_call_serve_parked(all->calls, p->record, p->buffer);
-    else give_back(all, rri_object_of(all, p->record->object), all->calls->rank, p->record->extra);
-    rri_paint_back(before);
-}
-
-/* The creation has arrived: serve what waited for it, in order. Each stays in the list until it is served, so that what comes
- * meanwhile goes behind it. */
-static void unpark(rri_objects *all, uint64_t address)
-{
-    for (;;) {
-        rri_lock_take(&all->lock);
-        rri_parked *p = first_parked(all, address);
-        rri_lock_give(&all->lock);
-        if (!p) return;
-        serve_parked(all, p);
-        remove_parked(all, p);
-    }
-}
-
-/* Earlier requests for the object still wait: then this one waits behind them. RREF_OK: none do. */
-static int keep_order(rri_objects *all, const rri_record *record, rri_buffer *buffer)
-{
-    if (!(record->object & RRI_NAMED) || !atomic_load_explicit(&all->waiting, memory_order_acquire)) return RREF_OK;
-    rri_lock_take(&all->lock);
-    const rri_parked *p = first_parked(all, record->object);
-    int rc = p && p->record != record ? park(all, record, buffer) : RREF_OK;
-    rri_lock_give(&all->lock);
-    return rc;
-}
-
-static bool somebody_waits(rri_objects *all, uint64_t address)
-{
-    if (!(address & RRI_NAMED) || !atomic_load_explicit(&all->waiting, memory_order_acquire)) return false;
-    rri_lock_take(&all->lock);
-    bool found = first_parked(all, address);
-    rri_lock_give(&all->lock);
-    return found;
-}
-
-static int missing(rri_objects *all, const rri_record *record, rri_buffer *buffer)
-{
-    uint64_t address = record->object;
-    if (!(address & RRI_NAMED)) return rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
-    int creator = rri_address_creator(address);
-    uint64_t number = rri_address_number(address);
-    if (creator >= rri_link_size(all->calls->link)) return rri_fail(RREF_ERR_PROTOCOL, "an object made by rank %d", creator);
-    rri_lock_take(&all->lock);
-    bool to_come = number < RRI_GROUP_NUMBERS && number > all->seen[creator];
-    bool lost = to_come && rri_lane_is_shut(all->calls->flow, creator);
-    int rc = lost ? RREF_ERR_PEER_LOST : to_come ? park(all, record, buffer) : rri_fail(RREF_ERR_NO_OBJECT, "the object is gone");
-    rri_lock_give(&all->lock);
-    return lost ? rri_peer_blame(all->calls->peers, creator, NULL, "; it had not made the object") : rc;
-}
-
-/* Of an object that there is, its constructor serves what waits. The lock is held. */
-static bool is_orphan(const rri_objects *all, uint64_t address, int creator)
-{
-    return rri_address_creator(address) == creator && !identified(all, address);
-}
-
-/* An address for which something waits, of an object that a rank should have made; 0: none. */
-static uint64_t waits_for(rri_objects *all, int creator)
-{
-    uint64_t address = 0;
-    rri_lock_take(&all->lock);
-    for (size_t i = 0; i < RRI_PARKS && !address; i++) {
-        const rri_parked *p = all->parked[i].first;
-        while (p && !is_orphan(all, p->record->object, creator)) p = p->next;
-        if (p) address = p->record->object;
-    }
-    rri_lock_give(&all->lock);
-    return address;
 }
 
 /* ---- calls */
@@ -465,7 +318,7 @@ static void unmake(rri_object *o)
 static void serve_waiting(rri_object *o)
 {
     rref_error why = *rri_error_last();
-    unpark(o->all, o->identity);
+    rri_parked_serve(o->all, o->identity);
     *rri_error_last() = why;
 }
 
@@ -506,7 +359,7 @@ static void constructed(rref_call *c, int outcome)
     rri_object *o = c->object;
     if (outcome && c->error) *rri_error_last() = *c->error;
     if (atomic_load(&o->state) != RRI_FAILED) rri_object_finish(o, outcome);
-    unpark(o->all, o->identity);
+    rri_parked_serve(o->all, o->identity);
 }
 
 /* Creators count from 1 in the order of their lane; a number out of order is refused. */
@@ -557,7 +410,7 @@ static int find_constructor(rri_objects *all, const rri_record *r, rri_buffer *b
         c->created = rri_table_handle(&all->table, o);
     }
     if (rc) {
-        unpark(all, rri_address(buffer->peer, r->object));
+        rri_parked_serve(all, rri_address(buffer->peer, r->object));
         rri_object_why(o);
     }
     return rc;
@@ -595,7 +448,7 @@ static int find_method(rri_objects *all, const rri_record *record, rri_buffer *b
 {
     rri_object *o = rri_object_of(all, record->object);
     c->out = c->in = &no_types;
-    int rc = o ? keep_order(all, record, buffer) : missing(all, record, buffer);
+    int rc = o ? rri_park_behind(all, record, buffer) : rri_park_missing(all, record, buffer);
     return rc ? rc : aim_at(o, record, c);
 }
 
@@ -612,7 +465,7 @@ static rri_object *begin_numbered(rri_objects *all, int creator, uint64_t number
     if (!o) return NULL;
     rri_exec_occupy(&o->actor);
     rri_exec_unborn(&o->actor);
-    unpark(all, address);
+    rri_parked_serve(all, address);
     return o;
 }
 
@@ -671,7 +524,7 @@ static void end_announced(rri_object *o, int creator)
 
 void rri_objects_lose(rri_objects *all, int peer)
 {
-    for (uint64_t address; (address = waits_for(all, peer));) unpark(all, address);
+    rri_parked_lose(all, peer);
     for (announced a = { all, peer, NULL };; a.found = NULL) {
         rri_table_look(&all->table, look_at, &a);
         if (!a.found) return;
@@ -705,7 +558,7 @@ int rri_object_look(void *up, const rri_record *record, rref_call *c)
 {
     rri_object *o = rri_object_of(up, record->object);
     c->out = c->in = &no_types;
-    if (!o || atomic_load(&o->state) != RRI_ALIVE || somebody_waits(up, record->object)) return RREF_ERR_NO_OBJECT;
+    if (!o || atomic_load(&o->state) != RRI_ALIVE || rri_parked_any(up, record->object)) return RREF_ERR_NO_OBJECT;
     c->self = o->self;
     int rc = aim_at(o, record, c);
     if (rc == RREF_OK) hold(o, c);
@@ -801,7 +654,7 @@ static bool keep_release(rri_objects *all, const rri_object *o, uint64_t address
                         .flags = rri_colour(all->calls->futures.colours) ? RRI_FLAG_COLOUR : 0 };
     if (o) kept.object = o->identity;
     if (!(kept.object & RRI_NAMED)) return false;
-    return (o ? keep_order(all, &kept, NULL) : missing(all, &kept, NULL)) == RRI_PARK;
+    return (o ? rri_park_behind(all, &kept, NULL) : rri_park_missing(all, &kept, NULL)) == RRI_PARK;
 }
 
 static bool take_back(rri_object *o, uint64_t weight)
@@ -818,14 +671,14 @@ void rri_object_release(rri_objects *all, int peer, uint64_t address, uint64_t w
 {
     rri_object *o = rri_object_of(all, address);
     if (!lasting(o) && keep_release(all, o, address, weight)) return;
-    give_back(all, o, peer, weight);
+    rri_object_give_back(all, peer, address, weight);
 }
 
 void rri_object_refill(rri_objects *all, const rri_record *record, rri_buffer *buffer)
 {
     rri_object *o = rri_object_of(all, record->object);
     const rri_refill *refill = (const void *)(record + 1);
-    if (!o && missing(all, record, buffer) == RRI_PARK) return;
+    if (!o && rri_park_missing(all, record, buffer) == RRI_PARK) return;
     if (!o || lasting(o)) {
         atomic_fetch_add(&all->calls->refused, 1);
         rri_log(RRI_LOG_ERROR, "rank %d wants weight of an object that has none", buffer->peer);

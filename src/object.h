@@ -93,6 +93,8 @@ bool rri_object_instant(void *all, const rri_record *record, rref_call *call);
 int rri_object_find(void *all, const rri_record *record, rri_buffer *buffer, rref_call *call);
 /* Weight has come back. */
 void rri_object_release(rri_objects *all, int peer, uint64_t address, uint64_t weight);
+/* The same, where nothing waits before it. */
+void rri_object_give_back(rri_objects *all, int peer, uint64_t address, uint64_t weight);
 /* rri_calls_up.announced: a result is to come, whose call comes later, or not at all. */
 void rri_object_announced(rri_objects *all, const rri_record *record, rri_buffer *buffer);
 /* A reference asks for weight: it is on its way when this returns, or when the object has come. */
@@ -104,6 +106,8 @@ rri_object *rri_object_wrap(rri_objects *all, const rri_class *klass, void *self
 void rri_object_unwrap(rri_object *object);
 /* The local object of an address; NULL if there is none (yet). */
 rri_object *rri_object_of(rri_objects *all, uint64_t address);
+/* The same by its identity; the lock is held. */
+rri_object *rri_object_identified(const rri_objects *all, uint64_t identity);
 /* Give an object that was made here, and that nobody else knows yet, another number. */
 int rri_object_rename(rri_objects *all, uint64_t address, uint64_t number);
 /* Its further memory; NULL if there is none to be had. */
