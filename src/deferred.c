@@ -12,6 +12,7 @@
 #include "exec.h"
 #include "future.h"
 #include "memory.h"
+#include "reaction.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -9,6 +9,7 @@
 #include "exec.h"
 #include "memory.h"
 #include "proxy.h"
+#include "reaction.h"
 #include "result.h"
 
 #include <stdlib.h>

@@ -21,12 +21,7 @@ typedef struct rri_ref_trade {
     rri_ref_taker all, part;
 } rri_ref_trade;
 
-/* Called once when a future completes, before its waiters and callbacks. */
-typedef struct rri_reaction {
-    struct rri_reaction *next;
-    void (*run)(struct rri_reaction *reaction, rri_future *future);
-    bool at_once;           /* on whoever completes; else on a library thread */
-} rri_reaction;
+typedef struct rri_reaction rri_reaction;
 
 /* Has the lock of a future. */
 RRI_ROLE(rri_future_lock);
@@ -167,7 +162,6 @@ rref_future rri_future_follower(rri_future *from);
 /* Visit the payloads of those that are complete, with the types they have. No memory: NO_MEMORY. */
 int rri_futures_each_payload(rri_futures *all, void (*visit)(void *arg, const rri_types *types, const void *payload), void *arg);
 
-void rri_future_react(rri_future *future, rri_reaction *reaction);
 int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *));
 
 /* Fill in who and where, unless known. */

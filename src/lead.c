@@ -4,6 +4,7 @@
 #include "error.h"
 #include "fetch.h"
 #include "memory.h"
+#include "reaction.h"
 
 #include <stdlib.h>
 

@@ -98,7 +98,9 @@ RRI_SOURCES = \
 	src/handler.c \
 	src/handler.h \
 	src/future.c \
+	src/reaction.c \
 	src/future.h \
+	src/reaction.h \
 	src/instant.c \
 	src/instant.h \
 	src/lone.c \

@@ -3,6 +3,7 @@
 #include "future.h"
 #include "error.h"
 #include "memory.h"
+#include "reaction.h"
 #include "reference.h"
 
 #include <stdlib.h>

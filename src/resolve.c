@@ -9,6 +9,7 @@
 #include "descriptor.h"
 #include "error.h"
 #include "memory.h"
+#include "reaction.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 /* Questions for the type of an object: its class by name, and what the class can do. */
 #include "error.h"
 #include "memory.h"
+#include "reaction.h"
 #include "resolve.h"
 
 #include <stdio.h>

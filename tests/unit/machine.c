@@ -8,6 +8,7 @@
 #include "exec.h"
 #include "log.h"
 #include "peer.h"
+#include "reaction.h"
 
 #include <stdlib.h>
 #include <string.h>
