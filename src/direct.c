@@ -38,7 +38,7 @@ static int run_nested(rref_call *c)
     return outcome;
 }
 
-/* Nor may what inline code calls. */
+/* Inline methods, and what inline code calls. */
 static bool may_not_wait(const rref_call *c) { return c->flags & RREF_INLINE || rri_progress_is_inline(); }
 
 static int run_direct(rref_call *c, const rref_value *outputs, size_t count)
