@@ -139,11 +139,12 @@ static int hold(rref_call *c, void *self)
 static bool main_sleeps(void)
 {
     char path[64], state = ' ';
+    if (!atomic_load(&in_fence)) return false;
     snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)getpid());
     FILE *f = fopen(path, "r");
     if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1) state = ' ';
     if (f) fclose(f);
-    return atomic_load(&in_fence) && state == 'S';
+    return state == 'S';
 }
 
 static int strike_main(rref_call *c, void *self)
