@@ -207,37 +207,65 @@ static int items_at_once(size_t left, size_t each)
     return (int)(left < most ? left : most);
 }
 
-/* The buffer may be MPI_BOTTOM, from which C does not count. */
-static void *item_of(const rri_segment *s, size_t i, MPI_Aint extent)
+/* Items of a layout in memory, one after the other. */
+typedef struct items {
+    uintptr_t at;               /* of the first */
+    MPI_Datatype type;
+    MPI_Aint extent;
+    size_t each, count;
+    bool made;                  /* the type is for this alone */
+} items;
+
+/* MPI_BOTTOM is NULL, which MPICH's MPI_Pack refuses: the same elements, counted from where the first of them is. */
+static bool leave_bottom(items *m)
 {
-    return (void *)((uintptr_t)s->data + (uintptr_t)((MPI_Aint)i * extent));
+    MPI_Aint low, extent;
+    MPI_Datatype bottom = m->type;
+    if (MPI_Type_get_true_extent(bottom, &low, &extent) != MPI_SUCCESS) return false;
+    const MPI_Aint back = -low;
+    if (MPI_Type_create_hindexed_block(1, 1, &back, bottom, &m->type) != MPI_SUCCESS) return false;
+    m->at = (uintptr_t)low;
+    m->made = true;
+    return MPI_Type_commit(&m->type) == MPI_SUCCESS;
+}
+
+static items items_of(const rri_segment *s)
+{
+    MPI_Aint low;
+    items m = { (uintptr_t)s->data, rri_strided_type(s), 0, 0, rri_strided_items(s), false };
+    m.each = bytes_of(m.type);
+    if (MPI_Type_get_extent(m.type, &low, &m.extent) != MPI_SUCCESS) m.count = 0;
+    if (m.count && !m.at && !leave_bottom(&m)) m.count = 0;
+    return m;
+}
+
+static void *item(const items *m, size_t i) { return (void *)(m->at + (uintptr_t)((MPI_Aint)i * m->extent)); }
+
+static void leave(items *m)
+{
+    if (m->made) MPI_Type_free(&m->type);
 }
 
 static void gather(const rri_segment *from, void *to)
 {
-    MPI_Aint low, extent;
-    const MPI_Datatype type = rri_strided_type(from);
-    const size_t each = bytes_of(type), items = rri_strided_items(from);
-    if (!items || MPI_Type_get_extent(type, &low, &extent) != MPI_SUCCESS) return;
-    for (size_t i = 0; i < items;) {
-        int at = 0, n = items_at_once(items - i, each);
-        MPI_Pack(item_of(from, i, extent), n, type, (char *)to + i * each, n * (int)each, &at,
-                 MPI_COMM_SELF);
+    items m = items_of(from);
+    for (size_t i = 0; i < m.count;) {
+        int at = 0, n = items_at_once(m.count - i, m.each);
+        MPI_Pack(item(&m, i), n, m.type, (char *)to + i * m.each, n * (int)m.each, &at, MPI_COMM_SELF);
         i += (size_t)n;
     }
+    leave(&m);
 }
 
 static void scatter(const void *from, const rri_segment *to)
 {
-    MPI_Aint low, extent;
-    const MPI_Datatype type = rri_strided_type(to);
-    const size_t each = bytes_of(type), items = rri_strided_items(to);
-    if (!items || MPI_Type_get_extent(type, &low, &extent) != MPI_SUCCESS) return;
-    for (size_t i = 0; i < items;) {
-        int at = 0, n = items_at_once(items - i, each);
-        MPI_Unpack((const char *)from + i * each, n * (int)each, &at, item_of(to, i, extent), n, type, MPI_COMM_SELF);
+    items m = items_of(to);
+    for (size_t i = 0; i < m.count;) {
+        int at = 0, n = items_at_once(m.count - i, m.each);
+        MPI_Unpack((const char *)from + i * m.each, n * (int)m.each, &at, item(&m, i), n, m.type, MPI_COMM_SELF);
         i += (size_t)n;
     }
+    leave(&m);
 }
 
 /* Whether a datatype has the addresses in itself, so that it goes with MPI_BOTTOM, which is NULL. */
