@@ -216,7 +216,7 @@ typedef struct items {
     bool made;                  /* the type is for this alone */
 } items;
 
-/* MPI_BOTTOM is NULL, which MPICH's MPI_Pack refuses: the same elements, counted from where the first of them is. */
+/* MPI_BOTTOM is NULL, which an MPI_Pack may refuse: the same elements, counted from where the first of them is. */
 static bool leave_bottom(items *m)
 {
     MPI_Aint low, extent;
