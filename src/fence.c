@@ -114,9 +114,10 @@ static void hear(rri_fence *f, int64_t quiet)
     if (then > f->life) f->life = then;
 }
 
+/* Not while this rank has given up: what its application does then moves nothing, be it in a barrier, waiting for the others. */
 static void look_at_cpu(rri_fence *f, int64_t now)
 {
-    if (now - f->looked < LOOK_NS) return;
+    if (f->away || now - f->looked < LOOK_NS) return;
     int64_t cpu = rri_now_cpu();
     bool computes = cpu - f->cpu > (now - f->looked) / CPU_PART;
     if (computes && rri_calls_running(f->calls) && !rri_progress_is_application(f->calls->progress)) f->life = now;
@@ -454,10 +455,16 @@ int64_t rri_fence_quiet(rri_fence *f)
     return quiet;
 }
 
-static int wait_for(rri_fence *f, int64_t limit)
+static void set_away(rri_fence *f, bool away)
+{
+    rri_lock_take(&f->lock);
+    f->away = away;
+    rri_lock_give(&f->lock);
+}
+
+static int wait_until(rri_fence *f, int64_t now, int64_t deadline)
 {
     rri_progress *progress = f->calls->progress;
-    int64_t now = rri_now(), deadline = rri_after(now, limit);
     if (rri_progress_try(progress, &f->left, deadline, false)) return RREF_OK;
     while (rri_progress_sleep(progress, &f->left, deadline < now + SLEEP_NS ? deadline : now + SLEEP_NS) != RREF_OK) {
         now = rri_now();
@@ -465,6 +472,15 @@ static int wait_for(rri_fence *f, int64_t limit)
         if (f->stall != RRI_NEVER && rri_fence_quiet(f) >= f->stall) return tell(f, RREF_ERR_STALLED);
     }
     return RREF_OK;
+}
+
+static int wait_for(rri_fence *f, int64_t limit)
+{
+    int64_t now = rri_now();
+    set_away(f, false);
+    int rc = wait_until(f, now, rri_after(now, limit));
+    set_away(f, rc != RREF_OK);
+    return rc;
 }
 
 static int pass(rri_fence *f, int64_t limit)

@@ -14,7 +14,7 @@
  * LEAVE; who gets a record of the next one knows that it may leave.
  *
  * Who sees no sign of life anywhere for the stall limit gives up. Signs are records served, and a process that uses CPU while
- * calls run there; REPORT tells how long ago the last one was, below, and PROBE how long ago anywhere.
+ * calls run there, unless it has given up; REPORT tells how long ago the last one was, below, and PROBE how long ago anywhere.
  *
  * The first fence after a loss has more parts, each passed like a fence, and then what the lost ranks held is written off
  * (estate.h). Whether there are more, and how each has ended, all know alike: who leaves is told with LEAVE, or by whoever has
@@ -57,7 +57,7 @@ typedef struct rri_fence {
     rri_fence_kind kind;                /* under the lock: what this rank has entered */
     rri_fence_stage stage;              /* under the lock, by that thread */
     unsigned colour;                    /* under the lock: of the work that is waited for */
-    rri_passed passed;            /* under the lock: of the last one that was left */
+    rri_passed passed;                  /* under the lock: of the last one that was left */
     int *living;                        /* under the lock: the ranks that are not lost, in order */
     int count, place;                   /* under the lock: how many; where this rank stands */
     uint32_t view, serial, wave;        /* under the lock */
@@ -67,6 +67,7 @@ typedef struct rri_fence {
     uint64_t sent, served, busy, told;  /* under the lock: sums of this wave */
     int64_t begun;                      /* under the lock: when this rank entered */
     int64_t life;                       /* under the lock: last sign of life anywhere that is known here */
+    bool away;                          /* under the lock: who entered has given up, so far */
     int64_t looked, cpu;                /* under the lock: when CPU time was looked at, and what it was */
     uint64_t done;                      /* under the lock: records served when they were looked at */
     uint64_t last;                      /* root, under the lock: what the wave before found, or UINT64_MAX */
