@@ -932,7 +932,8 @@ const void *rref_arg_complexes(rref_call *call, unsigned index, rref_type elemen
  *  Errors: as the other readers.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the message.  Since: 0.1 */
 const void *rref_arg_structs(rref_call *call, unsigned index, const char *name, size_t size, size_t *count);
 
-/** A reference, borrowed until the handler returns; keep it with rref_retain.
+/** A reference, borrowed until the handler returns; keep it with rref_retain. An object that a message has several times, in
+ *  whatever arguments, is one handle there; so it is among the results of an answer, to be released as often as it came.
  *  Errors: as the other readers.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the call.  Since: 0.1 */
 rref rref_arg_ref(rref_call *call, unsigned index);
 

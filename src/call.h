@@ -120,6 +120,7 @@ struct rref_call {
     rref_value results[RRI_TYPES_MAX];  /* the first result_count; what follows is not cleared either */
     void *copies[RRI_TYPES_MAX];        /* if untidy: results copied when they were given */
     rref *views[RRI_TYPES_MAX];         /* if untidy: references among the arguments, as handles */
+    rri_once once;                      /* if untidy: these, by their objects */
     void *owned[RRI_OWNED_MAX];         /* the first owned_count */
     void (*owned_free[RRI_OWNED_MAX])(void *);
 };

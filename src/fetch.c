@@ -245,7 +245,7 @@ static int follow(const fetch *x, rri_future *f)
     rref next;
     const rri_ref_taker *all = &x->all->calls->futures.trade.all;
     if (x->hops == HOPS_MAX) return rri_fail(RREF_ERR_TOO_DEEP, "results that refer to each other, %d in a row", HOPS_MAX);
-    int rc = all->take(all->up, f->payload, &next);
+    int rc = all->take(all->up, f->payload, NULL, &next);
     if (rc) return rc;
     rc = start(x, rri_reference_of(next));
     rri_reference_drop(next);           /* does not overtake the question */

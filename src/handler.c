@@ -190,7 +190,7 @@ static rref take(rref_call *call, const void *wire)
 {
     rref r = { 0 };
     const rri_ref_taker *taker = &call->calls->futures.trade.all;
-    if (taker->take(taker->up, wire, &r)) {
+    if (taker->take(taker->up, wire, &call->once, &r)) {
         misuse(call, rri_error_last()->code, "%s", rri_error_last()->text);
         return r;
     }
@@ -204,6 +204,7 @@ static void make_untidy(rref_call *call)
     call->untidy = true;
     memset(call->copies, 0, sizeof call->copies);
     memset(call->views, 0, sizeof call->views);
+    call->once = (rri_once){ 0 };
 }
 
 rref rref_arg_ref(rref_call *call, unsigned index)
@@ -243,7 +244,10 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
 void rri_handler_done(rref_call *call)
 {
     if (call->in->refs && call->payload) rri_payload_drop(call->in, call->payload, &call->calls->futures.trade.codec);
-    for (unsigned i = 0; call->untidy && i < RRI_TYPES_MAX; i++) {
+    if (!call->untidy) return;
+    free(call->once.further);
+    call->once = (rri_once){ 0 };
+    for (unsigned i = 0; i < RRI_TYPES_MAX; i++) {
         free(call->views[i]);
         call->views[i] = NULL;
     }

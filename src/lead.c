@@ -76,7 +76,7 @@ static int take(rri_reference *r, rri_future *f)
     if (f->types->count != 1 || f->types->type[0].element != RREF_REF || f->types->type[0].array)
         return rri_fail(RREF_ERR_NO_METHOD, "the result is no reference (\"%s\"), so it has no methods",
                         f->own ? f->own->text : "");
-    int rc = all->take(all->up, f->payload, &to);
+    int rc = all->take(all->up, f->payload, NULL, &to);
     if (rc) return rc;
     rri_lock_take(&r->lock);
     lead_of(r)->to = to;

@@ -117,6 +117,8 @@ RRI_SOURCES = \
 	src/again.h \
 	src/reference.c \
 	src/reference.h \
+	src/once.c \
+	src/once.h \
 	src/proxy.c \
 	src/proxy.h \
 	src/lead.c \

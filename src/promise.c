@@ -155,7 +155,7 @@ static int read_value(const rri_types *types, unsigned i, const void *payload, c
     *value = rri_payload_value(types, i, payload, landing);
     if (t->element != RREF_REF) return RREF_OK;
     if (t->array) return rri_fail(RREF_ERR_SIGNATURE, "arrays of references cannot be passed on");
-    int rc = taker->take(taker->up, (const char *)payload + t->slot, ref);
+    int rc = taker->take(taker->up, (const char *)payload + t->slot, NULL, ref);
     if (rc == RREF_OK) *value = rref_of_ref(*ref);
     return rc;
 }

@@ -13,6 +13,7 @@
 #include "group.h"
 #include "log.h"
 #include "memory.h"
+#include "once.h"
 #include "resolve.h"
 
 #include <stdio.h>
@@ -488,7 +489,7 @@ const rri_class *rri_reference_class_of_wire(const rri_references *all, const vo
     return rri_class_of_id(all->classes, ((const wire *)from)->class_id);
 }
 
-static int take_all(void *up, const void *from, rref *reference)
+static int take_all(void *up, const void *from, rri_once *once, rref *reference)
 {
     rri_references *all = up;
     rri_reference *r;
@@ -496,13 +497,13 @@ static int take_all(void *up, const void *from, rref *reference)
     int rc = check_wire(all, w);
     if (rc == RREF_OK && !is_counted(w)) return take_uncounted(all, w, reference);
     if (rc == RREF_OK) rc = take_counted(all, w, w->voucher ? 0 : w->weight, &r);
-    if (rc == RREF_OK) *reference = handle_of(r);
+    if (rc == RREF_OK) *reference = rri_once_known(once, handle_of(r));
     return rc;
 }
 
 /* What is taken in parts can be taken again: when there is no part to take, all is, and the new reference vouches for what
  * remains. */
-static int take_part(void *up, const void *from, rref *reference)
+static int take_part(void *up, const void *from, rri_once *once, rref *reference)
 {
     rri_references *all = up;
     rri_reference *r;
@@ -512,11 +513,12 @@ static int take_part(void *up, const void *from, rref *reference)
     if (rc == RREF_OK && !is_counted(w)) return take_uncounted(all, w, reference);
     if (rc == RREF_OK) rc = take_counted(all, w, part || w->voucher ? part : w->weight, &r);
     if (rc) return rc;
-    *reference = handle_of(r);
-    if (part) return RREF_OK;
-    rri_lock_take(&r->lock);
-    vouch(r, w);
-    rri_lock_give(&r->lock);
+    if (!part) {
+        rri_lock_take(&r->lock);
+        vouch(r, w);
+        rri_lock_give(&r->lock);
+    }
+    *reference = rri_once_known(once, handle_of(r));
     return RREF_OK;
 }
 
@@ -540,7 +542,7 @@ int rri_reference_split(rri_reference *r, rref *further)
     unsigned colour = rri_begin(colours);
     int rc = put(all, handle_of(r), &w);
     if (!rc) {
-        rc = take_all(all, &w, further);
+        rc = take_all(all, &w, NULL, further);
         if (rc) drop_wire(all, &w);
     }
     rri_idle(colours, colour);

@@ -85,7 +85,7 @@ static int give_references(rref_call *c, const rri_type *t, const char *at, size
     const rri_ref_taker *part = &c->calls->futures.trade.part;
     rref *r = rri_malloc((count ? count : 1) * sizeof *r);
     if (!r) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu references", count);
-    for (; n < count && rc == RREF_OK; n++) rc = part->take(part->up, at + n * RRI_REF_WIRE, &r[n]);
+    for (; n < count && rc == RREF_OK; n++) rc = part->take(part->up, at + n * RRI_REF_WIRE, NULL, &r[n]);
     if (rc) n--;
     rref_value all = rref_array_of_(RREF_VALUE_ARRAY, RREF_REF, sizeof *r, r, count), one = rref_of_ref(r[0]);
     if (rc == RREF_OK) rc = rref_return_v(c, t->array ? &all : &one, 1);

@@ -605,12 +605,12 @@ static void drop_refs(const rref_value *output, size_t count, const rri_ref_take
     }
 }
 
-static int take_output(const char *wire, size_t count, const rref_value *output, const rri_ref_taker *taker)
+static int take_output(const char *wire, size_t count, const rref_value *output, const rri_ref_taker *taker, rri_once *once)
 {
     rref *to = (rref *)(uintptr_t)output->bits;
 
     for (size_t k = 0; k < count; k++) {
-        int err = taker->take(taker->up, wire + k * RRI_REF_WIRE, &to[k]);
+        int err = taker->take(taker->up, wire + k * RRI_REF_WIRE, once, &to[k]);
         if (err == 0) continue;
         drop_refs(output, k, taker);
         return err;
@@ -619,14 +619,15 @@ static int take_output(const char *wire, size_t count, const rref_value *output,
 }
 
 /* All references or none: what was taken before one that failed is given back. */
-static int take_refs(const rri_types *types, const void *payload, const rref_value *outputs, const rri_ref_taker *taker)
+static int take_all_refs(const rri_types *types, const void *payload, const rref_value *outputs, const rri_ref_taker *taker,
+                         rri_once *once)
 {
     size_t count;
 
     for (unsigned i = 0; i < types->count; i++) {
         if (types->type[i].element != RREF_REF) continue;
         const char *wire = rri_payload_data(types, i, payload, NULL, &count);
-        int err = take_output(wire, count, &outputs[i], taker);
+        int err = take_output(wire, count, &outputs[i], taker, once);
         if (err == 0) continue;
         while (i-- > 0) {
             if (types->type[i].element != RREF_REF) continue;
@@ -636,6 +637,14 @@ static int take_refs(const rri_types *types, const void *payload, const rref_val
         return err;
     }
     return 0;
+}
+
+static int take_refs(const rri_types *types, const void *payload, const rref_value *outputs, const rri_ref_taker *taker)
+{
+    rri_once once = { 0 };
+    int err = take_all_refs(types, payload, outputs, taker, &once);
+    free(once.further);
+    return err;
 }
 
 /* from is NULL when the data is in the output already. */

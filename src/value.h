@@ -148,13 +148,20 @@ bool rri_outputs_room(const rri_types *types, const rref_value *outputs, size_t 
 unsigned rri_outputs_segments(const rri_types *types, const void *payload, const rref_value *outputs, void *landing,
                               rri_segment *segments);
 
+/* The handles of one message so far, see once.h; zero at first. */
+typedef struct rri_once {
+    rref first, *further;       /* further: malloc'ed, or NULL */
+    size_t count, room;         /* of the further ones, and of their table */
+} rri_once;
+
 /* Write a checked payload's values into checked outputs, nothing at all when something does not fit (TRUNCATED:
  * names the output, the room and the need; SHAPE: a layout has another number of elements than the result). landing NULL:
- * bulk data landed in the outputs already; its count is written. take turns a wire reference into a handle; called in order,
- * only after everything is known to fit; what it returns is an error code, and then the handles taken before it are dropped
- * (drop may be NULL) and their places are 0. taker may be NULL when types->refs is false. */
+ * bulk data landed in the outputs already; its count is written. take turns a wire reference into a handle, where `once` has
+ * those that were taken from the same message, or is NULL; called in order, only after everything is known to fit; what it
+ * returns is an error code, and then the handles taken before it are dropped (drop may be NULL) and their places are 0. taker may
+ * be NULL when types->refs is false. */
 typedef struct rri_ref_taker {
-    int (*take)(void *up, const void *wire, rref *reference);
+    int (*take)(void *up, const void *wire, rri_once *once, rref *reference);
     void *up;
     void (*drop)(void *up, rref reference);
 } rri_ref_taker;

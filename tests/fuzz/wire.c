@@ -247,7 +247,7 @@ static rref root_of_other(int from)
         { root_class[owner], owner, owner, 0, RRI_ROOT, 0, 0 };
     const rri_ref_taker *all = &fakes[from]->calls.futures.trade.all;
     rref r;
-    MUST(all->take(all->up, &wire, &r) == RREF_OK);
+    MUST(all->take(all->up, &wire, NULL, &r) == RREF_OK);
     return r;
 }
 

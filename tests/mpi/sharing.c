@@ -130,6 +130,19 @@ static int give_late(rref_call *c, void *self)
     return check_until(is_open, &gate, 20) ? rref_return_ref(c, rref_arg_ref(c, 0)) : FAILURE;
 }
 
+/* How many different handles there are among its references; and each of them, once more. */
+static int give_all(rref_call *c, void *self)
+{
+    size_t n, different = 0;
+    (void)self;
+    const rref one = rref_arg_ref(c, 0), *all = rref_arg_refs(c, 1, &n);
+    for (size_t i = 0, k; i < n; i++) {
+        for (k = 0; k < i && all[k].bits != all[i].bits; k++) {}
+        different += k == i && all[i].bits != one.bits;
+    }
+    return rref_return(c, (int64_t)different, one, rref_array(all, n), one);
+}
+
 static int how_many(rref_call *c, void *self) { return (void)self, rref_return_i64(c, atomic_load(&alive)); }
 static int open_gate(rref_call *c, void *self) { return (void)c, (void)self, atomic_store(&gate, 1), RREF_OK; }
 static int nothing(rref_call *c, void *self) { return (void)self, rref_return_i64(c, 0); }
@@ -142,6 +155,7 @@ static const rref_method functions[] = {
     RREF_METHOD("give_late", "ref -> ref", give_late, 0),
     RREF_METHOD("ignore", "ref, ref[]", ignore, 0),
     RREF_METHOD("same", "ref -> ref", same, 0),
+    RREF_METHOD("give_all", "ref, ref[] -> i64, ref, ref[], ref", give_all, 0),
     RREF_METHOD("get", "-> i64", nothing, 0),
     RREF_METHOD("how_many", "-> i64", how_many, RREF_INLINE),
     RREF_METHOD("open", "", open_gate, RREF_INLINE),
@@ -235,11 +249,9 @@ static void shared_by_its_owner(void)
 {
     enum { MANY = 250 };                    /* of a sixteenth of 2^60 each, they would be more than 2^64 */
     int64_t n = 0;
-    rref all[MANY];
     if (!begin()) return;
     rref r = rref_wrap(ctx, "cell", new_cell(3));
-    for (int i = 0; i < MANY; i++) all[i] = r;
-    OK(rref_sync(there, "keep", rref_array(all, MANY)));
+    for (int i = 0; i < MANY; i++) OK(rref_sync(there, "keep", rref_array(&r, 1)));     /* in one message it were one handle */
     OK(rref_release(r));
     OK(rref_sync(there, "drop_kept", 1));
     MPI_Barrier(MPI_COMM_WORLD);
@@ -249,6 +261,41 @@ static void shared_by_its_owner(void)
     }
     MPI_Barrier(MPI_COMM_WORLD);
     OK(rref_sync(there, "drop_kept", MANY));
+    end();
+}
+
+/* Several times in a message is one handle, which is counted as often. `to`: where that is seen. */
+static void given_all(rref to, int different)
+{
+    enum { MANY = 80 };                     /* what a message has room for */
+    rref cells[40], all[MANY], back[MANY], one, other;
+    int64_t found = 0;
+    size_t n = 0;
+    for (int i = 0; i < different; i++) cells[i] = cell_on(i % size, i);
+    for (int i = 0; i < MANY; i++) all[i] = cells[i % different];
+    OK(rref_sync(to, "give_all", cells[0], rref_array(all, MANY), rref_out(&found), rref_out(&one),
+                 rref_out_array(back, MANY, &n), rref_out(&other)));
+    CU_ASSERT_EQUAL(found, different - 1);
+    CU_ASSERT_EQUAL(n, MANY);
+    CU_ASSERT_EQUAL(one.bits, other.bits);
+    for (int i = 0; i < MANY; i++) {
+        CU_ASSERT_TRUE(rref_same_object(back[i], all[i]));
+        CU_ASSERT_EQUAL(back[i].bits, back[i % different].bits);
+    }
+    CU_ASSERT_EQUAL(one.bits, back[0].bits);
+    for (int i = 0; i < MANY; i++) OK(rref_release(back[i]));
+    OK(rref_release(one));
+    OK(rref_sync(other, "get"));
+    OK(rref_release(other));
+    GIVES(rref_release(other), RREF_ERR_HANDLE);
+    for (int i = 0; i < different; i++) OK(rref_release(cells[i]));
+}
+
+static void several_times_in_a_message(void)
+{
+    if (!begin()) return;
+    for (int to = 0; to < size; to++)
+        for (int different = 1; different <= 40; different += 13) given_all(rref_root(ctx, to), different);
     end();
 }
 
@@ -312,7 +359,7 @@ static bool is_confirmed(void *arg) { return rref_confirmed(*(rref *)arg) != RRE
 /* How many messages leave rank 0 until a thousand references are gone; they go by themselves. */
 static uint64_t messages_of_drops(void)
 {
-    enum { MANY = 1000 };
+    enum { MANY = 80 };                     /* what a message has room for */
     static rref all[MANY];
     uint64_t before = 0, after;
     if (rank == 0) {
@@ -600,6 +647,7 @@ static const check_case cases[] = {
     { "many_hops_of_little_weight", many_hops_of_little_weight },
     { "shared_by_its_owner", shared_by_its_owner },
     { "shared_often", shared_often },
+    { "several_times_in_a_message", several_times_in_a_message },
     { "a_share_costs_nothing", a_share_costs_nothing },
     { "a_thousand_drops", a_thousand_drops },
     { "create_share_drop_drop", create_share_drop_drop },

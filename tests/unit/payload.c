@@ -43,9 +43,9 @@ static int put(void *up, rref reference, void *wire)
     return 0;
 }
 
-static int take(void *up, const void *wire, rref *reference)
+static int take(void *up, const void *wire, rri_once *once, rref *reference)
 {
-    (void)up;
+    (void)up, (void)once;
     memcpy(reference, wire, sizeof *reference);
     return 0;
 }

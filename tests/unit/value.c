@@ -46,9 +46,10 @@ static int put(void *up, rref reference, void *wire)
     return 0;
 }
 
-static int take(void *up, const void *wire, rref *reference)
+static int take(void *up, const void *wire, rri_once *once, rref *reference)
 {
     CU_ASSERT_PTR_EQUAL(up, &codec_log);
+    CU_ASSERT_PTR_NOT_NULL(once);
     if (++codec_log.takes == codec_log.fail_at) return rri_fail(-1235, "no take");
     for (size_t i = 1; i < 6; i++) CU_ASSERT_EQUAL(word_at(wire, 8 * i), ~word_at(wire, 0));
     reference->bits = word_at(wire, 0);
