@@ -488,14 +488,17 @@ int rref_wait_all(const rref_future *futures, size_t count, double timeout)
     if (!futures && count) return rri_fail(RREF_ERR_ARGUMENT, "NULL futures");
     const rri_futures *all = timeout == RREF_DEFAULT_TIMEOUT ? first_context(futures, count) : NULL;
     int first = RREF_OK, rc = deadline_of(all, timeout, &deadline);
+    rref_error error;
     if (rc) return rc;
     for (size_t i = 0; i < count; i++) {
         double left = deadline == RRI_NEVER ? RREF_FOREVER : (double)(deadline - rri_now()) * 1e-9;
         rc = rref_wait(futures[i], left > 0 ? left : 0);
-        if (rc == RREF_ERR_PENDING) return rc;
-        if (rc && !first) first = rc;
+        if (rc == RREF_ERR_PENDING && !rref_done(futures[i])) return rc;
+        if (!rc || first) continue;
+        first = rc;
+        error = *rri_error_last();
     }
-    return first;
+    return first ? rri_exec_failed(rri_fail_as(first, &error)) : RREF_OK;
 }
 
 int rref_wait_sent(rref_future future, double timeout)
@@ -585,6 +588,7 @@ int rref_cancel(rref_future future)
     if (!f) return rri_error_last()->code;
     rri_error_fill(&error, RREF_ERR_CANCELLED, "given up by the caller");
     bool given_up = rri_call_give_up(rri_calls_of(f), f, &error);
+    if (given_up) atomic_store(&f->read, true);         /* who gives up knows */
     if (given_up && !rri_event_done(&f->event)) rri_progress_settle(f->all->progress, &f->event);
     rri_future_step_out(f);
     return given_up ? RREF_OK : rri_fail(RREF_ERR_COMPLETED, "the future is complete already");

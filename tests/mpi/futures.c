@@ -249,16 +249,22 @@ static void wait_for_several(void)
 {
     enum { CALLS = 30 };
     rref_future f[CALLS];
+    rref_error e;
     if (!begin()) return;
     OK(rref_wait_all(NULL, 0, RREF_FOREVER));
     for (int i = 0; i < CALLS; i++) f[i] = rref_async(there, "add", i, 1);
     OK(rref_wait_all(f, CALLS, RREF_FOREVER));
     for (int i = 0; i < CALLS; i++) OK(rref_future_release(f[i]));
     for (int i = 0; i < CALLS; i++) f[i] = i % 10 == 3 ? rref_async(there, "fail") : rref_async(there, "add", i, 1);
+    rref_future_release(f[CALLS - 1]);
+    f[CALLS - 1] = rref_async(there, "none");
     GIVES(rref_wait_all(f, CALLS, RREF_FOREVER), FAILURE);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_EQUAL(e.code, FAILURE);
+    CU_ASSERT_STRING_EQUAL(e.text, "Expected error");
     for (int i = 0; i < CALLS; i++) {
         CU_ASSERT_TRUE(rref_done(f[i]));
-        GIVES(rref_test(f[i]), i % 10 == 3 ? FAILURE : RREF_OK);
+        GIVES(rref_test(f[i]), i == CALLS - 1 ? RREF_ERR_NO_METHOD : i % 10 == 3 ? FAILURE : RREF_OK);
         OK(rref_future_release(f[i]));
     }
     end();
@@ -291,11 +297,15 @@ static void error_that_nobody_reads(void)
     CU_ASSERT_EQUAL(atomic_load(&failures), 1);
 }
 
+/* Who gives a call up knows that it failed: no handler is told, and the end is good. */
 static void cancel(void)
 {
     int64_t x = 0;
     if (!begin()) return;
     rref_future f = rref_async(there, "hold");
+    OK(rref_cancel(f));
+    OK(rref_future_release(f));
+    f = rref_async(there, "hold");
     OK(rref_cancel(f));
     GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_CANCELLED);
     GIVES(rref_cancel(f), RREF_ERR_COMPLETED);
