@@ -219,6 +219,7 @@ static int start_unpack(const fetch *x, rri_future *values)
         c->result = next;
         c->object = rri_object_of(x->all->objects, rri_reference_address(r));
         c->actor = &((rri_object *)c->object)->actor;
+        c->deadline = x->deadline;
         rri_future_keep(x->whole);
         rri_call_enter(c);
         return RREF_OK;
@@ -318,6 +319,21 @@ rri_future *rri_fetch(rri_reference *r)
     return whole;
 }
 
+static void overdue(rri_timer *timer)
+{
+    rref_error error;
+    rri_future *f = (rri_future *)(void *)((char *)timer - offsetof(rri_future, timer));
+    rri_error_fill(&error, RREF_ERR_TIMEOUT, "the copy was not unpacked in time");
+    if (rri_future_claim(f)) rri_future_error(f, &error);
+    rri_future_drop(f);
+}
+
+/* A moment behind the question's own limit, which says more. */
+static int limit_whole(rri_future *whole, int64_t deadline)
+{
+    return rri_future_deadline(whole, rri_after(deadline, 1), overdue);
+}
+
 static rri_future *to_here(rref reference, double timeout, const char *site)
 {
     rri_reference *r = rri_reference_of(reference);
@@ -326,6 +342,7 @@ static rri_future *to_here(rref reference, double timeout, const char *site)
     whole->open = true;
     fetch x = { .all = rri_references_of(r), .whole = whole, .site = site };
     int rc = rri_call_deadline(rri_references_of(r)->calls, timeout, &x.deadline);
+    if (!rc) rc = limit_whole(whole, x.deadline);
     if (!rc) rc = start(&x, r);
     if (rc) fail_last(whole);
     return whole;

@@ -12,12 +12,14 @@
 #define OK CHECK_OK
 #define GIVES CHECK_GIVES
 
-enum { FAILURE = RREF_ERR_USER - 4, BAD = -1, BAD_TO_UNPACK = -2 };
+enum { FAILURE = RREF_ERR_USER - 4, BAD = -1, BAD_TO_UNPACK = -2, SLOW_TO_UNPACK = -3 };
 
 static int rank, ranks, next;
 static rref_context *ctx;
 static rref there;
 static atomic_int made, destroyed, overlaps, gate, peeks;
+
+static bool is_open(void *arg) { return atomic_load((atomic_int *)arg) > 0; }
 
 /* ---- tracks: objects of a class with hooks, that see to it that nothing else runs on them */
 
@@ -85,6 +87,10 @@ static int track_unpack(rref_call *c, void **self)
     size_t n;
     const double *x = rref_arg_f64s(c, 2, &n);
     if (rref_arg_i64(c, 1) == BAD_TO_UNPACK) return rref_fail(c, FAILURE - 1, "cannot be unpacked");
+    if (rref_arg_i64(c, 1) == SLOW_TO_UNPACK) {
+        if (rref_time_left(c) == RREF_FOREVER) return rref_fail(c, FAILURE - 3, "has no limit");
+        if (!check_until(is_open, &gate, 20)) return RREF_ERR_STALLED;
+    }
     track *t = track_new(n, rref_arg_str(c, 0));
     memcpy(t->at, x, n * sizeof *x);
     t->calls = rref_arg_i64(c, 1);
@@ -105,8 +111,6 @@ static const rref_class track_class =
     RREF_CLASS_EX("track", "u64, str", track_create, track_destroy, track_methods, RREF_REENTRANT, &track_hooks);
 
 /* ---- plain: no hooks; its constructor waits for a gate, or fails */
-
-static bool is_open(void *arg) { return atomic_load((atomic_int *)arg) > 0; }
 
 static int plain_create(rref_call *c, void **self)
 {
@@ -577,8 +581,31 @@ static void class_of_another(void)
     end();
 }
 
+/* Its time is over while unpack runs here; what comes late goes. */
+static void slow_to_unpack(void)
+{
+    rref copy = { 0 };
+    rref_error e;
+    if (!begin()) return;
+    rref r = rref_create(ctx, next, "track", UINT64_C(3), "slow");
+    OK(rref_sync(r, "mark", (int64_t)SLOW_TO_UNPACK));
+    if (ranks > 1) {
+        GIVES(rref_to_here(rref_rpc_sync(r, 0.1), rref_out(&copy)), RREF_ERR_TIMEOUT);
+        OK(rref_last_error(ctx, &e));
+        CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "unpacked"));
+        rref_future f = rref_to_here_async(rref_rpc_async(r, 0.1));
+        GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_TIMEOUT);
+        OK(rref_future_release(f));
+    }
+    atomic_store(&gate, 1);
+    OK(rref_to_here(rref_rpc_sync(r, 20), rref_out(&copy)));
+    OK(rref_release(copy));
+    OK(rref_release(r));
+    end();
+}
+
 static const check_case cases[] = {
-    { "class_of_another", class_of_another },
+    { "class_of_another", class_of_another }, { "slow_to_unpack", slow_to_unpack },
     { "copied", copied }, { "own", own }, { "not_copied", not_copied }, { "exclusive", exclusive }, { "slow", slow },
     { "sealed", sealed }, { "occupied", occupied }, { "given_up", given_up },
     { "released_inside", released_inside }, CHECK_END
