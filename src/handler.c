@@ -158,10 +158,11 @@ const void *rref_arg_structs(rref_call *call, unsigned index, const char *name, 
 {
     bool array = call && index < call->in->count && call->in->type[index].array;
     const rri_type *t = argument(call, index, RREF_STRUCT, array, "struct");
-    if (t && (!name || strcmp(t->name, name) || t->size != size))
+    bool fits = t && name && !strcmp(t->name, name) && t->size == size;
+    if (t && !fits)
         misuse(call, RREF_ERR_SIGNATURE, "argument %u is struct %s[%u] and was read as struct %s[%zu]", index, t->name,
                t->size, name ? name : "?", size);
-    if (!t || call->failed) {
+    if (!fits) {
         if (count) *count = 0;
         return NULL;
     }
@@ -223,20 +224,30 @@ rref rref_arg_ref(rref_call *call, unsigned index)
     return *call->views[index];
 }
 
+/* All or none: what was taken is released with the call. */
+static bool take_all(rref_call *call, unsigned index, const char *wires, size_t count)
+{
+    rref *all = rri_malloc(count * sizeof *all);
+    if (!all) misuse(call, RREF_ERR_NO_MEMORY, "no memory for references");
+    for (size_t i = 0; all && i < count; i++) {
+        all[i] = take(call, wires + i * RRI_REF_WIRE);
+        if (all[i].bits) continue;
+        free(all);
+        all = NULL;
+    }
+    call->views[index] = all;
+    return all;
+}
+
 const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
 {
     size_t n = 0;
-    const char *at = view(call, index, RREF_REF, true, "ref[]", &n);
     if (count) *count = 0;
-    if (!call) return NULL;
+    if (!argument(call, index, RREF_REF, true, "ref[]")) return NULL;
+    const char *at = view(call, index, RREF_REF, true, "ref[]", &n);
     make_untidy(call);
-    if (n && !call->views[index]) {
-        call->views[index] = rri_malloc(n * sizeof(rref));
-        if (!call->views[index]) misuse(call, RREF_ERR_NO_MEMORY, "no memory for references");
-        for (size_t i = 0; call->views[index] && i < n; i++) call->views[index][i] = take(call, at + i * RRI_REF_WIRE);
-    }
-    if (call->failed) n = 0;
-    if (count) *count = call->views[index] ? n : 0;
+    if (n && !call->views[index] && !take_all(call, index, at, n)) return NULL;
+    if (count) *count = n;
     return call->views[index];
 }
 
@@ -307,6 +318,12 @@ static int add_result(rref_call *call, const rref_value *value)
     return RREF_OK;
 }
 
+/* Nobody would see them. */
+static int is_deferred(void)
+{
+    return rri_fail(RREF_ERR_COMPLETED, "the answer was deferred: rref_complete gives the results");
+}
+
 /* The common result: one number, as the signature says it. */
 static bool is_plain(const rref_call *call, const rref_value *values, size_t count)
 {
@@ -316,6 +333,7 @@ static bool is_plain(const rref_call *call, const rref_value *values, size_t cou
 int rref_return_v(rref_call *call, const rref_value *values, size_t count)
 {
     if (!call) return no_call();
+    if (call->deferred) return is_deferred();
     if (is_plain(call, values, count)) {
         call->results[call->result_count++] = *values;
         return RREF_OK;
@@ -331,6 +349,7 @@ int rref_return_v(rref_call *call, const rref_value *values, size_t count)
 
 static int add_array(rref_call *call, const void *buffer, size_t count)
 {
+    if (call->deferred) return is_deferred();
     if (call->result_count >= call->out->count)
         return misuse(call, RREF_ERR_SIGNATURE, "more than the signature's %u results", call->out->count);
     const rri_type *t = &call->out->type[call->result_count];

@@ -25,7 +25,7 @@ enum { TAG = 17, BOUND = 6, SHORT = 10000, LONG = 1000000 };
 static rref_context *ctx;
 static int rank, ranks;
 static rref there, next_fiend;          /* on the next rank: its root object, an object of the class below */
-static atomic_int counted, ended, unread;
+static atomic_int counted, ended, unread, misreads;
 static rref_future gate;                /* a promise of this rank for which methods wait */
 
 /* ---- handlers: what they do stands in their arguments */
@@ -58,14 +58,16 @@ static int count(rref_call *c, void *self)
 }
 
 enum { NOTHING, POSITIVE, PENDING_ALONE, INT_LEAST, LONG_TEXT, NO_TEXT, TOO_MANY, WRONG_TYPE, READS_WRONG, READS_PAST, TOO_LATE,
-       TWICE_DEFERRED, NULL_ARRAY, NULL_TEXT, BAD_REF, PAST_FAIL, OTHER_CODE, GOOD_FAIL, WAYS };
+       TWICE_DEFERRED, NULL_ARRAY, NULL_TEXT, BAD_REF, PAST_FAIL, OTHER_CODE, GOOD_FAIL,
+       REFS_PAST, GIVES_DEFERRED, WAYS };
 
 static const int outcomes[WAYS] = {
     [NOTHING] = RREF_ERR_SIGNATURE, [POSITIVE] = RREF_ERR_STATE, [PENDING_ALONE] = RREF_ERR_STATE, [INT_LEAST] = INT_MIN,
     [LONG_TEXT] = RREF_ERR_USER, [NO_TEXT] = RREF_ERR_USER, [TOO_MANY] = RREF_ERR_SIGNATURE, [WRONG_TYPE] = RREF_ERR_SIGNATURE,
     [READS_WRONG] = RREF_ERR_SIGNATURE, [READS_PAST] = RREF_ERR_SIGNATURE, [TOO_LATE] = RREF_ERR_STATE,
     [TWICE_DEFERRED] = RREF_ERR_COMPLETED, [NULL_ARRAY] = RREF_ERR_ARGUMENT, [NULL_TEXT] = RREF_ERR_ARGUMENT,
-    [BAD_REF] = RREF_ERR_HANDLE, [PAST_FAIL] = RREF_ERR_USER, [OTHER_CODE] = RREF_ERR_USER - 3, [GOOD_FAIL] = RREF_ERR_STATE
+    [BAD_REF] = RREF_ERR_HANDLE, [PAST_FAIL] = RREF_ERR_USER, [OTHER_CODE] = RREF_ERR_USER - 3, [GOOD_FAIL] = RREF_ERR_STATE,
+    [REFS_PAST] = RREF_ERR_SIGNATURE, [GIVES_DEFERRED] = RREF_ERR_COMPLETED
 };
 
 static int long_text(rref_call *c)
@@ -81,6 +83,19 @@ static int defer_twice(rref_call *c)
     rref_deferred first = rref_defer(c), second = rref_defer(c);
     rref_last_error(NULL, &(rref_error){ 0 });
     return first.bits && !second.bits ? RREF_ERR_COMPLETED : RREF_ERR_USER - 50;
+}
+
+/* A wrong read fails the call, and nothing else: right ones give what is there. */
+static int misread(rref_call *c, void *self)
+{
+    size_t n = 0;
+    (void)self;
+    rref_arg_i64(c, 0);
+    const double *pair = rref_arg_structs(c, 0, "pair", 16, &n);
+    if (!pair || n != 1 || pair[1] < 2) atomic_fetch_add(&misreads, 1);
+    const rref *all = rref_arg_refs(c, 1, &n);
+    if (!all || n != 1 || !all[0].bits) atomic_fetch_add(&misreads, 1);
+    return RREF_OK;
 }
 
 /* Results "i64, f64[], str, ref". */
@@ -106,6 +121,8 @@ static int fail_somehow(rref_call *c, void *self)
     case BAD_REF: return rref_return(c, 1, rref_array(x, 2), "text", (rref){ 12345 });
     case PAST_FAIL: return rref_fail(c, RREF_ERR_USER, "once"), rref_fail(c, RREF_ERR_USER, "twice");
     case OTHER_CODE: return rref_fail(c, RREF_ERR_USER - 2, "one code told"), RREF_ERR_USER - 3;
+    case REFS_PAST: return rref_arg_refs(c, 1000000, NULL), rref_return(c, 1, rref_array(x, 2), "text", there);
+    case GIVES_DEFERRED: return rref_defer(c), rref_return(c, 1, rref_array(x, 2), "text", there);
     case GOOD_FAIL: return rref_fail(c, 5, "a failure that is none");
     default: return RREF_OK;
     }
@@ -276,6 +293,7 @@ static const rref_method functions[] = {
     RREF_METHOD("count", "", count, RREF_INLINE),
     RREF_METHOD("fail", "i64 -> i64, f64[], str, ref", fail_somehow, 0),
     RREF_METHOD("lend", "-> f64[]", lend, 0),
+    RREF_METHOD("misread", "struct pair[16], ref[]", misread, 0),
     RREF_METHOD("wait_by_another", "", wait_by_another, RREF_INLINE),
     RREF_METHOD("misbehave", "-> i64", misbehave, 0),
     RREF_METHOD("misbehave_inline", "-> i64", misbehave, RREF_INLINE),
@@ -389,6 +407,16 @@ static void waits_by_another(void)
     GIVES(rref_invoke(in_time, "wait_by_another"), RREF_ERR_BLOCKING);
     GIVES(rref_sync(rref_root(ctx, rank), "wait_by_another"), RREF_ERR_BLOCKING);
     MPI_Barrier(MPI_COMM_WORLD);                /* ... still */
+    end();
+}
+
+static void misreads_once(void)
+{
+    struct pair { double x, y; } own = { 1, 2 };
+    if (!begin()) return;
+    GIVES(rref_sync(there, "misread", rref_structs("pair", &own, 1), rref_array(&there, 1)), RREF_ERR_SIGNATURE);
+    MPI_Barrier(MPI_COMM_WORLD);
+    CU_ASSERT_EQUAL(atomic_load(&misreads), 0);
     end();
 }
 
@@ -789,6 +817,7 @@ static const check_case cases[] = {
     { "lends_its_stack", lends_its_stack },
     { "waits_by_another", waits_by_another },
     { "misbehaves", misbehaves },
+    { "misreads_once", misreads_once },
     { "never_answers", never_answers },
     { "answers_to_nobody", answers_to_nobody },
     { "answers_twice", answers_twice },
