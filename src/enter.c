@@ -136,6 +136,7 @@ int rref_enter(rref reference, double timeout, void **self)
     if (rc) return rc;
     rc = local_object(r, deadline, &o);
     if (!rc && o->shared) rc = rri_fail(RREF_ERR_STATE, "the root object is never occupied");
+    if (!rc && rri_object_is_result(o)) rc = rri_reference_is_result();
     if (!rc && entered_here(o)) rc = rri_fail(RREF_ERR_STATE, "this thread has entered the object already");
     if (!rc) rc = enter(r, o, deadline);
     if (!rc) *self = o->self;

@@ -470,7 +470,7 @@ static rri_object *begin_numbered(rri_objects *all, int creator, uint64_t number
 }
 
 /* A result is made once, whatever comes. */
-static bool claim(rri_object *o) { return o->klass == o->all->results && atomic_exchange(&o->claim, RRI_CLAIMED) != RRI_CLAIMED; }
+static bool claim(rri_object *o) { return rri_object_is_result(o) && atomic_exchange(&o->claim, RRI_CLAIMED) != RRI_CLAIMED; }
 
 void rri_object_unclaim(rri_object *o) { atomic_store(&o->claim, RRI_CLAIMED_AGAIN); }
 
@@ -509,7 +509,7 @@ static void look_at(void *item, void *arg)
 {
     rri_object *o = item;
     announced *a = arg;
-    if (o->klass != a->all->results || rri_address_creator(o->identity) != a->creator) return;
+    if (!rri_object_is_result(o) || rri_address_creator(o->identity) != a->creator) return;
     if (atomic_load(&o->claim) == RRI_EXPECTED) a->found = o;
 }
 

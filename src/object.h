@@ -86,6 +86,9 @@ int rri_objects_open(rri_objects *all, rri_calls *calls, rri_classes *classes, u
                      size_t park_limit);
 void rri_objects_close(rri_objects *all);
 
+/* Of results that stay here: it is what rref_to_here reads, and nobody's object. */
+static inline bool rri_object_is_result(const rri_object *object) { return object->klass == object->all->results; }
+
 /* rri_calls_up.find and .look */
 int rri_object_look(void *all, const rri_record *record, rref_call *call);
 /* rri_calls_up.instant */

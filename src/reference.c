@@ -822,7 +822,7 @@ rref rref_wrap(rref_context *context, const char *class_name, void *self)
     rri_references *all = rri_context_references(context);
     if (!all) return (rref){ 0 };
     const rri_class *k = class_name ? rri_class_named(all->classes, class_name) : NULL;
-    if (!k) {
+    if (!k || k == all->objects->results) {
         rri_fail(RREF_ERR_NO_CLASS, "class %s is not registered on this rank", class_name ? class_name : "NULL");
         return rri_reference_failed(all);
     }
@@ -887,6 +887,11 @@ int rri_reference_local(rref reference)
                     rri_references_of(r)->calls->rank);
 }
 
+int rri_reference_is_result(void)
+{
+    return rri_fail(RREF_ERR_STATE, "a result that stays here is no object: rref_to_here gives its values");
+}
+
 int rref_local_value(rref reference, void **self)
 {
     rri_reference *r = rri_reference_of(reference);
@@ -899,6 +904,7 @@ int rref_local_value(rref reference, void **self)
     if (!o || atomic_load(&o->state) == RRI_CONSTRUCTING)
         return rri_fail(RREF_ERR_PENDING, "the object is still under construction");
     if (atomic_load(&o->state) == RRI_FAILED) return rri_object_why(o);
+    if (rri_object_is_result(o)) return rri_reference_is_result();
     *self = o->self;
     return RREF_OK;
 }

@@ -130,6 +130,8 @@ void rri_reference_forget(rri_references *all, uint64_t handle);
 
 /* The class of the object has become known. */
 void rri_reference_know(rri_reference *reference, const rri_class *klass);
+/* STATE: what only rref_to_here may look into. */
+int rri_reference_is_result(void);
 /* One more count of a handle; given back by rri_reference_drop. */
 rref rri_reference_keep(rri_reference *reference);
 

@@ -299,12 +299,18 @@ static void fetched(void)
         float parts[2] = { 0 };
         size_t count = 0;
         bool flag = false;
+        void *self = NULL;
         rref r = rref_remote(to, "add", 2, 3);
         CU_ASSERT_EQUAL(rref_owner(r), own ? rank : (rank + 1) % ranks);
         OK(rref_to_here(r, rref_out(&n)));
         CU_ASSERT_EQUAL(n, 5);
         OK(rref_to_here(r));
         OK(rref_confirmed(r));
+        GIVES(rref_local_value(r, &self), rref_is_owner(r) ? RREF_ERR_STATE : RREF_ERR_NOT_OWNER);   /* nobody's object */
+        GIVES(rref_enter(r, 0, &self), rref_is_owner(r) ? RREF_ERR_STATE : RREF_ERR_NOT_OWNER);
+        rref wrapped = rref_wrap(ctx, "remote result", x);
+        GIVES(rref_confirmed(wrapped), RREF_ERR_NO_CLASS);
+        OK(rref_release(wrapped));
         GIVES(rref_to_here(r, rref_out(&x[0])), RREF_ERR_SIGNATURE);
         GIVES(rref_sync(r, "add", 1, 2, rref_out(&n)), RREF_ERR_NO_METHOD);
         CU_ASSERT_TRUE(rref_format(r, name, sizeof name) > 0 && !strncmp(name, "remote result@", 14));
