@@ -180,7 +180,8 @@ typedef struct rref_value {
 
 /** A method. Reads its arguments with rref_arg_*, gives results with rref_return_*, and returns the call's outcome. One that
  *  returns the code with which the last call it made has failed, and says nothing itself (rref_fail), passes that error on: its
- *  text, rank and method stay as they are, and hops counts the ranks it came through. */
+ *  text, rank and method stay as they are, and hops counts the ranks it came through. No C++ exception, longjmp or pthread_exit
+ *  may leave it, nor any other function that the library calls. */
 typedef int (*rref_handler)(rref_call *call, void *self);
 /** A constructor: stores the new object in *self. */
 typedef int (*rref_constructor)(rref_call *call, void **self);
@@ -248,7 +249,7 @@ typedef struct rref_hooks {
 } rref_hooks;
 
 typedef struct rref_class {
-    const char *name;
+    const char *name;               /**< 1 to 255 bytes; "rank" and "remote result" are the library's own */
     const char *signature;          /**< the constructor's arguments; no results */
     rref_constructor create;        /**< NULL: objects are made with rref_wrap only */
     rref_destructor destroy;        /**< may be NULL */
@@ -273,7 +274,8 @@ typedef struct rref_class {
 
 /* ---- contexts ------------------------------------------------------------------------------------------------ */
 
-/** Called with each failure that nobody waits for. Runs on a library thread; must not block. */
+/** Called with each failure that nobody waits for. Runs on whichever thread learns of it: the library's, one that waits, or one
+ *  that releases the failed future. It must not block, nor take a lock that is held around such a call. */
 typedef void (*rref_error_handler)(const rref_error *error, void *arg);
 
 /** Settings of a context; all zero is the default. An RREF_* variable beats the field of its name. */
@@ -319,10 +321,11 @@ int rref_init_f(MPI_Fint comm, const rref_options *options, rref_context **conte
  *  and they have left when it returns.
  *  @param context  the context; set to NULL.
  *  Errors: STATE (NULL or a second time; from a handler or callback); THREAD (see rref_init); FINALIZED (the library has ended it
- *  at SIGTERM, see RREF_ON_TERM, which is waited for); ONEWAY (one-way calls failed; the context is ended
- *  all the same); PEER_LOST (ranks were lost since the last fence; the context is ended among the others all the same, and its
- *  communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or RREF_FINALIZE_TIMEOUT passed, also
- *  with a destructor that did not return: says what it waited for; communicators are left to MPI_Finalize).
+ *  at SIGTERM, see RREF_ON_TERM, which is waited for); ONEWAY (one-way calls, or calls whose futures were released unread, have
+ *  failed; the context is ended all the same); PEER_LOST (ranks were lost since the last fence; the context is ended among the
+ *  others all the same, and its communicators are left to MPI_Finalize); STALLED (nothing moved for RREF_STALL_LIMIT, or
+ *  RREF_FINALIZE_TIMEOUT passed, also with a destructor that did not return: says what it waited for; communicators are left to
+ *  MPI_Finalize).
  *  Thread: the one that called rref_init.  Blocks: until all ranks agree.  Progress: with library threads none, else
  *  runs handlers.  Owns: frees the context and all its handles.  Since: 0.1 */
 int rref_finalize(rref_context **context);
@@ -334,11 +337,11 @@ int rref_finalize(rref_context **context);
  *  the fence is over. That needs a moment in which nothing goes on anywhere; if other threads that go on calling leave none
  *  within a quarter of a second, the next fence tries again.
  *  @param timeout  seconds; RREF_FOREVER and RREF_DEFAULT_TIMEOUT: RREF_STALL_LIMIT alone counts.
- *  Errors: ONEWAY (one-way calls of this rank have failed since the last fence: says which first; the fence is over all the
- *  same); PEER_LOST (ranks were lost since the last fence, names one; the fence is over among the others all the same); TIMEOUT,
- *  STALLED (says what it waited for, also on stderr; the fence is still under way: calling again, or
- *  rref_finalize, goes on with it); STATE (from a handler or callback; another thread of this rank is in a
- *  fence); THREAD (see rref_init).
+ *  Errors: ONEWAY (one-way calls of this rank, or calls whose futures were released unread, have failed since the last fence:
+ *  says which first; the fence is over all the same); PEER_LOST (ranks were lost since the last fence, names one; the fence is
+ *  over among the others all the same); TIMEOUT, STALLED (says what it waited for, also on stderr; the fence is still under
+ *  way: calling again, or rref_finalize, goes on with it); STATE (from a handler or callback; another thread of this rank is in
+ *  a fence); THREAD (see rref_init).
  *  Thread: one at a time.  Blocks: until all ranks have entered and nothing is left.  Progress: as rref_finalize.
  *  Owns: nothing.  Since: 0.1 */
 int rref_fence(rref_context *context, double timeout);
@@ -448,8 +451,8 @@ int rref_owner(rref reference);
 bool rref_is_owner(rref reference);
 
 /** The object itself, on its owner. Says nothing about methods running on it.
- *  Errors: HANDLE; NOT_OWNER (names reference, this rank and the owner); PENDING before the object exists; the
- *  construction's own error.
+ *  Errors: HANDLE; NOT_OWNER (names reference, this rank and the owner); PENDING before the object exists; STATE
+ *  for a result that stays (rref_remote); the construction's own error.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: the object stays the library's.  Since: 0.1 */
 int rref_local_value(rref reference, void **self);
 
@@ -471,7 +474,8 @@ rref_future rref_creation(rref reference);
  *  @param timeout  seconds to wait for the turn; RREF_DEFAULT_TIMEOUT and RREF_FOREVER: no limit.
  *  @param self     receives the object.
  *  Errors: HANDLE; NOT_OWNER; TIMEOUT; PENDING (its creation has not arrived here); STATE (entered by this thread already; a
- *  root object); BLOCKING from an inline method or callback; the construction's own.
+ *  root object; a result that stays); in a method or callback, where it would have to wait, BLOCKING (it is inline) and TOO_DEEP;
+ *  the construction's own.
  *  Thread: any.  Blocks: until its turn or the timeout.  Progress: as rref_wait.  Owns: rref_leave is due, by the same
  *  thread and through a handle of the object: this one does, even if it was released meanwhile, and the object stays until then.
  *  Since: 0.1 */
@@ -565,8 +569,9 @@ int rref_withdraw(rref_context *context, const char *name);
  *  Arrays are used in place.
  *  @param values  count values; outputs are either all of the method's results, in order, or none.
  *  @param site    "file:line" for messages, or NULL; a string that stays.
- *  Errors: HANDLE, NO_METHOD, SIGNATURE, RANGE before anything is sent, as are, in a method or callback, BLOCKING (it is
- *  inline) and TOO_DEEP (no further one may wait); TRUNCATED; TIMEOUT; the handler's own; the construction's.
+ *  Errors: HANDLE, NO_METHOD, SIGNATURE, RANGE (also for more references than a message has room for, 48 bytes each) before
+ *  anything is sent, as are, in a method or callback, BLOCKING (it is inline) and TOO_DEEP (no further one may wait); TRUNCATED;
+ *  TIMEOUT; the handler's own; the construction's.
  *  Thread: any.  Blocks: until the call is answered or its deadline has passed.  Progress: inline methods; a free
  *  object of the own rank is served by the caller.  Owns: outputs are the caller's; a reference among them needs a
  *  release.  Since: 0.1 */
@@ -767,7 +772,8 @@ int rref_test(rref_future future);
 
 /** Wait for a future and give its outcome. Waiting twice gives the same twice.
  *  @param timeout  of this wait; the call goes on when it passes.
- *  Errors: HANDLE; PENDING (this wait's time is over); the call's; FINALIZED; BLOCKING from an inline method or callback.
+ *  Errors: HANDLE; PENDING (this wait's time is over); the call's; FINALIZED; BLOCKING from an inline method or callback;
+ *  TOO_DEEP from a method (no further one may wait).
  *  Thread: any.  Blocks: until complete or the timeout.  Progress: inline methods; handlers when application-driven.
  *  Owns: nothing.  Since: 0.1 */
 int rref_wait(rref_future future, double timeout);
@@ -778,13 +784,14 @@ int rref_wait(rref_future future, double timeout);
 int rref_wait_all(const rref_future *futures, size_t count, double timeout);
 
 /** Wait until the arrays a call has borrowed are the caller's again (complete, or all sent).
- *  Errors: HANDLE; PENDING; BLOCKING.
+ *  Errors: HANDLE; PENDING; BLOCKING; TOO_DEEP.
  *  Thread: any.  Blocks: until sent or the timeout.  Progress: as rref_wait.  Owns: nothing.  Since: 0.1 */
 int rref_wait_sent(rref_future future, double timeout);
 
 /** The function under rref_get: read the results of a complete future into outputs; may be repeated. A reference read
  *  this way is a further handle each time.
- *  Errors: HANDLE; PENDING; SIGNATURE; TRUNCATED; the call's.
+ *  Errors: HANDLE; PENDING; SIGNATURE; TRUNCATED; SHAPE (rref_out_strided of another number of elements); STATE (the call was
+ *  given outputs: the results are there); the call's.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: outputs are the caller's.  Since: 0.1 */
 int rref_get_v(rref_future future, const rref_value *outputs, size_t count);
 
@@ -798,8 +805,8 @@ int rref_future_error(rref_future future, rref_error *error);
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: one more rref_future_release is due.  Since: 0.1 */
 int rref_future_retain(rref_future future);
 
-/** Give a future back. The call goes on; an error that nobody has read goes to the error handler. Waits for borrowed
- *  arrays to be sent.
+/** Give a future back. The call goes on; an error that nobody has read goes to the error handler, and makes the next
+ *  fence or finalize ONEWAY. Waits for borrowed arrays to be sent.
  *  Errors: HANDLE; where arrays are still on their way and this thread may not wait BLOCKING (in an inline method or
  *  callback), THREAD (below MPI_THREAD_MULTIPLE) or TOO_DEEP (application-driven), with the handle and the arrays as they were.
  *  Thread: any.  Blocks: for borrowed arrays only.  Progress: none.  Owns: the handle is gone after the last release.
@@ -944,13 +951,15 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count);
 /** The function under rref_return: give results, in the signature's order; several calls add up. Copied; a reference
  *  returned stays the handler's too. Where the caller does not take its answers, those beyond RREF_QUEUE_LIMIT are dropped:
  *  the call fails with RREF_ERR_RESULT_DROPPED at its caller, though the method has run.
- *  Errors: SIGNATURE, RANGE (and then the call fails with it); COMPLETED.
+ *  Errors: SIGNATURE, RANGE (and then the call fails with it; RANGE also for more references than a message has room for);
+ *  COMPLETED (the answer was deferred: rref_complete gives them).
  *  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: values are copied.  Since: 0.1 */
 int rref_return_v(rref_call *call, const rref_value *values, size_t count);
 
 /** Return a buffer and give it away: sent from where it is, then freed with `release`.
  *  @param count    elements of the result's type (bytes for "bytes").
- *  @param release  called once with buffer, on any library thread, also when the call fails.
+ *  @param release  called once with buffer, on a library thread or one that waits or calls in the library, also when the call
+ *                  fails.
  *  Errors: as rref_return_v.  Thread: the handler's.  Blocks: no.  Progress: none.  Owns: the library.  Since: 0.1 */
 int rref_return_owned(rref_call *call, void *buffer, size_t count, void (*release)(void *buffer));
 
@@ -1070,7 +1079,7 @@ int rref_dump(rref_context *context, int rank, char **text);
  *  may run. What rref-info prints. Without a context the options are those of the environment; a value that rref_init would
  *  refuse is said in the text, and is the thread's last error.
  *  @param text  receives a string, on rank 0; elsewhere NULL.
- *  Errors: NO_MEMORY; MPI.
+ *  Errors: NO_MEMORY; MPI; PEER_LOST (after a loss it cannot be collective).
  *  Thread: as rref_init.  Blocks: until all ranks are there.  Progress: as rref_wait.  Owns: free(text) is the
  *  caller's.  Since: 0.1 */
 int rref_info(rref_context *context, char **text);
@@ -1481,7 +1490,7 @@ inline rref_future to_here_async(const char *site, rref_async_proxy from) { retu
 #define RREF_LIST_(args) \
     static_assert(sizeof...(args) <= 13, "calls take at most 12 arguments"); \
     const rref_value list[] = { value(args)..., rref_value() }
-template <class T, class... A> inline int sync(const char *site, T target, const A &...args)
+template <class T, class... A> inline int sync(const char *site, T target, A... args)
 {
     RREF_LIST_(args);
     return sync_(target, list, sizeof...(args), site);
@@ -1500,87 +1509,87 @@ inline ::rref invoke_(rref_remote_proxy t, const rref_value *v, size_t n, const 
     return rref_invoke_remote_v(t, v, n, site);
 }
 template <class T, class... A>
-inline auto invoke(const char *site, T target, const A &...args) -> decltype(invoke_(target, nullptr, 0, site))
+inline auto invoke(const char *site, T target, A... args) -> decltype(invoke_(target, nullptr, 0, site))
 {
     RREF_LIST_(args);
     return invoke_(target, list, sizeof...(args), site);
 }
-template <class T, class... A> inline rref_future async(const char *site, T target, const A &...args)
+template <class T, class... A> inline rref_future async(const char *site, T target, A... args)
 {
     RREF_LIST_(args);
     return async_(target, list, sizeof...(args), site);
 }
-template <class T, class... A> inline int post(const char *site, T target, const A &...args)
+template <class T, class... A> inline int post(const char *site, T target, A... args)
 {
     RREF_LIST_(args);
     return post_(target, list, sizeof...(args), site);
 }
-template <class T, class... A> inline rref_future try_async(const char *site, T target, const A &...args)
+template <class T, class... A> inline rref_future try_async(const char *site, T target, A... args)
 {
     RREF_LIST_(args);
     return try_async_(target, list, sizeof...(args), site);
 }
-template <class T, class... A> inline int try_post(const char *site, T target, const A &...args)
+template <class T, class... A> inline int try_post(const char *site, T target, A... args)
 {
     RREF_LIST_(args);
     return try_post_(target, list, sizeof...(args), site);
 }
-template <class T, class... A> inline ::rref remote(const char *site, T target, const A &...args)
+template <class T, class... A> inline ::rref remote(const char *site, T target, A... args)
 {
     RREF_LIST_(args);
     return remote_(target, list, sizeof...(args), site);
 }
-template <class T, class... A> inline int to_here(const char *site, T from, const A &...args)
+template <class T, class... A> inline int to_here(const char *site, T from, A... args)
 {
     RREF_LIST_(args);
     return to_here_(from, list, sizeof...(args), site);
 }
-template <class... A> inline rref create(const char *site, rref_context *context, int rank, const A &...args)
+template <class... A> inline rref create(const char *site, rref_context *context, int rank, A... args)
 {
     RREF_LIST_(args);
     return rref_create_v(context, rank, list, sizeof...(args), site);
 }
-template <class... A> inline int group_create(const char *site, rref_context *context, rref_group *group, const A &...args)
+template <class... A> inline int group_create(const char *site, rref_context *context, rref_group *group, A... args)
 {
     RREF_LIST_(args);
     return rref_group_create_v(context, group, list, sizeof...(args), site);
 }
-template <class... A> inline rref_future group_async(const char *site, rref_group group, const A &...args)
+template <class... A> inline rref_future group_async(const char *site, rref_group group, A... args)
 {
     RREF_LIST_(args);
     return rref_group_async_v(group, list, sizeof...(args), site);
 }
-template <class... A> inline int group_post(const char *site, rref_group group, const A &...args)
+template <class... A> inline int group_post(const char *site, rref_group group, A... args)
 {
     RREF_LIST_(args);
     return rref_group_post_v(group, list, sizeof...(args), site);
 }
-template <class... A> inline int group_gather(const char *site, rref_group group, const A &...args)
+template <class... A> inline int group_gather(const char *site, rref_group group, A... args)
 {
     RREF_LIST_(args);
     return rref_group_gather_v(group, list, sizeof...(args), site);
 }
-template <class... A> inline int group_reduce(const char *site, rref_group group, MPI_Op op, const A &...args)
+template <class... A> inline int group_reduce(const char *site, rref_group group, MPI_Op op, A... args)
 {
     RREF_LIST_(args);
     return rref_group_reduce_v(group, op, list, sizeof...(args), site);
 }
-template <class... A> inline int get(rref_future future, const A &...args)
+template <class... A> inline int get(rref_future future, A... args)
 {
     RREF_LIST_(args);
     return rref_get_v(future, list, sizeof...(args));
 }
-template <class... A> inline int set(rref_future promise, const A &...args)
+template <class... A> inline int set(rref_future promise, A... args)
 {
     RREF_LIST_(args);
     return rref_set_v(promise, list, sizeof...(args));
 }
-template <class... A> inline int complete(rref_deferred deferred, const A &...args)
+template <class... A> inline int complete(rref_deferred deferred, A... args)
 {
     RREF_LIST_(args);
     return rref_complete_v(deferred, list, sizeof...(args));
 }
-template <class... A> inline int give(rref_call *call, const A &...args)
+template <class... A> inline int give(rref_call *call, A... args)
 {
     RREF_LIST_(args);
     return rref_return_v(call, list, sizeof...(args));

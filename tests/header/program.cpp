@@ -121,6 +121,14 @@ int arrays(rref r)
 static_assert(rref_cxx::element<std::complex<float>>::value == RREF_C64, "as C's float _Complex");
 static_assert(rref_cxx::element<std::complex<double>>::value == RREF_C128, "as C's double _Complex");
 
+/* A constant of a class has no address where it is not defined. */
+struct limits { static const int rows = 64; };
+int constants(rref r)
+{
+    rref_future future = rref_async(r, "turn", limits::rows);
+    return rref_post(r, "turn", limits::rows) | rref_wait(future, RREF_FOREVER) | rref_future_release(future);
+}
+
 int complex_numbers(rref r)
 {
     std::vector<std::complex<double>> z(8);
@@ -194,6 +202,7 @@ int main(int argc, char **argv)
         numbers(v, context);
         arrays(v);
         complex_numbers(v);
+        constants(v);
         texts(v);
         together(context, std::vector<double>(8));
         ways_to_call(v);

@@ -32,6 +32,7 @@ for pair in gcc:c11 clang:c11 gcc:c17 clang:c17 g++:c++17 g++:c++20 clang++:c++1
     must "rref.h alone, $compiler $standard" compile "$compiler" "$standard" "$work/alone.$suffix"
     [ "$suffix" = cpp ] || must "README's program, $compiler $standard" compile "$compiler" "$standard" "$work/readme.c"
     must "program.$suffix, $compiler $standard" compile "$compiler" "$standard" "$srcdir/tests/header/program.$suffix"
+    [ "$suffix" = c ] || none "constants of classes, $compiler $standard" "$($NM -u "$work/out.o" | grep limits)"
 done
 
 # An MPI that is not the library's must be refused, before its types are met.
