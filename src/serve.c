@@ -283,6 +283,7 @@ void rri_exec_answer(rref_call *c, int outcome)
     if (c->deferred) end_deferring(c, outcome);
     else answer(c, outcome);
     rri_paint_back(before);
+    if (rri_link_busy(c->calls->link)) rri_progress_nudge(c->calls->progress);      /* MPI may need this rank to go on with it */
 }
 
 void rri_call_fail_early(rref_call *c, int code, const char *why)

@@ -59,6 +59,7 @@ MPI_TESTS = \
 	tests/mpi/flood \
 	tests/mpi/frame \
 	tests/mpi/futures \
+	tests/mpi/left \
 	tests/mpi/levels \
 	tests/mpi/loans \
 	tests/mpi/loops \
