@@ -13,6 +13,7 @@ enum { PART_NS = 1000000000 };          /* for the last messages, when not all a
 static rri_lock live_lock;
 static rref_context *live;              /* contexts not finalized, oldest first: the same order on all their ranks */
 static rref_context *abandoned;         /* did not end; what is stuck in them may still use them */
+static atomic_uint ending;              /* a: contexts that their application ends, with objects left */
 
 /* The wait for destructors: an object that is gone is a sign of life, too. */
 typedef struct patience {
@@ -101,7 +102,9 @@ static int end(rref_context *ctx)
 {
     const rri_settings *s = &ctx->settings;
     int64_t limit = s->finalize_timeout > 0 ? rri_context_ns(s->finalize_timeout) : RRI_NEVER;
-    if (rri_fence_end(&ctx->fence, limit) || clear_objects(ctx, limit)) {
+    bool stuck = rri_fence_end(&ctx->fence, limit) || clear_objects(ctx, limit);
+    atomic_fetch_sub(&ending, 1);
+    if (stuck) {
         rri_context_stop(ctx, true);
         return abandon(ctx);
     }
@@ -128,14 +131,18 @@ void rri_context_enlist(rref_context *ctx)
     rri_lock_give(&live_lock);
 }
 
-static bool strike(rref_context *ctx)
+/* Out of the list, to be ended by this thread: the context, or the oldest one; NULL if somebody else ends it. */
+static rref_context *strike(const rref_context *ctx)
 {
     rri_lock_take(&live_lock);
     rref_context **at = &live;
-    while (*at && *at != ctx) at = &(*at)->next;
-    bool found = *at != NULL;
-    if (found) *at = ctx->next;
-    if (found) ctx->next = NULL;
+    while (ctx && *at && *at != ctx) at = &(*at)->next;
+    rref_context *found = *at;
+    if (found) {
+        *at = found->next;
+        found->next = NULL;
+        atomic_fetch_add(&ending, 1);
+    }
     rri_lock_give(&live_lock);
     return found;
 }
@@ -149,6 +156,7 @@ static void end_late(rref_context *ctx)
 /* The library's threads may not share MPI with this one any more: all they can do is to leave it alone. */
 static void lose(rref_context *ctx)
 {
+    atomic_fetch_sub(&ending, 1);
     rri_context_stop(ctx, false);
     rri_log(RRI_LOG_ERROR, "MPI_Finalize before rref_finalize: in this MPI the context cannot be ended now, and is lost");
 }
@@ -169,8 +177,7 @@ static void await_terms(void)
 
 static void end_forgotten(void)
 {
-    for (rref_context *ctx; (ctx = live);) {
-        strike(ctx);
+    for (rref_context *ctx; (ctx = strike(NULL));) {
         if (rri_host_threaded_at_finalize() || ctx->settings.progress == RRI_PROGRESS_APPLICATION) end_late(ctx);
         else lose(ctx);
     }
@@ -229,6 +236,13 @@ static rref_context *take_live(void)
     return ctx;
 }
 
+/* Who is in rref_finalize when the signal comes gets to the end of its objects, since the others come there now. */
+static void await_ends(void)
+{
+    int64_t deadline = rri_after(rri_now(), TERM_NS);
+    for (unsigned n; (n = atomic_load(&ending)) && rri_now() < deadline;) rri_futex_wait(&ending, n, 1000000);
+}
+
 /* Nobody ends a context while it is told of. */
 void rri_contexts_term(bool end)
 {
@@ -236,6 +250,7 @@ void rri_contexts_term(bool end)
     for (rref_context *ctx = live; ctx; ctx = ctx->next) report(ctx);
     rri_lock_give(&live_lock);
     for (rref_context *ctx; end && (ctx = take_live());) end_at_once(ctx);
+    if (end) await_ends();
 }
 
 int rri_finalize_watch(void) { return rri_host_at_finalize(end_forgotten); }
@@ -261,7 +276,7 @@ int rref_finalize(rref_context **context)
     if (rri_progress_is_library() || rri_progress_depth(0) > 0)
         return rri_fail(RREF_ERR_STATE, "rref_finalize from a handler or callback");
     if (rri_progress_may_drive(ctx->progress)) return RREF_ERR_THREAD;
-    bool ours = strike(ctx);
+    bool ours = strike(ctx) != NULL;
     if (!ours) await_term(ctx);
     int rc = ours ? end(ctx) : rri_fail(RREF_ERR_FINALIZED, "the context was ended at SIGTERM");
     *context = NULL;                    /* handlers that run meanwhile may use the application's variable */

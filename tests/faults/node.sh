@@ -67,4 +67,6 @@ ranks leave
 must "told to end, and the application leaves: it waits for that" told
 ranks caught
 must "told to end in a fence: the application ends the context" as_expected 4
+ranks early
+must "told to end in rref_finalize: objects are destroyed" as_expected 4
 finish

@@ -10,6 +10,7 @@
  *   term      all are told to end, with RREF_ON_TERM=finalize: each destroys its object first
  *   leave     the same, while a method runs, and the application goes on to rref_finalize
  *   caught    the same, in a fence; the application has a handler, and ends as it always does
+ *   early     the same, and the application of rank 0 is in rref_finalize when the signal comes
  *   crash     something from outside, which does not: rank 0 declares those lost that it suspects; no MPI_Finalize
  *
  * Each rank says what it saw, and "as expected" if that is so. What is waited for has a deadline of a minute.
@@ -38,7 +39,7 @@ typedef struct scenario {
     double seconds;             /* that the traffic lasts, at least, or the stop */
 } scenario;
 
-static void end_by_term(void), leave_by_term(void), catch_term(void);
+static void end_by_term(void), leave_by_term(void), catch_term(void), end_before_term(void);
 
 static const scenario scenarios[] = {
     { "kill", .kills = true, .loses = true, .finalizes = true },
@@ -49,6 +50,7 @@ static const scenario scenarios[] = {
     { "term", .term = end_by_term },
     { "leave", .term = leave_by_term },
     { "caught", .term = catch_term },
+    { "early", .term = end_before_term },
     { "crash", .outside = true, .declares = true, .loses = true, .suspects = true },
 };
 
@@ -405,6 +407,34 @@ static void catch_term(void)
     must("rref_finalize", rref_finalize(&ctx));
     MPI_Finalize();
     if (!atomic_load(&wrong)) say("as expected");
+}
+
+/* The others are told once the signal has come; if they are not, it comes to them all the same. */
+static void *strike_when_asleep(void *arg)
+{
+    double start = seconds();
+    (void)arg;
+    while (!main_sleeps() && seconds() < start + PATIENCE) sched_yield();
+    kill(getpid(), SIGTERM);
+    for (int i = 1; i < ranks; i++) MPI_Send(NULL, 0, MPI_BYTE, i, 0, MPI_COMM_WORLD);
+    return NULL;
+}
+
+static void end_before_term(void)
+{
+    pthread_t thread;
+    int told = 0;
+    rref_create(ctx, (rank + 1) % ranks, "thing");
+    must("rref_fence", rref_fence(ctx, PATIENCE));
+    if (rank == 0) {
+        pthread_create(&thread, NULL, strike_when_asleep, NULL);
+        atomic_store(&in_fence, true);
+        rref_finalize(&ctx);
+    }
+    for (double start = seconds(); rank > 0 && !told && seconds() < start + 5;)
+        MPI_Iprobe(0, 0, MPI_COMM_WORLD, &told, MPI_STATUS_IGNORE);
+    if (rank > 0) kill(getpid(), SIGTERM);
+    for (double start = seconds(); seconds() < start + PATIENCE;) pause();
 }
 
 static void choose(int argc, char **argv)
