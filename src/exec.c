@@ -218,10 +218,11 @@ static rri_verdict run_here(rref_call *c)
     return driver ? RRI_DONE : RRI_LOST;
 }
 
-/* By the thread that drove, without the role; false if it may not leave that now. */
+/* By the thread that drove, without the role; false if it may not leave that now. What waits for its data keeps nobody. */
 static bool run_apart(rref_call *c, rri_verdict *verdict)
 {
     rri_progress *p = c->calls->progress;
+    if (c->lands && rri_berth_take(c)) return true;
     if (!rri_progress_depart(p)) return false;
     int outcome = rri_exec_run(c);
     *verdict = rri_progress_return(p) ? RRI_DONE : RRI_LOST;

@@ -29,7 +29,8 @@ static void *sheet_landing(void *self, const char *method, size_t bytes)
 {
     sheet *s = self;
     enter();
-    if (s->lent || (strcmp(method, "set") && strcmp(method, "back")) || bytes != s->n * sizeof *s->u) atomic_fetch_add(&wrong, 1);
+    bool asked = !strcmp(method, "set") || !strcmp(method, "work") || !strcmp(method, "back");
+    if (s->lent || !asked || bytes != s->n * sizeof *s->u) atomic_fetch_add(&wrong, 1);
     leave();
     if (atomic_load(&mode) == REFUSE) return NULL;
     s->lent = true;
@@ -111,6 +112,7 @@ static int sheet_hold(rref_call *c, void *self)
 
 static const rref_method sheet_methods[] = {
     RREF_METHOD("set", "f64[] -> f64, i64", sheet_set, 0),
+    RREF_METHOD("work", "f64[] -> f64, i64", sheet_set, RREF_WORKER),
     RREF_METHOD("see", "f64[] -> f64, i64", sheet_see, RREF_CONCURRENT),
     RREF_METHOD("echo", "-> f64[]", sheet_echo, 0),
     RREF_METHOD("back", "f64[] -> f64[]", sheet_back, 0),
@@ -192,6 +194,30 @@ static void in_place(size_t n)
 static void small(void) { in_place(SMALL); }
 static void pushed(void) { in_place(PUSHED); }
 static void offered(void) { in_place(OFFERED); }
+
+/* By a thread that drove until the call came, and goes on as its worker. */
+static void by_worker(void)
+{
+    static const size_t sizes[] = { SMALL, PUSHED, OFFERED };
+    if (!begin()) return;
+    for (int k = 0; k < 3; k++) {
+        const size_t n = sizes[k];
+        double first = 0, *x = values(n, rank + 0.5);
+        int64_t there = 0;
+        rref s = rref_create(ctx, next, "sheet", (uint64_t)n);
+        OK(rref_wait(rref_creation(s), RREF_FOREVER));
+        for (int i = 1; i <= ROUNDS; i++) {
+            OK(rref_sync(s, "work", rref_array(x, n), rref_out(&first), rref_out(&there)));
+            CU_ASSERT_EQUAL(first, rank + 0.5);
+            if (ranks > 1) CU_ASSERT_EQUAL(there, n == SMALL ? 0 : i);
+        }
+        OK(rref_release(s));
+        free(x);
+        MPI_Barrier(MPI_COMM_WORLD);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&cancelled), 0);
+    end();
+}
 
 /* Calls of all ranks to one object, many at once: its memory is one call's at a time, until the call's results have left. */
 static void one_at_a_time(void)
@@ -296,7 +322,8 @@ static void half_a_pair(void)
 }
 
 static const check_case cases[] = {
-    { "small", small }, { "pushed", pushed }, { "offered", offered }, { "one_at_a_time", one_at_a_time },
+    { "small", small }, { "pushed", pushed }, { "offered", offered }, { "by_worker", by_worker },
+    { "one_at_a_time", one_at_a_time },
     { "refused", refused }, { "given_up", given_up }, { "half_a_pair", half_a_pair }, CHECK_END
 };
 
