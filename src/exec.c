@@ -369,11 +369,11 @@ rri_verdict rri_exec_enter(rref_call *c, bool here)
     rri_actor *a = c->actor;
     rri_verdict verdict = RRI_DONE;
     bool at_once = c->flags & RREF_INLINE;
-    if (!at_once) keep(c);
+    if (!at_once || c->lands) keep(c);
     rri_take(&a->lock, &rri_queue);
     bool start = !a->last && can_start(a, c);
     bool aside = !start && made_for(c, a->waits_for), refused = aside && set_aside(c);
-    if (!start && at_once) keep(c);
+    if (!start && !c->kept) keep(c);
     if (!start && !aside) append(a, c);
     else if (start && !concurrent(c)) a->busy = true;
     rref_call *head = ungranted_head(a);

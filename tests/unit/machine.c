@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum { RANKS = 3, ROOM = 8192, EAGER = 1024, OBJECT = 16, MANY = 40, LONG = 5000 };
-enum { NEXT, FAIL, NOTE, REVERSE, MIRROR, METHODS };
+enum { NEXT, FAIL, NOTE, REVERSE, MIRROR, STORE, METHODS };
 
 typedef struct rank {
     fake_rank fake;
@@ -71,8 +71,30 @@ static int mirror(rref_call *call, void *self)
     return rref_return_borrowed(call, x, n);
 }
 
-static const rref_handler handler[METHODS] = { next, fail, note, reverse, mirror };
-static const char *const text[METHODS] = { "u64 -> u64", "u64 -> u64", "u64", "u64[] -> u64[]", "u64[] -> u64[]" };
+/* The array is the object's by then, the number still in the message. */
+static int store(rref_call *call, void *self) { return (void)self, rref_return_u64(call, rref_arg_u64(call, 1)); }
+
+static const rref_handler handler[METHODS] = { next, fail, note, reverse, mirror, store };
+static const char *const text[METHODS] = {
+    "u64 -> u64", "u64 -> u64", "u64", "u64[] -> u64[]", "u64[] -> u64[]", "u64[], u64 -> u64"
+};
+
+static uint64_t stored[LONG];
+static unsigned lent;
+
+static int land(rref_call *call, void **at, size_t bytes)
+{
+    (void)call;
+    lent++;
+    *at = stored;
+    return bytes == sizeof stored ? RREF_OK : rri_fail(RREF_ERR_ARGUMENT, "of another size");
+}
+
+static void landed(rref_call *call, void *at, size_t bytes, int outcome)
+{
+    (void)call, (void)bytes;
+    if (at == stored && outcome == RREF_OK) lent--;
+}
 
 static int run(rref_call *call) { return call->handler(call, call->self); }
 
@@ -90,6 +112,10 @@ static int find(void *up, const rri_record *record, rri_buffer *buffer, rref_cal
     call->out = &signature[record->method].out;
     call->class_name = "thing";
     call->method_name = "method";
+    if (record->method != STORE) return RREF_OK;
+    call->flags = RREF_INLINE;
+    call->land = land;
+    call->landed = landed;
     return RREF_OK;
 }
 
@@ -190,14 +216,19 @@ static rri_target target(int peer, uint16_t method, uint64_t address)
 }
 
 /* An asynchronous call of rank 0. */
-static rri_future *call(int peer, uint16_t method, uint64_t address, rref_value value)
+static rri_future *call_with(int peer, uint16_t method, uint64_t address, const rref_value *values, size_t count)
 {
     rri_calls *c = &all[0]->calls;
     rri_target to = target(peer, method, address);
     rri_future *f = rri_future_new(&c->futures, to.out, "here:1");
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    CU_ASSERT_EQUAL(rri_call_send(c, &to, &value, 1, RRI_ASYNC, "here:1", f, RRI_NEVER), RREF_OK);
+    CU_ASSERT_EQUAL(rri_call_send(c, &to, values, count, RRI_ASYNC, "here:1", f, RRI_NEVER), RREF_OK);
     return f;
+}
+
+static rri_future *call(int peer, uint16_t method, uint64_t address, rref_value value)
+{
+    return call_with(peer, method, address, &value, 1);
 }
 
 static int post(int peer, uint16_t method, uint64_t x)
@@ -362,6 +393,32 @@ static void landing_again(void)
     CU_ASSERT_EQUAL(notes, 2);
     CU_ASSERT_EQUAL(noted[0], noted[1]);
     rri_future_drop(f);
+    close_ranks();
+}
+
+/* An inline call waits for its data, which its object has memory for: other messages come meanwhile, and have memory of their
+ * own. */
+static void inline_at_its_object(void)
+{
+    enum { FEW = 100, OTHERS = 4 };
+    static uint64_t x[LONG], few[FEW];
+    rri_future *f[OTHERS];
+    open_ranks(8, 1024, 1 << 20);
+    for (unsigned i = 0; i < LONG; i++) x[i] = i;
+    rri_future *g = call_with(1, STORE, OBJECT, (const rref_value[]){ u64s(x, LONG), u64(7) }, 2);
+    rri_progress_poll(all[1]->progress);            /* grants */
+    CU_ASSERT(lent == 1 && rri_link_busy(link_of[1]));
+    for (int i = 0; i < OTHERS; i++) {
+        f[i] = call(1, REVERSE, OBJECT + 1, u64s(few, FEW));
+        rri_flow_flush(all[0]->flow, true);
+        rri_progress_poll(all[1]->progress);
+    }
+    pump();
+    CU_ASSERT_FATAL(rri_event_done(&g->event) && g->outcome == RREF_OK);
+    CU_ASSERT_EQUAL(*(uint64_t *)g->payload, 7);
+    CU_ASSERT(lent == 0 && !memcmp(stored, x, sizeof x));
+    rri_future_drop(g);
+    for (int i = 0; i < OTHERS; i++) expect_error(f[i], RREF_ERR_NO_OBJECT, 1, "no such object");
     close_ranks();
 }
 
@@ -754,7 +811,8 @@ int main(int argc, char **argv)
     static const check_case cases[] = {
         { "answers", answers }, { "failures", failures }, { "late answer", late_answer }, { "credits", credits },
         { "company", company }, { "queue limit", queue_limit }, { "bulk", bulk }, { "landing again", landing_again },
-        { "withdrawn", withdrawn }, { "bad messages", bad_messages }, { "bad records", bad_records },
+        { "inline at its object", inline_at_its_object }, { "withdrawn", withdrawn },
+        { "bad messages", bad_messages }, { "bad records", bad_records },
         { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
         { "kept back once", kept_back_once }, { "told when back", told_when_back }, { "delayed", delayed }, CHECK_END
     };
