@@ -170,7 +170,7 @@ static int read_description(rri_future *f, const rri_record *r, size_t *head)
 {
     const char *text = (const char *)r + *head;
     const char *end = memchr(text, 0, r->bytes - *head);
-    size_t after = end ? *head + rri_round16((uint64_t)(end - text) + 1) : SIZE_MAX;
+    size_t after = end ? *head + rri_round16((size_t)(end - text) + 1) : SIZE_MAX;
     if (after > r->bytes || !f->open || f->own) return RREF_ERR_PROTOCOL;
     rri_signature *own = rri_malloc(sizeof *own);
     int rc = own ? rri_signature_parse(text, own) : RREF_ERR_NO_MEMORY;

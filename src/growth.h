@@ -25,7 +25,7 @@ static inline void *rri_growth_add(rri_growth *g, uint32_t *message_bytes)
     rri_record *r = g->record;
     char *at = g->end, *end = at + g->item;
     if (end > g->limit || rri_run_count(r) == RRI_RUN_MAX) return NULL;
-    uint32_t bytes = rri_round16((size_t)(end - (char *)r));
+    uint32_t bytes = (uint32_t)rri_round16((size_t)(end - (char *)r));
     *message_bytes += bytes - r->bytes;
     r->bytes = bytes;
     r->extra++;

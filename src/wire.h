@@ -189,6 +189,6 @@ static inline uint64_t rri_address(int creator, uint64_t number)
 static inline int rri_address_creator(uint64_t address) { return (int)((address & ~RRI_NAMED) >> RRI_NUMBER_BITS); }
 static inline uint64_t rri_address_number(uint64_t address) { return address & ((UINT64_C(1) << RRI_NUMBER_BITS) - 1); }
 
-static inline uint32_t rri_round16(uint64_t bytes) { return (uint32_t)((bytes + 15) & ~UINT64_C(15)); }
+static inline size_t rri_round16(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
 
 #endif

@@ -335,6 +335,25 @@ static uint64_t messages_of_a_call(rref argument)
     return least;
 }
 
+/* So many that 32 bits do not count their bytes; nothing of them is looked at. */
+static void more_than_a_message(void)
+{
+    const size_t many = 89478485;
+    rref_error e;
+    if (!begin()) return;
+    rref *list = calloc(many, sizeof *list);
+    if (list) {
+        rref_future f = rref_async(there, "keep", rref_array(list, many));
+        GIVES(rref_wait(f, RREF_FOREVER), RREF_ERR_RANGE);
+        OK(rref_last_error(ctx, &e));
+        OK(rref_future_release(f));
+        CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "more references than fit a message"));
+        GIVES(rref_post(there, "keep", rref_array(list, many)), RREF_ERR_RANGE);
+    }
+    free(list);
+    end();
+}
+
 /* To share an object takes as many messages, also for the first call by whom it was shared with, as to name a rank, which is
  * not counted. The drops afterwards wait for company longer than this takes. */
 static void a_share_costs_nothing(void)
@@ -648,6 +667,7 @@ static const check_case cases[] = {
     { "shared_by_its_owner", shared_by_its_owner },
     { "shared_often", shared_often },
     { "several_times_in_a_message", several_times_in_a_message },
+    { "more_than_a_message", more_than_a_message },
     { "a_share_costs_nothing", a_share_costs_nothing },
     { "a_thousand_drops", a_thousand_drops },
     { "create_share_drop_drop", create_share_drop_drop },

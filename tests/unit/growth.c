@@ -18,7 +18,7 @@ static void begin(filled *m, size_t payload, bool oneway, size_t most)
 {
     m->record = (rri_record *)(void *)(m->data + HEAD);
     *m->record = (rri_record){ .kind = RRI_RUN, .flags = oneway ? RRI_FLAG_ONEWAY : 0, .extra = rri_run_extra(payload) };
-    m->record->bytes = rri_round16(sizeof *m->record + rri_run_item(m->record));
+    m->record->bytes = (uint32_t)rri_round16(sizeof *m->record + rri_run_item(m->record));
     m->bytes = HEAD + m->record->bytes;
     rri_growth_begin(&m->growth, m->record, m->data, most);
 }
