@@ -1191,7 +1191,7 @@ static inline rref_value rref_out_bytes(void *p, size_t capacity, size_t *count)
  *  @param type    a committed datatype that is made, however deeply, of one element type that signatures have. A borrowed
  *  or output one must stay until the call is complete.
  *  Errors: found by the call that it is given to: SIGNATURE when the datatype is null, mixes element types, or has one that
- *  is not the signature's.
+ *  is not the signature's; RANGE when one item of it has 2 GiB of elements or more, while there may be any number of items.
  *  Thread: one that may call MPI.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
 rref_value rref_strided(const void *buffer, size_t count, MPI_Datatype type);
 

@@ -343,6 +343,19 @@ static int refuse_number(const rri_type *type, const rref_value *value, size_t i
     return rri_fail(RREF_ERR_RANGE, "argument %zu: %s %s %s", i, number, why, wanted);
 }
 
+static int refuse_layout(const rri_type *type, const rref_value *value, size_t i, const char *noun)
+{
+    char text[TYPE_TEXT];
+
+    rri_type_format(type, text, sizeof text);
+    if (value->size == RRI_STARVED)
+        return rri_fail(RREF_ERR_NO_MEMORY, "%s %zu (%s): no memory to look into the MPI datatype", noun, i, text);
+    if (value->size == RRI_UNWIELDY)
+        return rri_fail(RREF_ERR_RANGE, "%s %zu (%s): one item of the MPI datatype has 2 GiB or more", noun, i, text);
+    return rri_fail(RREF_ERR_SIGNATURE, "%s %zu (%s): the MPI datatype is not made of one element type that signatures have",
+                    noun, i, text);
+}
+
 /* Values and outputs are refused alike; noun is "argument" or "output". */
 int rri_refuse(const rri_types *types, const rref_value *values, size_t i, rri_fit why, const char *noun)
 {
@@ -359,12 +372,7 @@ int rri_refuse(const rri_types *types, const rref_value *values, size_t i, rri_f
     case RRI_BAD_SIZE:
         return rri_fail(RREF_ERR_ARGUMENT, "%s %zu: an element has %" PRIu32 " bytes, not %" PRIu32, noun, i,
                         type->size, value->size);
-    case RRI_NO_ELEMENT:
-        rri_type_format(type, text, sizeof text);
-        if (value->size == RRI_STARVED)
-            return rri_fail(RREF_ERR_NO_MEMORY, "%s %zu (%s): no memory to look into the MPI datatype", noun, i, text);
-        return rri_fail(RREF_ERR_SIGNATURE, "%s %zu (%s): the MPI datatype is not made of one element type that signatures have",
-                        noun, i, text);
+    case RRI_NO_ELEMENT: return refuse_layout(type, value, i, noun);
     case RRI_NO_ADDRESS:
         rri_type_format(type, text, sizeof text);
         return rri_fail(RREF_ERR_ARGUMENT, "%s %zu (%s) is NULL", noun, i, text);

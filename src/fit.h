@@ -13,8 +13,9 @@ _Static_assert(offsetof(rref_value, kind) == 0 && offsetof(rref_value, element) 
 /* Bytes of one array: few enough that the sums over a list never overflow. */
 #define RRI_BYTES_MAX (SIZE_MAX / 32)
 
-/* As the size of a layout's elements: there was no memory to find out what they are. */
-enum { RRI_STARVED = 1 };
+/* As the size of a layout's elements, which are RREF_NONE: there was no memory to find out what they are; or one item of the
+ * datatype has more bytes than MPI can pack. */
+enum { RRI_STARVED = 1, RRI_UNWIELDY };
 
 typedef enum rri_fit {
     RRI_FITS = 0,
@@ -23,7 +24,7 @@ typedef enum rri_fit {
     RRI_INEXACT,                /* an integer between two floats */
     RRI_NO_ADDRESS,
     RRI_BAD_SIZE,               /* elements of another size than the type has */
-    RRI_NO_ELEMENT,             /* a layout that is not of one element type, or of RRI_STARVED */
+    RRI_NO_ELEMENT,             /* a layout that is not of one element type, or of RRI_STARVED or RRI_UNWIELDY */
     RRI_TOO_MANY                /* elements: more than RRI_BYTES_MAX */
 } rri_fit;
 

@@ -7,6 +7,7 @@
 #include "fit.h"
 #include "memory.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -291,11 +292,15 @@ static size_t element_bytes(rref_type element)
     return bytes[element];
 }
 
+/* What no call takes has no element, and as their size why. An item is packed whole, and its bytes are an int for MPI. */
 static rref_value make(rref_kind kind, const void *buffer, size_t count, MPI_Datatype type)
 {
-    const rref_type found = element_of(type), element = found == (rref_type)STARVED ? RREF_NONE : found;
-    const size_t size = found == element ? element_bytes(element) : RRI_STARVED, each = element ? bytes_of(type) / size : 0;
-    const size_t elements = each && count > SIZE_MAX / each ? SIZE_MAX : count * each;
+    const rref_type found = element_of(type);
+    const size_t bytes = found == RREF_NONE ? 0 : bytes_of(type);
+    const bool starved = found == (rref_type)STARVED, unwieldy = bytes > INT_MAX;
+    const rref_type element = starved || unwieldy ? RREF_NONE : found;
+    const size_t size = starved ? RRI_STARVED : unwieldy ? RRI_UNWIELDY : element_bytes(element);
+    const size_t each = element ? bytes / size : 0, elements = each && count > SIZE_MAX / each ? SIZE_MAX : count * each;
     rri_values_layouts(&moves);
     return rref_value_make_(kind, element, size, elements, (uint64_t)(uintptr_t)buffer, number_of(type));
 }

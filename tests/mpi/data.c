@@ -325,6 +325,32 @@ static void types_of_types(void)
     OK(rref_finalize(&ctx));
 }
 
+static void is_too_large(int rc)
+{
+    rref_error e;
+    GIVES(rc, RREF_ERR_RANGE);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "one item of the MPI datatype has 2 GiB or more"));
+}
+
+/* One element again and again: there need not be as much memory. */
+static void large_items(void)
+{
+    double x = 1;
+    MPI_Datatype large;
+    begin();
+    MPI_Type_create_hvector(1 << 28, 1, 0, MPI_DOUBLE, &large);
+    MPI_Type_commit(&large);
+    is_too_large(rref_sync(there, "add_up", rref_strided(&x, 1, large)));
+    is_too_large(rref_post(there, "add_up", rref_strided(&x, 3, large)));
+    is_too_large(rref_sync(there, "echo", rref_array(&x, 1), rref_out_strided(&x, 1, large)));
+    rref_future f = rref_async(there, "add_up", rref_borrow_strided(&x, 1, large));
+    is_too_large(rref_wait(f, RREF_FOREVER));
+    OK(rref_future_release(f));
+    MPI_Type_free(&large);
+    OK(rref_finalize(&ctx));
+}
+
 static unsigned element(MPI_Datatype type) { return rref_strided("", 1, type).element; }
 
 static void one_of(MPI_Datatype type, size_t bytes, rref_type wanted)
@@ -512,7 +538,7 @@ static const check_case cases[] = {
     { "results_nobody_waits_for", results_nobody_waits_for },
     { "arguments_nobody_wants", arguments_nobody_wants },
     { "columns", columns },
-    { "types_of_types", types_of_types },
+    { "types_of_types", types_of_types }, { "large_items", large_items },
     { "fortran_types", fortran_types }, { "deep_types", deep_types }, { "from_the_bottom", from_the_bottom },
     { "spread_bools", spread_bools },
     { "calls_that_do_not_wait", calls_that_do_not_wait },
