@@ -753,7 +753,8 @@ int rref_group_gather_v(rref_group group, const rref_value *values, size_t count
  *  always in order of rank, so that the same results give the same bits. The last value is the output: rref_out(&x), or
  *  rref_out_array(x, n, NULL) where each member gives n numbers.
  *  @param op  MPI_SUM, MPI_MAX, ... or an operation of MPI_Op_create; applied on this rank with MPI_Reduce_local.
- *  Errors: as rref_group_gather_v; SIGNATURE (MPI has no such operation on the method's result).
+ *  Errors: as rref_group_gather_v; SIGNATURE (MPI has no such operation on the method's result); RANGE (an output of more
+ *  elements than memory can have).
  *  Thread: one that may call MPI.  Blocks: until all members have answered.  Progress: as rref_wait.  Owns: outputs are
  *  the caller's.  Since: 0.1 */
 int rref_group_reduce_v(rref_group group, MPI_Op op, const rref_value *values, size_t count, const char *site);

@@ -4,6 +4,7 @@
  * member and passing the arguments on; results come straight from each member into the caller's array, in order of rank.
  */
 #include "error.h"
+#include "fit.h"
 #include "host.h"
 #include "memory.h"
 #include "service.h"
@@ -367,6 +368,8 @@ int rref_group_reduce_v(rref_group group, rri_op op, const rref_value *values, s
     if (rri_value_strided(to)) return rri_fail(RREF_ERR_SIGNATURE, "results are reduced into an array that lies together");
     results r = { .output = *to, .each = to->kind == RREF_VALUE_OUT ? 1 : (size_t)to->count, .size = to->size };
     if (!type->array && r.each != 1) return rri_fail(RREF_ERR_SIGNATURE, "an output of one element is wanted");
+    if (r.each > RRI_BYTES_MAX / type->wire / (size_t)ranks_of(g))
+        return rri_fail(RREF_ERR_RANGE, "%zu elements of each of %d members are more than there can be", r.each, ranks_of(g));
     r.at = rri_calloc((size_t)ranks_of(g) * r.each + 1, r.size);
     if (!r.at) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for the results of %d members", ranks_of(g));
     rc = call_each(g, method, values + 1, inputs, &r, site);

@@ -399,6 +399,8 @@ static void reduced(void)
     GIVES(rref_group_reduce(group, MPI_OP_NULL, "rank", rref_out(&sum)), RREF_ERR_SIGNATURE);
     GIVES(rref_group_reduce(group, MPI_SUM, "values", rref_out_array(x, (size_t)3, NULL)), RREF_ERR_TRUNCATED);
     GIVES(rref_group_reduce(group, MPI_SUM, "scale", 1.0, rref_out(&sum)), RREF_ERR_SIGNATURE);
+    const size_t wraps = ranks == 1 ? SIZE_MAX : SIZE_MAX / (size_t)ranks + 1;      /* room for all is none */
+    GIVES(rref_group_reduce(group, MPI_SUM, "values", rref_out_array(x, wraps, NULL)), RREF_ERR_RANGE);
     end();
 }
 
