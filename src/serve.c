@@ -388,6 +388,7 @@ static int read_arguments(rref_call *c, const rri_record *r, rri_packing *p)
     size_t head = sizeof *r + (bulk ? sizeof(rri_bulk_note) : 0);
     if (r->flags & RRI_FLAG_ROOM) {
         if (r->bytes >= head + sizeof c->room) memcpy(&c->room, (const char *)r + head, sizeof c->room);
+        if (c->room.output >= RRI_TYPES_MAX) return rri_fail(RREF_ERR_PROTOCOL, "the request wants a result that none can have");
         head += sizeof c->room;
     }
     if (r->bytes < head) return rri_fail(RREF_ERR_PROTOCOL, "the request is too short");

@@ -725,6 +725,26 @@ static void short_request(void)
     close_ranks();
 }
 
+/* A receive is posted for a result that no method has. */
+static void bad_room(void)
+{
+    struct { forged head; rri_room_note room; uint64_t number[2]; } r = { forge(RRI_CALL), { 1, 32, 0, 0, LONG }, { 1 } };
+    open_ranks(8, 1024, 1 << 20);
+    rri_future *f = rri_future_new(&all[0]->calls.futures, &signature[NEXT].out, NULL);
+    rri_future_keep(f);
+    atomic_store(&f->owed, 1 + 1);
+    r.head.message.bytes = sizeof r;
+    r.head.record.bytes = sizeof r - sizeof r.head.message;
+    r.head.record.object = OBJECT;
+    r.head.record.flags = RRI_FLAG_ROOM;
+    r.head.record.call = rri_future_handle(f);
+    fake_put(link_of[1], 0, &r, sizeof r);
+    pump();
+    CU_ASSERT_EQUAL(atomic_load(&all[1]->calls.refused), 1);
+    expect_error(f, RREF_ERR_PROTOCOL, 1, "wants a result");
+    close_ranks();
+}
+
 /* ---- buffers and credits */
 
 /* A credit that is kept back while memory is short goes back once, with the last who has the message. */
@@ -814,6 +834,7 @@ int main(int argc, char **argv)
         { "inline at its object", inline_at_its_object }, { "withdrawn", withdrawn },
         { "bad messages", bad_messages }, { "bad records", bad_records },
         { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
+        { "bad room", bad_room },
         { "kept back once", kept_back_once }, { "told when back", told_when_back }, { "delayed", delayed }, CHECK_END
     };
     rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
