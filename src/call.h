@@ -255,7 +255,7 @@ void rri_call_enter(rref_call *call);
 void rri_call_grant(rref_call *call);
 /* Its large arguments have landed, or will not: it fails if they cannot be read. */
 void rri_call_check_landed(rref_call *call, rri_moved how);
-/* The call fails before its method has run. */
+/* The call fails before its method has run; if it has failed already, that is why. */
 void rri_call_fail_early(rref_call *call, int code, const char *why);
 /* Free a call that was not entered. */
 void rri_call_end(rref_call *call);

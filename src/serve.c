@@ -288,6 +288,7 @@ void rri_exec_answer(rref_call *c, int outcome)
 
 void rri_call_fail_early(rref_call *c, int code, const char *why)
 {
+    if (c->failed) return;
     c->failed = code;
     c->error = rri_calloc(1, sizeof *c->error);
     if (c->error) rri_error_fill(c->error, code, "%s", why);

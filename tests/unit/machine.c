@@ -745,6 +745,22 @@ static void bad_room(void)
     close_ranks();
 }
 
+/* What makes a call fail first is told. */
+static void failed_twice(void)
+{
+    open_ranks(8, 1024, 1 << 20);
+    rref_call *c = rri_call_new(&all[0]->calls);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    c->in = &signature[NEXT].in;
+    c->out = &signature[NEXT].out;
+    rri_call_fail_early(c, RREF_ERR_REENTRANT, "the first");
+    rri_call_fail_early(c, RREF_ERR_CANCELLED, "the second");
+    CU_ASSERT_EQUAL(c->failed, RREF_ERR_REENTRANT);
+    CU_ASSERT_STRING_EQUAL(c->error->text, "the first");
+    rri_call_end(c);
+    close_ranks();
+}
+
 /* ---- buffers and credits */
 
 /* A credit that is kept back while memory is short goes back once, with the last who has the message. */
@@ -834,7 +850,7 @@ int main(int argc, char **argv)
         { "inline at its object", inline_at_its_object }, { "withdrawn", withdrawn },
         { "bad messages", bad_messages }, { "bad records", bad_records },
         { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
-        { "bad room", bad_room },
+        { "bad room", bad_room }, { "failed twice", failed_twice },
         { "kept back once", kept_back_once }, { "told when back", told_when_back }, { "delayed", delayed }, CHECK_END
     };
     rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
