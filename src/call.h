@@ -80,7 +80,6 @@ struct rref_call {
     bool aside;                         /* left its object's queue: a method there waits for what this one is made for */
     bool untidy;                        /* views or copies are to be freed */
     bool kept;                          /* holds a count of its buffer */
-    bool reserved;                      /* the reserve */
     bool direct;                        /* runs in the caller's thread, which takes its results */
     bool local;                         /* nobody waits for an answer (destructors, continuations) */
     bool sealed;                        /* its answer may not be deferred */
@@ -90,6 +89,7 @@ struct rref_call {
     int (*keep)(rref_call *call, int outcome);      /* the outcome to be answered. NULL: the results go to the caller.
                                                      * RRI_PASS: the request is put back, and will come again */
     int64_t deadline;
+    rref_call **reserve;                /* where it goes back to, or NULL */
     rri_buffer *buffer;
     const void *payload;
     size_t bytes;
@@ -171,7 +171,8 @@ struct rri_calls {
     int rank;
     rri_lock lock;
     rref_call *free;                    /* calls kept for reuse */
-    rref_call *reserve;                 /* for requests that are refused for want of memory; NULL while in use */
+    rref_call *reserve;                 /* for a call without memory: of this rank's, it may last; NULL while in use */
+    rref_call *refusal;                 /* for requests that are refused for want of memory, and then back at once */
     rri_landings landings;
     rref_call instant;                  /* d: see instant.c */
     rri_actor *occupied;                /* d: its object, or NULL */

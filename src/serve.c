@@ -22,33 +22,37 @@ int rri_calls_open(rri_calls *calls)
 {
     calls->site = rri_calloc(RRI_SITES, sizeof *calls->site);
     calls->reserve = rri_malloc(sizeof *calls->reserve);
+    calls->refusal = rri_malloc(sizeof *calls->refusal);
     calls->served = rri_calloc((size_t)rri_link_size(calls->link), sizeof *calls->served);
-    return calls->site && calls->reserve && calls->served ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for calls");
+    bool all = calls->site && calls->reserve && calls->refusal && calls->served;
+    return all ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for calls");
 }
 
-static rref_call *take_reserve(rri_calls *calls)
+static rref_call *take_reserve(rri_calls *calls, rref_call **reserve)
 {
     rri_lock_take(&calls->lock);
-    rref_call *c = calls->reserve;
-    calls->reserve = NULL;
+    rref_call *c = *reserve;
+    *reserve = NULL;
     rri_lock_give(&calls->lock);
     return c;
 }
 
-rref_call *rri_call_new(rri_calls *calls)
+static rref_call *new_call(rri_calls *calls, rref_call **reserve)
 {
     rri_lock_take(&calls->lock);
     rref_call *c = calls->free;
     if (c) calls->free = c->next;
     rri_lock_give(&calls->lock);
     if (!c) c = rri_malloc(sizeof *c);
-    bool reserved = !c && (c = take_reserve(calls));
+    bool reserved = !c && (c = take_reserve(calls, reserve));
     if (!c) return NULL;
     rri_call_clear(c, calls);
-    c->reserved = reserved;
+    c->reserve = reserved ? reserve : NULL;
     c->colour = rri_begin(calls->futures.colours);
     return c;
 }
+
+rref_call *rri_call_new(rri_calls *calls) { return new_call(calls, &calls->reserve); }
 
 unsigned rri_calls_running(const rri_calls *calls)
 {
@@ -85,8 +89,8 @@ void rri_exec_free(rref_call *c)
     rri_paint before = rri_paint_on(calls->futures.colours, colour);
     rri_call_tidy(c);
     rri_lock_take(&calls->lock);
-    if (c->reserved) {
-        calls->reserve = c;
+    if (c->reserve) {
+        *c->reserve = c;
     } else {
         c->next = calls->free;
         calls->free = c;
@@ -448,13 +452,25 @@ static void refuse(rref_call *c, const rri_record *r)
     rri_exec_free(c);
 }
 
+/* Another thread is about to refuse a request with the call that is kept for that: of this one nothing is read, but its caller
+ * is told. */
+static void refuse_unread(rri_calls *calls, const rri_record *r, int peer)
+{
+    rref_error e;
+    uint8_t flags = (uint8_t)((r->flags & RRI_FLAG_ONEWAY) | (r->kind == RRI_CREATE ? RRI_FLAG_CREATION : 0));
+    rri_error_fill(&e, RREF_ERR_NO_MEMORY, "no memory for a call");
+    rri_error_origin(&calls->futures, &e);
+    rri_transfer_refuse_note(calls->transfers, peer, r);
+    send_error(calls, peer, RRI_ANSWERS, (rri_record){ .kind = RRI_FAILURE, .flags = flags, .call = r->call }, &e);
+}
+
 /* A call as its record has it, of an object that is there; or what has come of it otherwise. */
 static int begin(rri_calls *calls, const rri_record *r, rri_buffer *buffer, rref_call **call)
 {
-    rref_call *c = rri_call_new(calls);
+    rref_call *c = new_call(calls, &calls->refusal);
     *call = c;
     if (!c) {
-        rri_log(RRI_LOG_ERROR, "no memory for a call of rank %d", buffer->peer);
+        refuse_unread(calls, r, buffer->peer);
         return RRI_PARK;
     }
     c->peer = buffer->peer;
@@ -472,7 +488,7 @@ static int arrive(rref_call *c, rri_buffer *buffer, int rc)
 {
     atomic_fetch_add_explicit(&c->calls->in, 1, memory_order_relaxed);
     c->buffer = buffer;
-    return rc == RREF_OK && c->reserved ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for a call") : rc;
+    return rc == RREF_OK && c->reserve ? rri_fail(RREF_ERR_NO_MEMORY, "no memory for a call") : rc;
 }
 
 static rri_verdict request(rri_calls *calls, const rri_record *r, rri_buffer *buffer, bool here)
@@ -622,6 +638,7 @@ void rri_calls_close(rri_calls *calls)
 {
     for (rref_call *c; (c = calls->free); free(c)) calls->free = c->next;
     free(calls->reserve);
+    free(calls->refusal);
     free(calls->served);
     rri_landings_close(&calls->landings);
     free(calls->site);

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "context.h"
 #include "life.h"
+#include "memory.h"
 
 enum { UNTOUCHED = -7, LONG = 3000, FEW = 5 };
 
@@ -773,9 +775,100 @@ static void telling(void)
     lives(steps);
 }
 
+/* ---- requests for which there is no call */
+
+static rref own_thing;
+
+static int ask(void) { return gives(rref_async(life_root, "twice", 5), 10); }
+
+static int ask_with_references(void)
+{
+    return life_future(rref_async(life_root, "all_kinds", rref_array(&own_thing, 1), "text"));
+}
+
+/* Calls that were used are free for others. */
+static void forget_free_calls(rri_calls *calls)
+{
+    rri_lock_take(&calls->lock);
+    rref_call *all = calls->free;
+    calls->free = NULL;
+    rri_lock_give(&calls->lock);
+    for (rref_call *c; (c = all); free(c)) all = c->next;
+}
+
+/* Take what is kept for the time without memory, as another call might; or give it back. */
+static void exchange(rref_call **place, rref_call **held)
+{
+    rri_lock_take(&life_ctx->calls.lock);
+    rref_call *there = *place;
+    *place = *held;
+    *held = there;
+    rri_lock_give(&life_ctx->calls.lock);
+}
+
+/* One of the victim's requests for memory fails, each in turn. Returns how often another rank's step has felt it. */
+static int felt(int victim, int (*step)(void))
+{
+    enum { REQUESTS = 6 };
+    int failures = 0;
+    for (unsigned n = 1; n <= REQUESTS; n++) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        if (life_rank == victim) {
+            forget_free_calls(&life_ctx->calls);
+            rri_memory_fail(n);
+        }
+        MPI_Barrier(MPI_COMM_WORLD);
+        int rc = life_rank != victim || life_size == 1 ? step() : RREF_OK;
+        CU_ASSERT(rc == RREF_OK || rc == RREF_ERR_NO_MEMORY);
+        failures += rc == RREF_ERR_NO_MEMORY;
+        MPI_Barrier(MPI_COMM_WORLD);
+        if (life_rank == victim) rri_memory_fail(0);
+    }
+    return failures;
+}
+
+/* A call that lasts has the reserve; then another thread refuses a request, too. */
+static int felt_without_reserve(int victim)
+{
+    rref_call *reserve = NULL, *refusal = NULL;
+    if (life_rank == victim) exchange(&life_ctx->calls.reserve, &reserve);
+    int failures = felt(victim, ask) + felt(victim, ask_with_references) + felt(victim, owned) + felt(victim, use_early);
+    if (life_rank == victim) exchange(&life_ctx->calls.refusal, &refusal);
+    failures += felt(victim, ask) + felt(victim, owned);
+    if (life_rank == victim) exchange(&life_ctx->calls.refusal, &refusal);
+    if (life_rank == victim) exchange(&life_ctx->calls.reserve, &reserve);
+    return failures;
+}
+
+static bool no_objects(void *arg)
+{
+    rref_statistics s;
+    (void)arg;
+    return rref_stats(life_ctx, &s) == RREF_OK && s.objects == 0;
+}
+
+static void without_a_call(void)
+{
+    const rref_options options = { .classes = common, .functions = functions };
+    MPI_Comm_rank(MPI_COMM_WORLD, &life_rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &life_size);
+    CHECK_OK(rref_init(MPI_COMM_WORLD, &options, &life_ctx));
+    life_root = rref_root(life_ctx, next_rank());
+    own_thing = rref_create(life_ctx, life_rank, "thing", 5);
+    for (int victim = 0; victim < life_size; victim++) {
+        int failures = felt_without_reserve(victim);
+        CU_ASSERT(failures > 0 || (life_rank == victim && life_size > 1));
+    }
+    CHECK_OK(rref_release(own_thing));
+    CU_ASSERT(check_until(no_objects, NULL, check_patience(10)));
+    MPI_Barrier(MPI_COMM_WORLD);
+    CHECK_OK(rref_finalize(&life_ctx));
+}
+
 static const check_case cases[] = {
     { "futures", futures }, { "results", results }, { "classes", classes }, { "names", names }, { "groups", groups },
-    { "data", data }, { "objects", objects }, { "telling", telling }, CHECK_END
+    { "data", data }, { "objects", objects }, { "telling", telling },
+    { "without_a_call", without_a_call }, CHECK_END
 };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "shortage", cases); }
