@@ -427,7 +427,7 @@ static int take_arguments(rref_call *c, const rri_record *r)
     return c->ungranted ? RREF_OK : accept_arguments(c, p.bulk);
 }
 
-void rri_call_grant(rref_call *c)
+static void grant(rref_call *c)
 {
     rri_packing p;
     rri_payload_check(c->in, c->payload, c->bytes, &p);     /* again, for its size */
@@ -435,6 +435,19 @@ void rri_call_grant(rref_call *c)
     rri_transfer_refuse(c->calls->transfers, c->peer, c->offered->transfer);
     rri_call_fail_early(c, rri_error_last()->code, rri_error_last()->text);
     rri_exec_ready(c);
+}
+
+static void run_grant(rri_job *job) { grant((rref_call *)(void *)job); }
+
+/* Where not every thread may call MPI, whoever leaves the object may be one that may not: then it is done by who polls. */
+void rri_call_grant(rref_call *c)
+{
+    if (c->calls->posts || rri_progress_is_driver(c->calls->progress)) {
+        grant(c);
+        return;
+    }
+    c->job.run = run_grant;
+    rri_progress_submit(c->calls->progress, &c->job);
 }
 
 /* References that came with a call that cannot run go back when it is freed. */

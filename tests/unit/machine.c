@@ -396,6 +396,27 @@ static void landing_again(void)
     close_ranks();
 }
 
+/* Where not every thread may call MPI, a call whose turn has come has its data asked for by who drives, not by who left the
+ * object. */
+static void granted_by_the_driver(void)
+{
+    static uint64_t x[LONG];
+    rri_future *f[2];
+    open_ranks(8, 1024, 1 << 20);           /* landing areas hold one call's data */
+    CU_ASSERT(rri_exec_occupy(&ranks[1].actor));
+    for (int i = 0; i < 2; i++) f[i] = call(1, REVERSE, OBJECT, u64s(x, LONG));
+    pump();
+    CU_ASSERT(!rri_link_busy(link_of[1]));
+    rri_exec_leave(&ranks[1].actor);
+    CU_ASSERT(!rri_link_busy(link_of[1]));
+    pump();
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_FATAL(rri_event_done(&f[i]->event) && f[i]->outcome == RREF_OK);
+        rri_future_drop(f[i]);
+    }
+    close_ranks();
+}
+
 /* An inline call waits for its data, which its object has memory for: other messages come meanwhile, and have memory of their
  * own. */
 static void inline_at_its_object(void)
@@ -847,7 +868,8 @@ int main(int argc, char **argv)
     static const check_case cases[] = {
         { "answers", answers }, { "failures", failures }, { "late answer", late_answer }, { "credits", credits },
         { "company", company }, { "queue limit", queue_limit }, { "bulk", bulk }, { "landing again", landing_again },
-        { "inline at its object", inline_at_its_object }, { "withdrawn", withdrawn },
+        { "granted by the driver", granted_by_the_driver }, { "inline at its object", inline_at_its_object },
+        { "withdrawn", withdrawn },
         { "bad messages", bad_messages }, { "bad records", bad_records },
         { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
         { "bad room", bad_room }, { "failed twice", failed_twice },
