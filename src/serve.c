@@ -236,7 +236,7 @@ static int answer_value(rref_call *c)
     if (rri_dropped_is(c, &p, bytes)) return rri_dropped_answer(c, bytes + p.bulk);
     rri_record *r = rri_lane_begin(calls->flow, c->peer, RRI_ANSWERS, bytes);
     if (!r) return rri_error_last()->code;
-    if (p.segments && rri_lane_is_shut(calls->flow, c->peer)) {     /* its offers were withdrawn: of a later one none would be */
+    if (rri_lane_is_shut(calls->flow, c->peer)) {       /* nobody would write off the weight, nor withdraw the offer */
         rri_lane_undo(calls->flow, c->peer, RRI_ANSWERS, bytes);
         return RREF_OK;
     }

@@ -91,7 +91,7 @@ LARGE_TESTS = \
 	tests/mpi/large
 
 # Programs to which things happen; tests/faults/node.sh and tests/hosts/faults.sh run them.
-FAULT_RANKS = tests/faults/cut tests/faults/estate tests/faults/quiet tests/faults/ranks
+FAULT_RANKS = tests/faults/after tests/faults/cut tests/faults/estate tests/faults/quiet tests/faults/ranks
 # The same; tests/friends.sh runs it.
 FRIEND_RANKS = tests/friends/ranks
 
@@ -178,6 +178,8 @@ if NEVER
 TESTS += $(RANKED_LARGE)
 endif
 check_PROGRAMS += $(FAULT_RANKS) $(FRIEND_RANKS)
+tests_faults_after_SOURCES = tests/faults/after.c tests/faults/expect.c tests/faults/expect.h
+tests_faults_after_LDADD = librref.la
 tests_faults_cut_SOURCES = tests/faults/cut.c tests/faults/expect.c tests/faults/expect.h
 tests_faults_cut_LDADD = librref.la
 tests_faults_estate_SOURCES = tests/faults/estate.c tests/faults/expect.c tests/faults/expect.h

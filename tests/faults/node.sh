@@ -43,6 +43,12 @@ estate kill 0
 must "what a lost rank held is written off at the fence: kill, without weight" as_expected 3
 unset RREF_WEIGHT
 
+# What it leaves behind beside that.
+for what in lookup; do
+    RREF_MPIRUN_FLAGS=$flags "$srcdir/tests/run.sh" -n 4 tests/faults/after $what > "$work/out" 2>&1
+    must "after a loss: $what" as_expected 3
+done
+
 # A message of which the rest never comes: without single copies MPI needs the sender for it.
 for what in lane arguments result; do
     RREF_MPIRUN_FLAGS="$flags --mca btl_vader_single_copy_mechanism none" \

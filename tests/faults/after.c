@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a loss leaves to those that are left: `after WHAT`, on 4 ranks. Rank 1 ends itself by SIGKILL, then
+ *
+ *   lookup      names are published for which it waits still, and withdrawn
+ *
+ * Each rank says "as expected" if no object and no reference is left, and nothing was refused.
+ */
+#include <mpi.h>
+#include <rref.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "expect.h"
+
+enum { RANKS = 4, VICTIM = 1, NAMES = 16 };
+#define PATIENCE 60.0
+
+static atomic_int destroyed;
+
+/* ---- what ranks have */
+
+static int make(rref_call *c, void **self) { return (void)c, *self = &destroyed, RREF_OK; }
+
+static void unmake(void *self) { atomic_fetch_add((atomic_int *)self, 1); }
+
+static const rref_class box = RREF_CLASS("box", "", make, unmake, NULL);
+static const rref_method functions[] = { RREF_METHODS_END };
+
+/* ---- the loss */
+
+/* Who has asked it nothing might not look. */
+static void await_loss(void)
+{
+    rref_statistics s;
+    int rc = RREF_OK;
+    for (double start = seconds(); !rc && seconds() < start + PATIENCE;) rc = rref_stats_of(ctx, VICTIM, &s);
+    expect("a question to the one that ended", RREF_ERR_PEER_LOST, rc);
+    expect("its state", RREF_PEER_LOST, rref_peer_state(ctx, VICTIM));
+}
+
+static void fence(const char *what)
+{
+    int rc = rref_fence(ctx, PATIENCE);
+    if (rc) expect(what, RREF_ERR_PEER_LOST, rc);
+}
+
+/* ---- a name that nobody waits for any more */
+
+static void name_of(int i, char *name, size_t size) { snprintf(name, size, "name %d", i); }
+
+/* Once the fence is over all homes have them. */
+static void prepare_lookup(void)
+{
+    char name[32];
+    for (int i = 0; rank == VICTIM && i < NAMES; i++) {
+        name_of(i, name, sizeof name);
+        rref_lookup_async(ctx, name, RREF_FOREVER);
+    }
+}
+
+/* Those whose home is lost cannot be published; of so many some can. */
+static void check_lookup(void)
+{
+    char name[32];
+    int published = 0;
+    rref r = { 0 };
+    if (rank == 0) r = rref_create(ctx, 0, "box");
+    for (int i = 0; rank == 0 && i < NAMES; i++) {
+        name_of(i, name, sizeof name);
+        int rc = rref_publish(r, name);
+        if (rc) expect("a name whose home is lost", RREF_ERR_PEER_LOST, rc);
+        else expect("withdrawing it", RREF_OK, rref_withdraw(ctx, name));
+        published += !rc;
+    }
+    if (rank == 0) expect("some names", 1, published > 0);
+    if (rank == 0) rref_release(r);
+    expect("a fence after that", RREF_OK, rref_fence(ctx, PATIENCE));
+    expect("destroyed", rank == 0, atomic_load(&destroyed));
+}
+
+/* ---- the ways */
+
+typedef struct way {
+    const char *what;
+    void (*prepare)(void), (*fence)(void), (*check)(void);
+} way;
+
+static void fence_once(void) { fence("the fence"); }
+
+static const way ways[] = {
+    { "lookup", prepare_lookup, fence_once, check_lookup },
+};
+
+static const way *way_of(int argc, char **argv, int ranks)
+{
+    for (size_t i = 0; argc > 1 && ranks == RANKS && i < sizeof ways / sizeof *ways; i++)
+        if (!strcmp(ways[i].what, argv[1])) return &ways[i];
+    fprintf(stderr, "after WHAT, on %d ranks\n", RANKS);
+    MPI_Abort(MPI_COMM_WORLD, 2);
+    exit(2);
+}
+
+/* The references that the library itself has to each rank are there from then on. */
+static void meet_all(void)
+{
+    rref_statistics s;
+    for (int i = 0; i < RANKS; i++) {
+        rref_root(ctx, i);
+        expect("statistics of a rank", RREF_OK, rref_stats_of(ctx, i, &s));
+    }
+}
+
+static rref_statistics statistics(void)
+{
+    rref_statistics s;
+    rref_stats(ctx, &s);
+    return s;
+}
+
+int main(int argc, char **argv)
+{
+    int level, ranks;
+    const rref_class *classes[] = { &box, NULL };
+    const rref_options options = { .functions = functions, .classes = classes };
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    const way *w = way_of(argc, argv, ranks);
+    expect("rref_init", RREF_OK, rref_init(MPI_COMM_WORLD, &options, &ctx));
+    meet_all();
+    rref_statistics before = statistics();
+    w->prepare();
+    expect("the fence before", RREF_OK, rref_fence(ctx, PATIENCE));
+    if (rank == VICTIM) raise(SIGKILL);
+    await_loss();
+    w->fence();
+    w->check();
+    rref_statistics now = statistics();
+    expect("objects in the end", (long long)before.objects, (long long)now.objects);
+    expect("references in the end", (long long)before.references, (long long)now.references);
+    expect("refused", 0, (long long)now.refused);
+    expect("rref_finalize", RREF_OK, rref_finalize(&ctx));
+    MPI_Finalize();
+    if (!wrong) printf("rank %d: as expected\n", rank);
+    return wrong ? 1 : 0;
+}
