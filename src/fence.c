@@ -172,8 +172,8 @@ static int64_t look_for_life(rri_fence *f)
 static bool idle(const rri_fence *f)
 {
     rri_calls *c = f->calls;
-    if (f->kind == RRI_FENCE) return !atomic_load(&c->futures.colours->busy[f->colour]);
-    return !rri_calls_running(c) && rri_progress_quiet(c->progress) && !rri_link_moving(c->link);
+    unsigned running = wants_all(f) ? rri_calls_running(c) : atomic_load(&c->futures.colours->busy[f->colour]);
+    return !running && (f->kind == RRI_FENCE || (rri_progress_quiet(c->progress) && !rri_link_moving(c->link)));
 }
 
 /* ---- waves */

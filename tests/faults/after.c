@@ -3,22 +3,25 @@
  * What a loss leaves to those that are left: `after WHAT`, on 4 ranks. Rank 1 ends itself by SIGKILL, then
  *
  *   lookup      names are published for which it waits still, and withdrawn
+ *   still       a method that is called after the others have entered the fence runs for a moment longer than what they wait for
  *
  * Each rank says "as expected" if no object and no reference is left, and nothing was refused.
  */
 #include <mpi.h>
+#include <pthread.h>
 #include <rref.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "expect.h"
 
 enum { RANKS = 4, VICTIM = 1, NAMES = 16 };
 #define PATIENCE 60.0
 
-static atomic_int destroyed;
+static atomic_int destroyed, gate;
 
 /* ---- what ranks have */
 
@@ -26,8 +29,32 @@ static int make(rref_call *c, void **self) { return (void)c, *self = &destroyed,
 
 static void unmake(void *self) { atomic_fetch_add((atomic_int *)self, 1); }
 
+static int keep(rref_call *c, void *self) { return (void)self, rref_retain(rref_arg_ref(c, 0)); }
+
+static int open_gate(rref_call *c, void *self) { return (void)c, (void)self, atomic_fetch_add(&gate, 1), RREF_OK; }
+
+/* Who comes through shuts it. */
+static int wait_for_gate(rref_call *c, void *self)
+{
+    const struct timespec moment = { 0, 1000000 };
+    (void)c, (void)self;
+    for (double start = seconds(); !atomic_load(&gate) && seconds() < start + PATIENCE;) nanosleep(&moment, NULL);
+    atomic_fetch_sub(&gate, 1);
+    return RREF_OK;
+}
+
+/* The gate is open, and this one still there. */
+static int stay(rref_call *c, void *self)
+{
+    const struct timespec moment = { 0, 50000000 };
+    return open_gate(c, self), nanosleep(&moment, NULL), RREF_OK;
+}
+
 static const rref_class box = RREF_CLASS("box", "", make, unmake, NULL);
-static const rref_method functions[] = { RREF_METHODS_END };
+static const rref_method functions[] = {
+    RREF_METHOD("keep", "ref", keep, 0), RREF_METHOD("open_gate", "", open_gate, 0),
+    RREF_METHOD("wait_for_gate", "", wait_for_gate, 0), RREF_METHOD("stay", "", stay, 0), RREF_METHODS_END
+};
 
 /* ---- the loss */
 
@@ -81,6 +108,47 @@ static void check_lookup(void)
     expect("destroyed", rank == 0, atomic_load(&destroyed));
 }
 
+/* ---- a fence after a loss */
+
+static void prepare_box(void)
+{
+    if (rank != 0) return;
+    rref r = rref_create(ctx, 0, "box");
+    expect("keep", RREF_OK, rref_sync(rref_root(ctx, VICTIM), "keep", r));
+    rref_release(r);
+}
+
+/* The fence is entered by then, most likely: if not, it waits for this, too. */
+static void *call_late(void *arg)
+{
+    const struct timespec some = { 0, 100000000 };
+    nanosleep(&some, NULL);
+    expect("who stays", RREF_OK, rref_sync(rref_root(ctx, 3), "stay"));
+    return arg;
+}
+
+/* What the fence waits for ends while a call goes on that it does not wait for. On a busy machine this may take too long, but
+ * hardly every time. */
+static void fence_still(void)
+{
+    pthread_t thread;
+    for (int i = 0; i < 3; i++) {
+        rref_future f = { 0 };
+        if (rank == 0) f = rref_async(rref_root(ctx, 3), "wait_for_gate");
+        if (rank == 0) pthread_create(&thread, NULL, call_late, NULL);
+        fence("the fence");
+        if (rank == 0) pthread_join(thread, NULL);
+        if (rank == 0) expect("who waited there", RREF_OK, rref_get(f));
+        if (rank == 0) rref_future_release(f);
+    }
+}
+
+static void check_box(void)
+{
+    expect("destroyed", rank == 0, atomic_load(&destroyed));
+    expect("a second fence", RREF_OK, rref_fence(ctx, PATIENCE));
+}
+
 /* ---- the ways */
 
 typedef struct way {
@@ -92,6 +160,7 @@ static void fence_once(void) { fence("the fence"); }
 
 static const way ways[] = {
     { "lookup", prepare_lookup, fence_once, check_lookup },
+    { "still", prepare_box, fence_still, check_box },
 };
 
 static const way *way_of(int argc, char **argv, int ranks)
