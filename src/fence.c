@@ -221,9 +221,10 @@ static void finish_wave(rri_fence *f, const wave *w)
     }
     bool over = !busy && sent == served && sent == f->last;
     f->last = !busy && sent == served ? sent : UINT64_MAX;
-    int64_t pause = f->pause, waited = rri_now() - f->begun;
+    int64_t now = rri_now(), pause = f->pause, waited = now - f->begun;
+    if (f->wave == 1) f->gathered = now;
     if (pause < PAUSE_MAX_NS || (pause < PAUSE_LONG_NS && pause < waited / PAUSE_PART)) f->pause *= 2;
-    bool given_up = f->kind == RRI_FENCE && wants_all(f) && waited > STILL_NS;
+    bool given_up = f->kind == RRI_FENCE && wants_all(f) && now - f->gathered > STILL_NS;
     const rri_passed verdict = judge(f, over, sent, w->told);
     const bool ends = over || given_up;
     if (!ends) time_wave(f, pause);

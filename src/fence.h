@@ -23,8 +23,9 @@
  *   PLAIN --a loss not written off--> STILL --nothing went on anywhere--> STOCK --nothing since--> AFTER --> PLAIN, over
  *                                       +---something did: at the next fence---------+--------------------^
  *
- *   STILL waits for a moment in which nothing goes on, of whatever colour, a quarter of a second at most; then each rank takes
- *   stock. STOCK ends like it, and is good if nothing was sent in between but that. AFTER is for the destructors.
+ *   STILL waits for a moment in which nothing goes on, of whatever colour, a quarter of a second at most from when all ranks are
+ *   there; then each takes stock. STOCK ends like it, and is good if nothing was sent in between but that. AFTER is for the
+ *   destructors.
  *
  *   out --enter--> entered --LEAVE--> out      A rank is ready for the next fence before it passes LEAVE on, so reports of the
  *                                              next one never meet one that is under way.
@@ -71,6 +72,7 @@ typedef struct rri_fence {
     int64_t looked, cpu;                /* under the lock: when CPU time was looked at, and what it was */
     uint64_t done;                      /* under the lock: records served when they were looked at */
     uint64_t last;                      /* root, under the lock: what the wave before found, or UINT64_MAX */
+    int64_t gathered;                   /* root, under the lock: when the first wave was over, so that all had entered */
     int64_t pause;                      /* root: until the next wave */
     rri_timer timer;
     rri_event left;                     /* set when all may leave */

@@ -4,6 +4,7 @@
  *
  *   lookup      names are published for which it waits still, and withdrawn
  *   still       a method that is called after the others have entered the fence runs for a moment longer than what they wait for
+ *   again       rank 2 gives up the first fence, and comes back to it when the others have waited for it for long
  *
  * Each rank says "as expected" if no object and no reference is left, and nothing was refused.
  */
@@ -143,6 +144,21 @@ static void fence_still(void)
     }
 }
 
+/* The others come to the parts of the fence that follow a loss, and wait there, while rank 2 is away. */
+static void fence_again(void)
+{
+    const struct timespec long_after = { 1, 0 };
+    if (rank == 2) {
+        rref_future f = rref_async(rref_root(ctx, 3), "wait_for_gate");
+        expect("the fence given up", RREF_ERR_TIMEOUT, rref_fence(ctx, 0.05));
+        expect("opening the gate", RREF_OK, rref_sync(rref_root(ctx, 3), "open_gate"));
+        expect("who waited there", RREF_OK, rref_wait(f, PATIENCE));
+        rref_future_release(f);
+        nanosleep(&long_after, NULL);
+    }
+    fence("the fence");
+}
+
 static void check_box(void)
 {
     expect("destroyed", rank == 0, atomic_load(&destroyed));
@@ -161,6 +177,7 @@ static void fence_once(void) { fence("the fence"); }
 static const way ways[] = {
     { "lookup", prepare_lookup, fence_once, check_lookup },
     { "still", prepare_box, fence_still, check_box },
+    { "again", prepare_box, fence_again, check_box },
 };
 
 static const way *way_of(int argc, char **argv, int ranks)
