@@ -340,8 +340,8 @@ int rref_finalize(rref_context **context);
  *  Errors: ONEWAY (one-way calls of this rank, or calls whose futures were released unread, have failed since the last fence:
  *  says which first; the fence is over all the same); PEER_LOST (ranks were lost since the last fence, names one; the fence is
  *  over among the others all the same); TIMEOUT, STALLED (says what it waited for, also on stderr; the fence is still under
- *  way: calling again, or rref_finalize, goes on with it); STATE (from a handler or callback; another thread of this rank is in
- *  a fence); THREAD (see rref_init).
+ *  way: calling again, or rref_finalize, goes on with it; a collective of a group ends it first); STATE (from a handler or
+ *  callback; another thread of this rank is in a fence); THREAD (see rref_init).
  *  Thread: one at a time.  Blocks: until all ranks have entered and nothing is left.  Progress: as rref_finalize.
  *  Owns: nothing.  Since: 0.1 */
 int rref_fence(rref_context *context, double timeout);

@@ -518,9 +518,8 @@ static void set_stage(rri_fence *f, rri_fence_stage stage)
 }
 
 /* All parts of a fence. */
-static int pass_all(rri_fence *f, int64_t limit)
+static int pass_all(rri_fence *f, int64_t deadline)
 {
-    int64_t deadline = rri_after(rri_now(), limit);
     do {
         int64_t now = rri_now();
         int rc = pass(f, deadline == RRI_NEVER ? RRI_NEVER : deadline > now ? deadline - now : 0);
@@ -528,6 +527,18 @@ static int pass_all(rri_fence *f, int64_t limit)
         set_stage(f, next_stage(f));
     } while (f->stage != RRI_PLAIN);
     return RREF_OK;
+}
+
+/* The other ranks have passed, or will, what was given up here, so that comes to its end before the next one begins. */
+static int pass_in_turn(rri_fence *f, uint64_t *own, int64_t deadline)
+{
+    uint64_t *mine = own ? own : &f->plain;
+    bool goes_on = f->under_way && *mine == f->number;
+    if (own && *own && !goes_on) return RREF_OK;
+    int rc = f->under_way && !goes_on ? pass_all(f, deadline) : RREF_OK;
+    if (rc) return rc;
+    if (!goes_on) *mine = ++f->number;
+    return pass_all(f, deadline);
 }
 
 static int is_inside(void)
@@ -544,19 +555,19 @@ int rri_fence_may(rri_fence *f)
     return atomic_load(&f->inside) ? is_inside() : RREF_OK;
 }
 
-int rri_fence_pass(rri_fence *f, int64_t limit)
+int rri_fence_pass(rri_fence *f, uint64_t *own, int64_t limit)
 {
     int may = rri_fence_may(f);
     if (may) return may;
     if (atomic_exchange(&f->inside, true)) return is_inside();
-    int rc = pass_all(f, limit);
+    int rc = pass_in_turn(f, own, rri_after(rri_now(), limit));
     atomic_store(&f->inside, false);
     return rc;
 }
 
 int rri_fence_end(rri_fence *f, int64_t limit)
 {
-    if (f->under_way && pass_all(f, limit)) return rri_error_last()->code = RREF_ERR_STALLED;
+    if (f->under_way && pass_all(f, rri_after(rri_now(), limit))) return rri_error_last()->code = RREF_ERR_STALLED;
     enter(f, RRI_END);
     return wait_for(f, limit);
 }

@@ -51,6 +51,8 @@ typedef struct rri_fence {
     int64_t stall;                      /* i: ns without a sign of life that are borne, or RRI_NEVER */
     atomic_bool inside;                 /* a: a thread is in rri_fence_pass, or SIGTERM has the context ended */
     bool under_way;                     /* that thread's: entered, and not seen the end */
+    uint64_t number;                    /* that thread's: of whole fences that this rank has begun */
+    uint64_t plain;                     /* that thread's: which of them rref_fence has begun last */
     struct rri_estate *estate;          /* i: what is written off after losses, or NULL */
     uint32_t written;                   /* that thread's: losses after which that was done */
     uint64_t stock;                     /* set before it enters: records that tell what is held here, or more than there can be */
@@ -83,8 +85,11 @@ void rri_fence_close(rri_fence *fence);
 /* A rank is lost: what is under way begins anew without it. Driver only. */
 void rri_fence_lose(rri_fence *fence, int rank);
 /* Wait, with all other ranks, for what was made before: OK; TIMEOUT after `limit` ns, and then calling again goes on with the
- * same fence; STALLED; STATE from handlers, and while another thread is here. */
-int rri_fence_pass(rri_fence *fence, int64_t limit);
+ * same fence; STALLED; STATE from handlers, and while another thread is here.
+ * All ranks begin the same fences in the same order, so what is under way for another caller ends first. own: the number of the
+ * caller's fence, 0 before it has begun; that is passed once, whoever sees its end. NULL: of rref_fence, which begins a new one
+ * when the last is over. */
+int rri_fence_pass(rri_fence *fence, uint64_t *own, int64_t limit);
 /* Whether this thread may come to a fence: OK or STATE. */
 int rri_fence_may(rri_fence *fence);
 /* The same for everything, once, at the end: OK or STALLED. */

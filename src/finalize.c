@@ -264,7 +264,7 @@ int rref_fence(rref_context *context, double timeout)
     if (!context) return rri_fail(RREF_ERR_ARGUMENT, "NULL context");
     if (timeout != RREF_DEFAULT_TIMEOUT && !rri_seconds(timeout, &limit))
         return rri_fail(RREF_ERR_ARGUMENT, "a timeout of %g seconds", timeout);
-    int rc = rri_fence_pass(&context->fence, limit);
+    int rc = rri_fence_pass(&context->fence, NULL, limit);
     return rc ? rc : outcome(context);
 }
 

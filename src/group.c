@@ -188,13 +188,13 @@ static int found(rri_service *service, rref_group *group, const rref_value *valu
     const rri_class *klass = NULL;
     rri_references *all = service->references;
     int next = (all->calls->rank + 1) % rri_link_size(all->calls->link);
-    uint64_t number = RRI_GROUP_NUMBERS + ++service->groups.made;
+    uint64_t number = RRI_GROUP_NUMBERS + ++service->groups.made, fence = 0;
     int rc = make_member(service, number, values, count, site, &own, &klass);
     if (!rc) rc = add(service, number, klass, own, &made);
     if (rc) tell_all(service, number, rc, rri_error_last()->text);
     else rref_post_v(rri_service_of(all, next), RREF_LIST_("group_compare", number, klass->id), NULL);
     if (!rc) compare(service, number, klass->id, 0);
-    rc = rri_fence_pass(service->fence, RRI_NEVER);
+    rc = rri_fence_pass(service->fence, &fence, RRI_NEVER);
     if (!rc) rc = outcome_of(&service->groups, number);
     rref_error error = *rri_error_last();
     if (rc && made.bits) drop(rri_group_of(made));
@@ -220,7 +220,7 @@ int rref_group_free(rref_group *group)
     if (!group) return rri_fail(RREF_ERR_ARGUMENT, "NULL group");
     rri_group *g = rri_group_of(*group);
     if (!g) return rri_error_last()->code;
-    int rc = rri_fence_pass(g->service->fence, RRI_NEVER);
+    int rc = rri_fence_pass(g->service->fence, &g->fence, RRI_NEVER);
     if (rc) return rc;
     drop(g);
     *group = (rref_group){ 0 };

@@ -17,6 +17,7 @@ typedef struct rri_group {
     const rri_class *klass;         /* i */
     _Atomic uint64_t *member;       /* a: reference to each, 0 until asked for */
     rref own;                       /* i: what keeps this rank's member alive */
+    uint64_t fence;                 /* the application's, one collective at a time: of its end, 0 before that has begun */
 } rri_group;
 
 /* What this rank knows of a group that is being made. */

@@ -120,6 +120,13 @@ static int finalize_here(rref_call *c, void *self)
     return rref_return_i64(c, rref_finalize(&of));
 }
 
+static int rank_0_is_there(rref_call *c, void *self)
+{
+    (void)c, (void)self;
+    atomic_store(&gate, 1);
+    return RREF_OK;
+}
+
 static const rref_method functions[] = {
     RREF_METHOD("hop", "i64", hop, 0),
     RREF_METHOD("by_callback", "", by_callback, 0),
@@ -127,6 +134,7 @@ static const rref_method functions[] = {
     RREF_METHOD("give_array", "u64 -> f64[]", give_array, 0),
     RREF_METHOD("fail", "i32", fail, 0),
     RREF_METHOD("wait_for_gate", "", wait_for_gate, 0),
+    RREF_METHOD("rank_0_is_there", "", rank_0_is_there, 0),
     RREF_METHOD("wait_at_door", "", wait_at_door, 0),
     RREF_METHOD("compute", "f64", compute, 0),
     RREF_METHOD("fence_here", "-> i64", fence_here, 0),
@@ -166,6 +174,24 @@ static void let_go(void *self)
     free(self);
 }
 
+/* A member of a group: that of rank 0 tells the last rank, which makes its own after that. */
+static int make_after_rank_0(rref_call *c, void **self)
+{
+    rref_context *of = rref_call_context(c);
+    int last = rref_size(of) - 1;
+    if (rref_rank(of) == 0) rref_post(rref_root(of, last), "rank_0_is_there");
+    if (rref_rank(of) == last && !check_until(is_open, &gate, 60)) return rref_fail(c, RREF_ERR_USER, "rank 0 did not come");
+    return make(c, self);
+}
+
+static int one(rref_call *c, void *self)
+{
+    (void)self;
+    return rref_return_i64(c, 1);
+}
+
+static const rref_method member_methods[] = { RREF_METHOD("one", "-> i64", one, 0), RREF_METHODS_END };
+static const rref_class member = RREF_CLASS("member", "", make_after_rank_0, unmake, member_methods);
 static const rref_class thing = RREF_CLASS("thing", "", make, unmake, NULL);
 static const rref_class holding = RREF_CLASS("holding", "ref", hold, let_go, NULL);
 
@@ -179,7 +205,7 @@ static void note(const rref_error *e, void *arg)
 
 static bool begin_with(const char *progress, double finalize_timeout)
 {
-    const rref_class *classes[] = { &thing, &holding, NULL };
+    const rref_class *classes[] = { &thing, &holding, &member, NULL };
     const rref_options options = { .classes = classes, .functions = functions, .on_error = note, .progress = progress,
                                    .finalize_timeout = finalize_timeout };
     ctx = NULL;
@@ -487,6 +513,58 @@ static void stalled(void)
     OK(rref_finalize(&ctx));
 }
 
+/* Rank 0 lets the others go. */
+static void let_go_on(void)
+{
+    int word = 0;
+    for (int i = 1; rank == 0 && i < ranks; i++) MPI_Send(&word, 1, MPI_INT, i, 0, MPI_COMM_WORLD);
+    if (rank > 0) MPI_Recv(&word, 1, MPI_INT, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+}
+
+/* A rank that has given a fence up is not one behind the others when it comes to a group. */
+static void before_a_group(void)
+{
+    rref_group group;
+    int64_t x = 0;
+    if (!begin()) return;
+    if (rank == 0) {
+        open_door(false);
+        OK(rref_post(rref_root(ctx, 0), "wait_at_door"));
+        GIVES(rref_fence(ctx, 0.05), RREF_ERR_TIMEOUT);
+        open_door(true);
+    }
+    let_go_on();
+    if (rank > 0) OK(rref_fence(ctx, RREF_FOREVER));
+    OK(rref_group_create(ctx, &group, "member"));
+    if (rank == 0) OK(rref_sync(rref_group_member(group, ranks - 1), "one", rref_out(&x)));
+    OK(rref_group_free(&group));
+    OK(rref_finalize(&ctx));
+}
+
+/* Nor one that has given a group up, when it comes to a fence. What it gave up has ended then: it frees its own member alone. */
+static void behind_a_group(void)
+{
+    int me;
+    rref_group group;
+    MPI_Comm_rank(MPI_COMM_WORLD, &me);
+    if (me == 0) setenv("RREF_STALL_LIMIT", "2.5", 1);
+    bool begun = begin();
+    unsetenv("RREF_STALL_LIMIT");
+    if (!begun) return;
+    for (int ending = 0; ending < 2; ending++) {
+        if (ending) OK(rref_group_create(ctx, &group, "thing"));
+        int alone = ranks > 1 ? RREF_ERR_STALLED : RREF_OK;
+        if (rank == 0) GIVES(ending ? rref_group_free(&group) : rref_group_create(ctx, &group, "thing"), alone);
+        let_go_on();
+        if (rank > 0) OK(ending ? rref_group_free(&group) : rref_group_create(ctx, &group, "thing"));
+        if (rank > 0) OK(rref_post(rref_root(ctx, 0), "hop", INT64_C(0)));
+        OK(rref_fence(ctx, RREF_FOREVER));
+        CU_ASSERT_EQUAL(all_of(&arrived), (ending + 1) * (ranks - 1));
+    }
+    if (rank == 0 && ranks > 1) OK(rref_group_free(&group));
+    OK(rref_finalize(&ctx));
+}
+
 static void application_driven(void)
 {
     int64_t expected = 0;
@@ -583,6 +661,8 @@ static const check_case cases[] = {
     { "reported", reported },
     { "long_waited", long_waited },
     { "stalled", stalled },
+    { "before_a_group", before_a_group },
+    { "behind_a_group", behind_a_group },
     { "application_driven", application_driven },
     { "two_contexts", two_contexts },
     { "some_ranks_only", some_ranks_only },
