@@ -83,10 +83,13 @@ static rri_founding *founding_of(rri_groups *all, uint64_t number)
     return f;
 }
 
-/* Tell every rank that this one's part has failed; not waited for. */
-static void tell_all(rri_service *service, uint64_t number, int code, const char *text)
+/* Tell every rank that this one's part has failed; not waited for. Copied first, since `why` may be the last error's text, and a
+ * call to a lost rank leaves another. */
+static void tell_all(rri_service *service, uint64_t number, int code, const char *why)
 {
+    char text[RREF_TEXT_MAX];
     rri_references *all = service->references;
+    rri_error_copy(text, sizeof text, why);
     for (int i = 0; i < rri_link_size(all->calls->link); i++)
         rref_post_v(rri_service_of(all, i), RREF_LIST_("group_failed", number, (int64_t)code, text), NULL);
 }

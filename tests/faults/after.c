@@ -5,6 +5,7 @@
  *   lookup      names are published for which it waits still, and withdrawn
  *   still       a method that is called after the others have entered the fence runs for a moment longer than what they wait for
  *   again       rank 2 gives up the first fence, and comes back to it when the others have waited for it for long
+ *   group       a group is made, which fails on rank 2: all that are left hear why
  *
  * Each rank says "as expected" if no object and no reference is left, and nothing was refused.
  */
@@ -30,6 +31,11 @@ static int make(rref_call *c, void **self) { return (void)c, *self = &destroyed,
 
 static void unmake(void *self) { atomic_fetch_add((atomic_int *)self, 1); }
 
+static int make_but_on_2(rref_call *c, void **self)
+{
+    return rank == 2 ? rref_fail(c, RREF_ERR_USER - 1, "not on this rank") : make(c, self);
+}
+
 static int keep(rref_call *c, void *self) { return (void)self, rref_retain(rref_arg_ref(c, 0)); }
 
 static int open_gate(rref_call *c, void *self) { return (void)c, (void)self, atomic_fetch_add(&gate, 1), RREF_OK; }
@@ -52,6 +58,7 @@ static int stay(rref_call *c, void *self)
 }
 
 static const rref_class box = RREF_CLASS("box", "", make, unmake, NULL);
+static const rref_class member = RREF_CLASS("member", "", make_but_on_2, unmake, NULL);
 static const rref_method functions[] = {
     RREF_METHOD("keep", "ref", keep, 0), RREF_METHOD("open_gate", "", open_gate, 0),
     RREF_METHOD("wait_for_gate", "", wait_for_gate, 0), RREF_METHOD("stay", "", stay, 0), RREF_METHODS_END
@@ -165,6 +172,20 @@ static void check_box(void)
     expect("a second fence", RREF_OK, rref_fence(ctx, PATIENCE));
 }
 
+/* ---- a group that fails */
+
+static void prepare_nothing(void) { }
+
+static void check_group(void)
+{
+    rref_group group;
+    rref_error e = { .text = "" };
+    expect("a group", RREF_ERR_USER - 1, rref_group_create(ctx, &group, "member"));
+    rref_last_error(ctx, &e);
+    expect("the reason", 1, strstr(e.text, "rank 2: not on this rank") != NULL);
+    expect("a fence after that", RREF_OK, rref_fence(ctx, PATIENCE));
+}
+
 /* ---- the ways */
 
 typedef struct way {
@@ -178,6 +199,7 @@ static const way ways[] = {
     { "lookup", prepare_lookup, fence_once, check_lookup },
     { "still", prepare_box, fence_still, check_box },
     { "again", prepare_box, fence_again, check_box },
+    { "group", prepare_nothing, fence_once, check_group },
 };
 
 static const way *way_of(int argc, char **argv, int ranks)
@@ -209,7 +231,7 @@ static rref_statistics statistics(void)
 int main(int argc, char **argv)
 {
     int level, ranks;
-    const rref_class *classes[] = { &box, NULL };
+    const rref_class *classes[] = { &box, &member, NULL };
     const rref_options options = { .functions = functions, .classes = classes };
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
