@@ -143,6 +143,7 @@ static void tell_some(rri_peers *ps)
 
 /* ---- losses */
 
+/* Whoever sees the loss may settle it, so by then its lane takes no more calls, which would be owed for ever. */
 static void mark(rri_peers *ps, int rank, rri_loss why, int witness)
 {
     peer *p = &ps->peer[rank];
@@ -151,12 +152,11 @@ static void mark(rri_peers *ps, int rank, rri_loss why, int witness)
     if (fresh) {
         p->why = why;
         p->witness = witness;
+        rri_lane_shut(ps->flow, rank);
         atomic_store(&p->state, RREF_PEER_LOST);
     }
     rri_lock_give(&ps->lock);
-    if (!fresh) return;
-    rri_lane_shut(ps->flow, rank);
-    atomic_store(&ps->unsettled, 1);
+    if (fresh) atomic_store(&ps->unsettled, 1);
 }
 
 static void settle(rri_peers *ps, int rank)
