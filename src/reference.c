@@ -350,10 +350,13 @@ static void dismiss(rri_references *all, int rank, uint64_t voucher)
     else if (!atomic_load(&all->closing)) rri_weight_send(all->calls->weights, rank, voucher, 0);
 }
 
+/* Nobody gives weight of an object whose rank is lost, nor is any needed. */
+static bool owner_is_lost(const rri_reference *r) { return rri_lane_is_shut(rri_references_of(r)->calls->flow, r->owner); }
+
 /* Under the lock: whether the reference is to ask for weight, which it does once at a time. */
 static bool should_ask(rri_reference *r)
 {
-    bool ask = r->weight < LOW && !r->asked && !atomic_load(&rri_references_of(r)->closing);
+    bool ask = r->weight < LOW && !r->asked && !owner_is_lost(r) && !atomic_load(&rri_references_of(r)->closing);
     if (ask) r->asked = true;
     return ask;
 }
@@ -447,7 +450,7 @@ static int check_wire(const rri_references *all, const wire *w)
     return RREF_OK;
 }
 
-/* A new reference without weight, and its voucher. The owner need not ask. */
+/* A new reference without weight, and its voucher. The owner need not ask, and who cannot needs no voucher any more. */
 static void want_weight(rri_reference *r, int guarantor, uint64_t voucher)
 {
     rri_references *all = rri_references_of(r);
@@ -457,6 +460,8 @@ static void want_weight(rri_reference *r, int guarantor, uint64_t voucher)
         dismiss(all, guarantor, voucher);
     } else if (should_ask(r)) {
         ask(r, guarantor, voucher);
+    } else {
+        dismiss(all, guarantor, voucher);
     }
 }
 
@@ -638,23 +643,16 @@ static void find_orphan(void *item, void *arg)
 {
     rri_reference *r = item;
     orphans *o = arg;
-    if (o->found || r->owner < 0 || !rri_lane_is_shut(o->all->calls->flow, r->owner)) return;
+    if (o->found || r->owner < 0 || !owner_is_lost(r)) return;
     rri_lock_take(&r->lock);
-    if (r->asked || r->vouches) o->found = r;
+    if (r->asked) o->found = r;
     rri_lock_give(&r->lock);
 }
 
+/* What they vouch for is in the accounts, like all that is vouched for. */
 void rri_references_orphan(rri_references *all)
 {
-    for (orphans o = { .all = all }; rri_table_look(&all->table, find_orphan, &o), o.found; o.found = NULL) {
-        rri_reference *r = o.found;
-        rri_lock_take(&r->lock);
-        r->vouches = 0;
-        r->asked = false;
-        bool over = is_over(r);                 /* else the application holds it still */
-        rri_lock_give(&r->lock);
-        if (over) end(r);
-    }
+    for (orphans o = { .all = all }; rri_table_look(&all->table, find_orphan, &o), o.found; o.found = NULL) ask_not(o.found);
 }
 
 static int let_go(rref reference)

@@ -166,7 +166,7 @@ void rri_references_each(rri_references *all, void (*visit)(void *arg, const rri
 void rri_reference_on_wire(const void *wire, rri_holding *holding, uint64_t *voucher, int *guarantor);
 /* So many of those that it vouches for are gone. */
 void rri_reference_unvouch(rri_references *all, uint64_t handle, uint64_t count);
-/* What a reference to an object of a lost rank waits for will not come. */
+/* The weight that a reference to an object of a lost rank has asked for will not come. */
 void rri_references_orphan(rri_references *all);
 
 /* What a result leads to, when its reference ends. */

@@ -6,6 +6,8 @@
  *   still       a method that is called after the others have entered the fence runs for a moment longer than what they wait for
  *   again       rank 2 gives up the first fence, and comes back to it when the others have waited for it for long
  *   group       a group is made, which fails on rank 2: all that are left hear why
+ *   vouch       rank 2 has references to its objects without weight in two futures, for which those of rank 0 vouch; it reads one
+ *               after the fence, and lets the other go unread
  *
  * Each rank says "as expected" if no object and no reference is left, and nothing was refused.
  */
@@ -38,6 +40,10 @@ static int make_but_on_2(rref_call *c, void **self)
 
 static int keep(rref_call *c, void *self) { return (void)self, rref_retain(rref_arg_ref(c, 0)); }
 
+static rref held[2];            /* by rank 0, of the victim */
+
+static int give(rref_call *c, void *self) { return (void)self, rref_return_ref(c, held[rref_arg_u64(c, 0) % 2]); }
+
 static int open_gate(rref_call *c, void *self) { return (void)c, (void)self, atomic_fetch_add(&gate, 1), RREF_OK; }
 
 /* Who comes through shuts it. */
@@ -60,8 +66,9 @@ static int stay(rref_call *c, void *self)
 static const rref_class box = RREF_CLASS("box", "", make, unmake, NULL);
 static const rref_class member = RREF_CLASS("member", "", make_but_on_2, unmake, NULL);
 static const rref_method functions[] = {
-    RREF_METHOD("keep", "ref", keep, 0), RREF_METHOD("open_gate", "", open_gate, 0),
-    RREF_METHOD("wait_for_gate", "", wait_for_gate, 0), RREF_METHOD("stay", "", stay, 0), RREF_METHODS_END
+    RREF_METHOD("keep", "ref", keep, 0), RREF_METHOD("give", "u64 -> ref", give, 0),
+    RREF_METHOD("open_gate", "", open_gate, 0), RREF_METHOD("wait_for_gate", "", wait_for_gate, 0),
+    RREF_METHOD("stay", "", stay, 0), RREF_METHODS_END
 };
 
 /* ---- the loss */
@@ -186,6 +193,33 @@ static void check_group(void)
     expect("a fence after that", RREF_OK, rref_fence(ctx, PATIENCE));
 }
 
+/* ---- references that are vouched for */
+
+static rref_future unread[2];
+
+static void prepare_vouch(void)
+{
+    for (int i = 0; rank == 0 && i < 2; i++) held[i] = rref_create(ctx, VICTIM, "box");
+    MPI_Barrier(MPI_COMM_WORLD);
+    for (uint64_t i = 0; rank == 2 && i < 2; i++) {
+        unread[i] = rref_async(rref_root(ctx, 0), "give", i);
+        expect("giving", RREF_OK, rref_wait(unread[i], PATIENCE));
+    }
+}
+
+static void check_vouch(void)
+{
+    rref r = { 0 };
+    if (rank == 2) {
+        expect("reading", RREF_OK, rref_get(unread[0], rref_out(&r)));
+        expect("what was read", VICTIM, rref_owner(r));
+        rref_release(r);
+        for (int i = 0; i < 2; i++) rref_future_release(unread[i]);
+    }
+    for (int i = 0; rank == 0 && i < 2; i++) rref_release(held[i]);
+    expect("a fence after that", RREF_OK, rref_fence(ctx, PATIENCE));
+}
+
 /* ---- the ways */
 
 typedef struct way {
@@ -200,6 +234,7 @@ static const way ways[] = {
     { "still", prepare_box, fence_still, check_box },
     { "again", prepare_box, fence_again, check_box },
     { "group", prepare_nothing, fence_once, check_group },
+    { "vouch", prepare_vouch, fence_once, check_vouch },
 };
 
 static const way *way_of(int argc, char **argv, int ranks)
@@ -237,6 +272,7 @@ int main(int argc, char **argv)
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     const way *w = way_of(argc, argv, ranks);
+    if (w->check == check_vouch) setenv("RREF_WEIGHT", "0", 1);
     expect("rref_init", RREF_OK, rref_init(MPI_COMM_WORLD, &options, &ctx));
     meet_all();
     rref_statistics before = statistics();

@@ -44,7 +44,7 @@ must "what a lost rank held is written off at the fence: kill, without weight" a
 unset RREF_WEIGHT
 
 # What it leaves behind beside that.
-for what in lookup still again group; do
+for what in lookup still again group vouch; do
     RREF_MPIRUN_FLAGS=$flags "$srcdir/tests/run.sh" -n 4 tests/faults/after $what > "$work/out" 2>&1
     must "after a loss: $what" as_expected 3
 done
