@@ -319,14 +319,7 @@ rri_future *rri_fetch(rri_reference *r)
     return whole;
 }
 
-static void overdue(rri_timer *timer)
-{
-    rref_error error;
-    rri_future *f = (rri_future *)(void *)((char *)timer - offsetof(rri_future, timer));
-    rri_error_fill(&error, RREF_ERR_TIMEOUT, "the copy was not unpacked in time");
-    if (rri_future_claim(f)) rri_future_error(f, &error);
-    rri_future_drop(f);
-}
+static void overdue(rri_timer *timer) { rri_future_overdue(timer, "the copy was not unpacked in time"); }
 
 /* A moment behind the question's own limit, which says more. */
 static int limit_whole(rri_future *whole, int64_t deadline)

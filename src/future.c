@@ -387,6 +387,15 @@ int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_ti
     return RREF_OK;
 }
 
+void rri_future_overdue(rri_timer *timer, const char *why)
+{
+    rref_error error;
+    rri_future *f = (rri_future *)(void *)((char *)timer - offsetof(rri_future, timer));
+    rri_error_fill(&error, RREF_ERR_TIMEOUT, "%s", why);
+    if (rri_future_claim(f)) rri_future_error(f, &error);
+    rri_future_drop(f);
+}
+
 /* ---- the API */
 
 /* Who asks now and then will not come to wait. */

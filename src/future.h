@@ -163,6 +163,8 @@ rref_future rri_future_follower(rri_future *from);
 int rri_futures_each_payload(rri_futures *all, void (*visit)(void *arg, const rri_types *types, const void *payload), void *arg);
 
 int rri_future_deadline(rri_future *future, int64_t deadline, void (*due)(rri_timer *));
+/* What a timer's due does where nothing but the future waits: it fails with TIMEOUT, unless it is complete. */
+void rri_future_overdue(rri_timer *timer, const char *why);
 
 /* Fill in who and where, unless known. */
 void rri_error_origin(rri_futures *all, rref_error *error);

@@ -63,14 +63,7 @@ static void class_known(rri_held *held, const rri_class *klass)
     end(q, klass ? rri_reference_error(r) : rri_error_last()->code, klass);
 }
 
-static void overdue(rri_timer *timer)
-{
-    rref_error error;
-    rri_future *f = (rri_future *)(void *)((char *)timer - offsetof(rri_future, timer));
-    rri_error_fill(&error, RREF_ERR_TIMEOUT, "the object's class was not known in time");
-    if (rri_future_claim(f)) rri_future_error(f, &error);
-    rri_future_drop(f);
-}
+static void overdue(rri_timer *timer) { rri_future_overdue(timer, "the object's class was not known in time"); }
 
 /* The reaction is freed by the future; the question goes on. */
 typedef struct confirmation {
