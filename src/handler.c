@@ -244,7 +244,7 @@ const rref *rref_arg_refs(rref_call *call, unsigned index, size_t *count)
     size_t n = 0;
     if (count) *count = 0;
     if (!argument(call, index, RREF_REF, true, "ref[]")) return NULL;
-    const char *at = view(call, index, RREF_REF, true, "ref[]", &n);
+    const char *at = rri_payload_data(call->in, index, call->payload, call->landing, &n);
     make_untidy(call);
     if (n && !call->views[index] && !take_all(call, index, at, n)) return NULL;
     if (count) *count = n;
