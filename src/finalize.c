@@ -13,7 +13,7 @@ enum { PART_NS = 1000000000 };          /* for the last messages, when not all a
 static rri_lock live_lock;
 static rref_context *live;              /* contexts not finalized, oldest first: the same order on all their ranks */
 static rref_context *abandoned;         /* did not end; what is stuck in them may still use them */
-static atomic_uint ending;              /* a: contexts that their application ends, with objects left */
+static atomic_uint being_ended;         /* a: contexts that their application ends, with objects left */
 
 /* The wait for destructors: an object that is gone is a sign of life, too. */
 typedef struct patience {
@@ -103,7 +103,7 @@ static int end(rref_context *ctx)
     const rri_settings *s = &ctx->settings;
     int64_t limit = s->finalize_timeout > 0 ? rri_context_ns(s->finalize_timeout) : RRI_NEVER;
     bool stuck = rri_fence_end(&ctx->fence, limit) || clear_objects(ctx, limit);
-    atomic_fetch_sub(&ending, 1);
+    atomic_fetch_sub(&being_ended, 1);
     if (stuck) {
         rri_context_stop(ctx, true);
         return abandon(ctx);
@@ -141,7 +141,7 @@ static rref_context *strike(const rref_context *ctx)
     if (found) {
         *at = found->next;
         found->next = NULL;
-        atomic_fetch_add(&ending, 1);
+        atomic_fetch_add(&being_ended, 1);
     }
     rri_lock_give(&live_lock);
     return found;
@@ -156,7 +156,7 @@ static void end_late(rref_context *ctx)
 /* The library's threads may not share MPI with this one any more: all they can do is to leave it alone. */
 static void lose(rref_context *ctx)
 {
-    atomic_fetch_sub(&ending, 1);
+    atomic_fetch_sub(&being_ended, 1);
     rri_context_stop(ctx, false);
     rri_log(RRI_LOG_ERROR, "MPI_Finalize before rref_finalize: in this MPI the context cannot be ended now, and is lost");
 }
@@ -240,7 +240,7 @@ static rref_context *take_live(void)
 static void await_ends(void)
 {
     int64_t deadline = rri_after(rri_now(), TERM_NS);
-    for (unsigned n; (n = atomic_load(&ending)) && rri_now() < deadline;) rri_futex_wait(&ending, n, 1000000);
+    for (unsigned n; (n = atomic_load(&being_ended)) && rri_now() < deadline;) rri_futex_wait(&being_ended, n, 1000000);
 }
 
 /* Nobody ends a context while it is told of. */
