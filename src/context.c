@@ -57,7 +57,7 @@ int rref_declare_lost(rref_context *context, int rank)
 int rref_progress(rref_context *context)
 {
     if (!usable(context, context)) return rri_error_last()->code;
-    int rc = rri_progress_poll(context->progress);
+    int rc = rri_progress_poll(context->progress, NULL);
     if (rc == RREF_ERR_BLOCKING) return rri_fail(rc, "not from an inline method or callback, nor from any with library threads");
     return rc < 0 ? rri_fail(rc, "this thread may not call MPI") : RREF_OK;
 }

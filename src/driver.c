@@ -13,7 +13,7 @@ RRI_TRIES(rri_driver) RRI_UNCHECKED
 bool rri_driver_take(rri_progress *p, uint64_t from)
 {
     if (!atomic_compare_exchange_strong(&p->role, &from, RRI_ROLE_HELD)) return false;
-    rri_doorbell_awake(rri_link_bell(p->link));
+    if (!p->config.application) rri_doorbell_awake(rri_link_bell(p->link));     /* a line of memory that neighbours write */
     rri_thread.driving = p;
     rri_thread.offered = 0;
     atomic_store_explicit(&p->borrowed, rri_self.crew != &p->crew, memory_order_relaxed);

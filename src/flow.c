@@ -207,6 +207,7 @@ unsigned rri_flow_drain(rri_flow *flow)
 {
     unsigned sent = 0;
     if (flow->config.direct) return rri_chaos_on() ? drain_unheld(flow) : 0;
+    if (!rri_flow_waiting(flow)) return 0;
     for (rri_buffer *b; (b = take_first(flow, &flow->outbox)); sent++)
         if (rri_lane_is_shut(flow, b->peer) || rri_link_send(flow->link, b)) rri_buffer_drop(b);
     return sent;

@@ -323,7 +323,7 @@ static int open_peers(rref_context *ctx)
 static int open_floors(rref_context *ctx)
 {
     const rri_settings *s = &ctx->settings;
-    bool application = s->progress == RRI_PROGRESS_APPLICATION, direct = has_threads(ctx);
+    bool application = s->progress == RRI_PROGRESS_APPLICATION, direct = ctx->level == MPI_THREAD_MULTIPLE;
     size_t eager = (size_t)s->eager, batch = eager < 4032 ? 4032 : eager > 16384 ? 16384 : eager > 4096 ? eager : 4032;
     if (rri_chaos_has(RRI_CHAOS_BUFFER)) batch = eager;     /* few records share a message */
     size_t room = (eager > 4096 ? eager : 4096) + 8192;      /* references ride in the message, whatever its limit for data */

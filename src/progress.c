@@ -197,11 +197,21 @@ bool rri_progress_return(rri_progress *p)
     return rri_driver_take(p, RRI_ROLE_FREE);
 }
 
+/* Who waits for an event looks at messages alone for a while: the rest takes as long again, and they would be seen late. */
 RRI_NEEDS(rri_driver)
-static int poll_and_work(rri_progress *p)
+static rri_verdict look(rri_progress *p, const rri_event *event, unsigned *news)
+{
+    rri_verdict v = rri_driver_poll(p, news);
+    for (unsigned looks = 1; event && !*news && v == RRI_DONE && !rri_event_done(event) && looks < RRI_CLOCK_POLLS; looks++)
+        v = rri_driver_poll(p, news);
+    return v;
+}
+
+RRI_NEEDS(rri_driver)
+static int poll_and_work(rri_progress *p, const rri_event *event)
 {
     unsigned news = 0;
-    rri_verdict v = rri_driver_poll(p, &news);
+    rri_verdict v = look(p, event, &news);
     if (v == RRI_LOST) return (int)news;
     int64_t now = rri_now();
     news += rri_timers_fire(p->timers, now);
@@ -212,7 +222,7 @@ static int poll_and_work(rri_progress *p)
     return v == RRI_PASS ? 1 : (int)news;
 }
 
-int rri_progress_poll(rri_progress *p)
+int rri_progress_poll(rri_progress *p, const rri_event *event)
 {
     bool reads = rri_thread.in_inline || (rri_thread.depth > 0 && !p->config.application);    /* a message that would go */
     if (reads) return RREF_ERR_BLOCKING;
@@ -220,10 +230,10 @@ int rri_progress_poll(rri_progress *p)
     if (rri_thread.driving == p) {
         if (rri_thread.offered) return 0;         /* in a handler; another thread may have the role */
         rri_has(&rri_driver);
-        return poll_and_work(p);
+        return poll_and_work(p, event);
     }
     if (!rri_driver_take(p, RRI_ROLE_FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
-    int news = poll_and_work(p);
+    int news = poll_and_work(p, event);
     if (rri_thread.driving != p) {            /* a handler took so long that it was taken over */
         rri_gone(&rri_driver);
         return news;

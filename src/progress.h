@@ -113,8 +113,9 @@ int rri_progress_may_wait(rri_progress *progress);
 /* Wait while a lane is full; threads that may not wait return at once. False if it still is when the time is over. */
 bool rri_progress_room(rri_progress *progress, int peer, int64_t deadline);
 
-/* Poll once; jobs too where handlers may run here. Returns how much happened, or RREF_ERR_THREAD. */
-int rri_progress_poll(rri_progress *progress);
+/* Poll once, or some times until there is something for who waits for an event (or NULL); jobs too where handlers may run here.
+ * Returns how much happened, or RREF_ERR_THREAD. */
+int rri_progress_poll(rri_progress *progress, const rri_event *event);
 
 /* Have the sleeper look again, at a deadline that is new. */
 void rri_progress_wake(rri_progress *progress);

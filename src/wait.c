@@ -212,7 +212,7 @@ static int wait_application(rri_progress *p, rri_event *event, int64_t deadline)
     while (!rri_event_done(event)) {
         if (deadline != RRI_NEVER && rri_now() >= deadline) return RREF_ERR_PENDING;
         if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
-        rc = rri_progress_poll(p);
+        rc = rri_progress_poll(p, event);
         if (rc == RREF_ERR_THREAD) sleep_on(p, event, slice(deadline, SLICE_FIRST_NS));
     }
     return RREF_OK;

@@ -43,7 +43,7 @@ void fake_pump(fake_rank *const ranks[], int count)
 {
     for (int round = 0, quiet = 0; round < 10000 && quiet < 3; round++) {
         int news = 0;
-        for (int i = 0; i < count; i++) news += rri_progress_poll(ranks[i]->progress);
+        for (int i = 0; i < count; i++) news += rri_progress_poll(ranks[i]->progress, NULL);
         quiet = news ? 0 : quiet + 1;
     }
 }

@@ -324,7 +324,7 @@ static void deliver(uint8_t how, const uint8_t *data, size_t bytes)
     static unsigned char message[ROOM];
     if ((how & 3) == HOW_RAW) fake_put(link_of[1], 0, data, bytes < ROOM ? bytes : ROOM);
     else fake_put(link_of[1], 0, message, frame(message, how, data, bytes));
-    if (how & HOW_POLL) rri_progress_poll(fakes[1]->progress);
+    if (how & HOW_POLL) rri_progress_poll(fakes[1]->progress, NULL);
 }
 
 static void deliver_all(fuzz_input in)

@@ -316,7 +316,7 @@ static void credits(void)
     CU_ASSERT(rri_lane_full(all[0]->flow, 1));
     CU_ASSERT_EQUAL(post(2, NOTE, MANY), RREF_OK);  /* another lane is not held up */
     CU_ASSERT_EQUAL(fake_queued(link_of[2]), 1);
-    rri_progress_poll(all[2]->progress);
+    rri_progress_poll(all[2]->progress, NULL);
     CU_ASSERT_EQUAL(noted[0], MANY);
     notes = 0;
     pump();
@@ -382,8 +382,8 @@ static void landing_again(void)
     notes = 0;
     rri_future *f = call(1, MIRROR, OBJECT, u64s(x, LONG));
     for (int i = 0; i < 100 && !rri_event_done(&f->event); i++) {
-        rri_progress_poll(all[1]->progress);
-        rri_progress_poll(all[0]->progress);
+        rri_progress_poll(all[1]->progress, NULL);
+        rri_progress_poll(all[0]->progress, NULL);
     }
     CU_ASSERT_FATAL(rri_event_done(&f->event) && rri_link_busy(link_of[1]));
     rri_future_drop(f);
@@ -427,12 +427,12 @@ static void inline_at_its_object(void)
     open_ranks(8, 1024, 1 << 20);
     for (unsigned i = 0; i < LONG; i++) x[i] = i;
     rri_future *g = call_with(1, STORE, OBJECT, (const rref_value[]){ u64s(x, LONG), u64(7) }, 2);
-    rri_progress_poll(all[1]->progress);            /* grants */
+    rri_progress_poll(all[1]->progress, NULL);            /* grants */
     CU_ASSERT(lent == 1 && rri_link_busy(link_of[1]));
     for (int i = 0; i < OTHERS; i++) {
         f[i] = call(1, REVERSE, OBJECT + 1, u64s(few, FEW));
         rri_flow_flush(all[0]->flow, true);
-        rri_progress_poll(all[1]->progress);
+        rri_progress_poll(all[1]->progress, NULL);
     }
     pump();
     CU_ASSERT_FATAL(rri_event_done(&g->event) && g->outcome == RREF_OK);
@@ -450,7 +450,7 @@ static void withdrawn(void)
     uint64_t out, in;
     open_ranks(8, 1024, 1 << 20);
     rri_future *f = call(1, REVERSE, OBJECT, u64s(x, LONG));
-    rri_progress_poll(all[1]->progress);           /* grants */
+    rri_progress_poll(all[1]->progress, NULL);           /* grants */
     CU_ASSERT(rri_link_busy(link_of[1]));
     rri_call_expire(&all[0]->calls, f);
     pump();
@@ -721,8 +721,8 @@ static void bad_results(void)
     wrong.head.record.extra = UINT64_C(16) << 32 | 1;
     fake_put(link_of[0], 1, &none, sizeof none);
     fake_put(link_of[0], 1, &stranger, sizeof stranger);
-    rri_progress_poll(all[0]->progress);
-    rri_progress_poll(all[0]->progress);
+    rri_progress_poll(all[0]->progress, NULL);
+    rri_progress_poll(all[0]->progress, NULL);
     CU_ASSERT_EQUAL(atomic_load(&all[0]->calls.refused), 2);
     fake_put(link_of[0], 1, &wrong, sizeof wrong);
     pump();
