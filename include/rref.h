@@ -377,7 +377,8 @@ typedef enum rref_peer {
     RREF_PEER_LOST = 2              /**< for good: calls to it fail with RREF_ERR_PEER_LOST */
 } rref_peer;
 
-/** State of a rank: a rref_peer, or a negative status. The own rank is up.
+/** State of a rank: a rref_peer, or a negative status. The own rank is up. The process of a rank of the same node is looked for,
+ *  by a system call; of others what the library has heard is told.
  *  Errors: DESTINATION.
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: nothing.  Since: 0.1 */
 int rref_peer_state(rref_context *context, int rank);

@@ -42,7 +42,7 @@ int rref_peer_state(rref_context *context, int rank)
     if (!usable(context, context)) return rri_error_last()->code;
     int size = rri_link_size(context->link);
     if (rank < 0 || rank >= size) return rri_fail(RREF_ERR_DESTINATION, "rank %d of %d", rank, size);
-    return (int)rri_peer_state(context->calls.peers, rank);
+    return (int)rri_peer_ask(context->calls.peers, rank);
 }
 
 int rref_declare_lost(rref_context *context, int rank)

@@ -195,6 +195,15 @@ int rri_peer_declare(rri_peers *ps, int rank)
     return RREF_OK;
 }
 
+rref_peer rri_peer_ask(rri_peers *ps, int rank)
+{
+    bool ended = rank != ps->me && !atomic_load(&ps->rests) && rri_peer_state(ps, rank) != RREF_PEER_LOST
+                 && rri_link_gone(ps->link, rank);
+    if (ended) mark(ps, rank, RRI_ENDED, ps->me);
+    if (ended) rri_link_kick(ps->link);
+    return rri_peer_state(ps, rank);
+}
+
 /* Its lane is shut, so it is written to beside that. */
 static void tell_returned(rri_peers *ps, int rank)
 {

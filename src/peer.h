@@ -59,6 +59,9 @@ void rri_peer_record(rri_peers *peers, int from, const rri_record *record);
 /* A rank is lost, by this one's word: OK, DESTINATION, ARGUMENT. Any thread. */
 int rri_peer_declare(rri_peers *peers, int peer);
 rref_peer rri_peer_state(const rri_peers *peers, int peer);
+/* The state behind a look at whether the process of a neighbour is there: a rank that expects nothing of others looks at nobody.
+ * Any thread. */
+rref_peer rri_peer_ask(rri_peers *peers, int peer);
 /* How many are lost, as far as this rank has dealt with that. */
 unsigned rri_peers_lost(const rri_peers *peers);
 /* The n-th of them, from 0. */

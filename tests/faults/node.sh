@@ -60,7 +60,7 @@ RREF_MPIRUN_FLAGS="--mca btl_vader_single_copy_mechanism none" \
 must "a result that pauses beyond its call's time" as_expected 4
 
 # Nobody is about to speak to it.
-for what in fence finalize result room announced; do
+for what in fence finalize asked result room announced; do
     RREF_MPIRUN_FLAGS=$flags "$srcdir/tests/run.sh" -n 4 tests/faults/quiet $what > "$work/out" 2>&1
     must "a rank that ends in silence: $what" as_expected 3
 done

@@ -4,6 +4,7 @@
  *
  *   fence       the others have made no calls and wait in a fence
  *   finalize    the same, at their end
+ *   asked       they ask after it and do nothing else
  *   result      rank 0 is about to answer it with a large array, which nobody has made room for
  *   room        the others wait for credit: it has taken all their one-way calls, and runs the first
  *   announced   rank 0 waits for the result of a call that it has announced on rank 1, and not made: the class of the object is
@@ -129,6 +130,13 @@ static void end_as_caller(void)
     if (f.bits && atomic_load(&called)) raise(SIGKILL);
 }
 
+static void ask(void)
+{
+    wait_for_loss();
+    expect("the state of the one asked after", RREF_PEER_LOST, rref_peer_state(ctx, victim));
+    expect("a call of it", RREF_ERR_PEER_LOST, rref_sync(rref_root(ctx, victim), "call"));
+}
+
 static void fence(void)
 {
     int rc = rref_fence(ctx, PATIENCE);
@@ -148,8 +156,8 @@ int main(int argc, char **argv)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     victim = ranks - 1;
     const bool by_result = !strcmp(what, "result"), at_end = !strcmp(what, "finalize"), for_room = !strcmp(what, "room");
-    const bool announced = !strcmp(what, "announced");
-    if (ranks < 3 || (!by_result && !at_end && !for_room && !announced && strcmp(what, "fence"))) {
+    const bool announced = !strcmp(what, "announced"), asked = !strcmp(what, "asked");
+    if (ranks < 3 || (!by_result && !at_end && !for_room && !announced && !asked && strcmp(what, "fence"))) {
         fprintf(stderr, "quiet WHAT, on 3 ranks or more\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
@@ -163,6 +171,7 @@ int main(int argc, char **argv)
     if (rank == victim && announced) announce();
     if (rank == victim) end_in_silence();
     if (for_room) post_on();
+    if (asked) ask();
     if (announced && rank == 0) fetch_announced();
     if (!at_end) fence();
     int rc = rref_finalize(&ctx);
