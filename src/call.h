@@ -171,6 +171,8 @@ struct rri_calls {
     int rank;
     rri_lock lock;
     rref_call *free;                    /* calls kept for reuse */
+    unsigned spare;                     /* ... and how many */
+    atomic_uint alive;                  /* a: calls that are not; written under the lock */
     rref_call *reserve;                 /* for a call without memory: of this rank's, it may last; NULL while in use */
     rref_call *refusal;                 /* for requests that are refused for want of memory, and then back at once */
     rri_landings landings;

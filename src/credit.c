@@ -22,7 +22,6 @@ void rri_credit_repay(void *up, rri_buffer *buffer)
     bool lent = l->lent > 0;
     l->withheld--;
     l->lent -= lent;
-    flow->lent -= lent;
     rri_give(&flow->lock, &rri_lists);
     if (!lent) owe(flow, buffer->peer);
 }
@@ -39,20 +38,23 @@ uint32_t rri_credit_take(rri_flow *flow, lane *l)
     return owed - kept;
 }
 
-static bool memory_is_short(const rri_flow *flow)
+/* Bytes of messages that are here, and of the calls that they have become: many small ones come in a message. */
+static size_t memory(const rri_flow *flow)
 {
-    return atomic_load_explicit(&flow->pool.live, memory_order_relaxed) * flow->pool.room > flow->config.park_limit;
+    size_t calls = flow->calls ? atomic_load_explicit(flow->calls, memory_order_relaxed) : 0;
+    return atomic_load_explicit(&flow->pool.live, memory_order_relaxed) * flow->pool.room + calls * flow->call;
 }
 
+static bool memory_is_short(const rri_flow *flow) { return memory(flow) > flow->config.park_limit; }
+
 /* A method may wait for a call that has to come through the very lane whose credits lie with calls that wait for the method. So
- * when nothing arrives any more, a credit of each lane is lent, as often as there is RREF_PARK_LIMIT once more for messages. */
+ * when nothing arrives any more, a credit of each lane is lent, until there is twice RREF_PARK_LIMIT. */
 static bool lend_one(rri_flow *flow, lane *l)
 {
     rri_take(&flow->lock, &rri_lists);
-    bool room = l->lent < LENT_LEAST || flow->lent * flow->pool.room < flow->config.park_limit;
+    bool room = l->lent < LENT_LEAST || memory(flow) / 2 < flow->config.park_limit;
     bool lends = l->withheld > l->lent && room;
     l->lent += lends;
-    flow->lent += lends;
     rri_give(&flow->lock, &rri_lists);
     if (lends) owe(flow, l->peer);
     return lends;

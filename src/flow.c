@@ -311,6 +311,12 @@ void rri_flow_end(rri_flow *flow)
     }
 }
 
+void rri_flow_weighs(rri_flow *flow, const atomic_uint *calls, size_t bytes)
+{
+    flow->calls = calls;
+    flow->call = bytes;
+}
+
 void rri_flow_riders(rri_flow *flow, rri_riders riders, void *up, const atomic_uint *waiting)
 {
     flow->riders = riders;

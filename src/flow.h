@@ -25,7 +25,7 @@ typedef struct rri_flow_config {
     size_t room;                /* bytes of the largest message */
     unsigned credits;           /* request messages in flight to a peer */
     size_t queue_limit;         /* bytes that may queue to a peer, of requests; and as much of all that waits to leave */
-    size_t park_limit;          /* bytes of received messages kept; beyond it credits stay out */
+    size_t park_limit;          /* bytes of received messages kept, and of their calls; beyond it credits stay out */
     bool direct;                /* any thread may call MPI; else only the driver sends */
     rri_timers *timers;         /* or NULL */
 } rri_flow_config;
@@ -72,6 +72,10 @@ size_t rri_flow_queue_limit(const rri_flow *flow);
 bool rri_lane_laden(const rri_flow *flow, int peer);
 /* Bytes of memory of messages that wait to leave, to all peers: for credit, or for MPI to let go of them. */
 uint64_t rri_flow_backlog(rri_flow *flow);
+
+/* Requests become calls, of so many bytes each, that may take more memory than their messages: they count with these where that
+ * is bounded. */
+void rri_flow_weighs(rri_flow *flow, const atomic_uint *calls, size_t bytes);
 
 /* What boards a message with requests before it leaves: writes records at `at`, of `room` bytes at most, and gives how many
  * bytes. The lane is held. */

@@ -57,6 +57,8 @@ struct rri_flow {
     rri_riders riders;              /* i: or NULL */
     const atomic_uint *ride;        /* i: how many wait; or NULL */
     void *up;                       /* i: theirs */
+    const atomic_uint *calls;       /* i: that requests have become; or NULL */
+    size_t call;                    /* i: bytes of one */
     rri_flow_up report;             /* i */
     atomic_bool gate_shut;          /* a: to threads of the application */
     rri_lock lock;
@@ -71,21 +73,9 @@ struct rri_flow {
     _Atomic uint64_t refused;       /* a */
     rri_timer lender;               /* x: in place while credits are kept back */
     bool lends;                     /* x */
-    unsigned lent;                  /* x: credits of all lanes */
     atomic_uint arrivals;           /* a: messages that were served; arrived is their count at the last look */
     unsigned arrived;               /* x */
 };
-
-/* Counters with one writer at a time, whoever has their lock. */
-static inline void rri_count_up(atomic_uint *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
-}
-
-static inline void rri_count_down(atomic_uint *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) - 1, memory_order_relaxed);
-}
 
 static inline unsigned rri_lane_flying(const lane *l) { return atomic_load_explicit(&l->in_flight, memory_order_relaxed); }
 

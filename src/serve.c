@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SPARES = 1000 };             /* calls kept for reuse: more than that a flood has left */
+
 int rri_calls_open(rri_calls *calls)
 {
     calls->site = rri_calloc(RRI_SITES, sizeof *calls->site);
@@ -25,6 +27,7 @@ int rri_calls_open(rri_calls *calls)
     calls->refusal = rri_malloc(sizeof *calls->refusal);
     calls->served = rri_calloc((size_t)rri_link_size(calls->link), sizeof *calls->served);
     bool all = calls->site && calls->reserve && calls->refusal && calls->served;
+    rri_flow_weighs(calls->flow, &calls->alive, sizeof(rref_call));
     return all ? RREF_OK : rri_fail(RREF_ERR_NO_MEMORY, "no memory for calls");
 }
 
@@ -37,15 +40,26 @@ static rref_call *take_reserve(rri_calls *calls, rref_call **reserve)
     return c;
 }
 
+static void uncount(rri_calls *calls)
+{
+    rri_lock_take(&calls->lock);
+    rri_count_down(&calls->alive);
+    rri_lock_give(&calls->lock);
+}
+
 static rref_call *new_call(rri_calls *calls, rref_call **reserve)
 {
     rri_lock_take(&calls->lock);
     rref_call *c = calls->free;
-    if (c) calls->free = c->next;
+    if (c) calls->free = c->next, calls->spare--;
+    rri_count_up(&calls->alive);
     rri_lock_give(&calls->lock);
     if (!c) c = rri_malloc(sizeof *c);
     bool reserved = !c && (c = take_reserve(calls, reserve));
-    if (!c) return NULL;
+    if (!c) {
+        uncount(calls);
+        return NULL;
+    }
     rri_call_clear(c, calls);
     c->reserve = reserved ? reserve : NULL;
     c->colour = rri_begin(calls->futures.colours);
@@ -89,13 +103,17 @@ void rri_exec_free(rref_call *c)
     rri_paint before = rri_paint_on(calls->futures.colours, colour);
     rri_call_tidy(c);
     rri_lock_take(&calls->lock);
+    rri_count_down(&calls->alive);
+    bool excess = !c->reserve && calls->spare >= SPARES;
     if (c->reserve) {
         *c->reserve = c;
-    } else {
+    } else if (!excess) {
         c->next = calls->free;
         calls->free = c;
+        calls->spare++;
     }
     rri_lock_give(&calls->lock);
+    if (excess) free(c);
     rri_paint_back(before);
     rri_idle(calls->futures.colours, colour);
 }

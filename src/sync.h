@@ -75,6 +75,17 @@ static inline void rri_give(rri_lock *lock, const rri_role *role)
     rri_lock_give(lock);
 }
 
+/* Counters with one writer at a time, whoever has their lock. */
+static inline void rri_count_up(atomic_uint *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static inline void rri_count_down(atomic_uint *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) - 1, memory_order_relaxed);
+}
+
 /* Sleep while *word == expected, for ns nanoseconds at most (< 0: no limit). Works on memory shared by processes. Wakes for
  * any reason or none; the caller looks again. Returns false when the time ran out. */
 bool rri_futex_wait(atomic_uint *word, unsigned expected, int64_t ns);

@@ -18,7 +18,7 @@
 #define GIVES CHECK_GIVES
 
 enum { ROOM = 4000, FLOOD = 96 << 20, SLACK = 24 << 20, PARK = 1 << 20, CREDITS = 16, MESSAGE = 4096 + 8192, CALLS = 100,
-       SEEDS = 400, HOPS = 3, QUEUE = 64 << 10 };
+       SEEDS = 2000, HOPS = 3, QUEUE = 64 << 10, MUCH = 32 << 20, NUMBERS = 250000, FULL = 500, CALL = 1280 };
 
 static rref_context *ctx;
 static int rank, ranks;
@@ -38,6 +38,8 @@ static int take(rref_call *c, void *self)
     atomic_fetch_add(&taken, 1);
     return rc;
 }
+
+static int count(rref_call *c, void *self) { return (void)rref_arg_u64(c, 0), take(c, self); }
 
 /* Waits for the next rank to call back to this one. */
 static int ask(rref_call *c, void *self)
@@ -102,7 +104,7 @@ static const rref_method functions[] = {
     RREF_METHOD("ask_back", "", ask_back, 0), RREF_METHODS_END
 };
 static const rref_method methods[] = {
-    RREF_METHOD("take", "bytes", take, 0), RREF_METHOD("ask", "", ask, 0), RREF_METHODS_END
+    RREF_METHOD("take", "bytes", take, 0), RREF_METHOD("count", "u64", count, 0), RREF_METHOD("ask", "", ask, 0), RREF_METHODS_END
 };
 static const rref_class sink_class = RREF_CLASS("sink", "", create, NULL, methods);
 static const rref_class *const classes[] = { &sink_class, NULL };
@@ -170,12 +172,22 @@ static size_t resident(void)
 
 static int flood_calls;
 
-static void *flood(void *arg)
+static int post_bytes(uint64_t n)
 {
     static const char bytes[ROOM];
-    (void)arg;
+    (void)n;
+    return rref_post(sink, "take", rref_array(bytes, ROOM));
+}
+
+static int post_number(uint64_t n) { return rref_post(sink, "count", n); }
+
+/* What each thread of a flood makes. */
+typedef int (*post)(uint64_t n);
+
+static void *flood(void *posts)
+{
     for (int i = 0; i < flood_calls; i++)
-        if (rref_post(sink, "take", rref_array(bytes, ROOM))) atomic_fetch_add(&refused, 1);
+        if ((*(const post *)posts)((uint64_t)i)) atomic_fetch_add(&refused, 1);
         else atomic_fetch_add(&posted, 1);
     return NULL;
 }
@@ -194,15 +206,16 @@ static void live_on(size_t bound)
     if (check_patience(1) == 1 && rank == 0) CU_ASSERT_TRUE(most < before + bound);
 }
 
-static void flood_one(void)
+/* calls: of all; message: what one takes at its owner, with the calls that it has. */
+static void flood_rank_0(post posts, int calls, size_t message)
 {
     pthread_t thread;
     if (!begin()) return;
     bool victim = rank == 0, floods = !victim && (rank < ranks - 1 || ranks == 2);
     int flooders = ranks < 3 ? ranks - 1 : ranks - 2, all = 0;
-    flood_calls = flooders ? FLOOD / ROOM / flooders : 0;
-    size_t bound = PARK + (size_t)ranks * CREDITS * MESSAGE + SLACK;
-    if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, NULL), 0);
+    flood_calls = flooders ? calls / flooders : 0;
+    size_t bound = 2 * (size_t)park_limit + (size_t)flooders * CREDITS * message + SLACK;      /* as much again is lent */
+    if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, &posts), 0);
     if (!floods) live_on(bound);
     MPI_Barrier(MPI_COMM_WORLD);
     if (floods) CU_ASSERT_TRUE(atomic_load(&posted) < flood_calls);    /* they wait: nothing was taken yet */
@@ -216,6 +229,16 @@ static void flood_one(void)
     MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
     if (victim) CU_ASSERT_EQUAL(atomic_load(&taken), all);
     end();
+}
+
+static void flood_one(void) { flood_rank_0(post_bytes, FLOOD / ROOM, MESSAGE); }
+
+/* Hundreds of calls come in a message, and each waits as a call of its own. */
+static void flood_of_numbers(void)
+{
+    park_limit = MUCH;
+    flood_rank_0(post_number, NUMBERS, MESSAGE + FULL * CALL);
+    park_limit = PARK;
 }
 
 /* ---- all flood all, and what is called calls on */
@@ -279,7 +302,8 @@ static void way_back(void)
     if (rank == 0) CU_ASSERT_TRUE(check_until(has_begun, NULL, 20));
     MPI_Barrier(MPI_COMM_WORLD);
     flood_calls = 3 * PARK / ROOM;
-    if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, NULL), 0);
+    post posts = post_bytes;
+    if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, &posts), 0);
     if (floods) CU_ASSERT_TRUE(check_until(stands_still, NULL, 20));
     MPI_Barrier(MPI_COMM_WORLD);
     OK(rref_set(gate));
@@ -404,6 +428,7 @@ static void park(void)
 
 static const check_case cases[] = {
     { "flood_one", flood_one },
+    { "flood_of_numbers", flood_of_numbers },
     { "flood_all", flood_all },
     { "pour_out", pour_out },
     { "way_back", way_back },
