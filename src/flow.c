@@ -120,7 +120,7 @@ bool rri_flow_waiting(const rri_flow *flow)
 RRI_NEEDS(rri_lane)
 static bool hold_back(const rri_flow *flow, const lane *l)
 {
-    return !flow->config.direct || l->held || rri_chaos(RRI_CHAOS_DELAY);
+    return !flow->config.direct || l->held || (flow->config.tended && rri_chaos(RRI_CHAOS_DELAY));
 }
 
 /* The flow's lock is held, and the lane. Where the application drives nothing may be left when it turns to other things. */

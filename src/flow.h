@@ -28,6 +28,8 @@ typedef struct rri_flow_config {
     size_t park_limit;          /* bytes of received messages kept, and of their calls; beyond it credits stay out */
     bool direct;                /* any thread may call MPI; else only the driver sends */
     rri_timers *timers;         /* or NULL */
+    bool tended;                /* a library thread sees to what is left: chaos may hold messages back */
+    unsigned load;              /* answered calls of a run that are worth a message of their own */
 } rri_flow_config;
 
 int rri_flow_open(rri_link *link, const rri_flow_config *config, rri_flow **flow);

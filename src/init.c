@@ -320,15 +320,22 @@ static int open_peers(rref_context *ctx)
     return rri_peers_open(ctx->link, ctx->flow, &config, &up, &ctx->calls.peers);
 }
 
+/* Bytes of records that share a message. */
+static size_t batch_of(const rri_settings *s, size_t room)
+{
+    const size_t eager = (size_t)s->eager, batch = (size_t)s->batch;
+    if (rri_chaos_has(RRI_CHAOS_BUFFER)) return eager;      /* few share one */
+    if (batch) return batch < room ? batch : room;
+    return eager < 4032 ? 4032 : eager > 16384 ? 16384 : eager > 4096 ? eager : 4032;
+}
+
 static int open_floors(rref_context *ctx)
 {
     const rri_settings *s = &ctx->settings;
     bool application = s->progress == RRI_PROGRESS_APPLICATION, direct = ctx->level == MPI_THREAD_MULTIPLE;
-    size_t eager = (size_t)s->eager, batch = eager < 4032 ? 4032 : eager > 16384 ? 16384 : eager > 4096 ? eager : 4032;
-    if (rri_chaos_has(RRI_CHAOS_BUFFER)) batch = eager;     /* few records share a message */
-    size_t room = (eager > 4096 ? eager : 4096) + 8192;      /* references ride in the message, whatever its limit for data */
-    rri_flow_config flow = { batch, room, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct,
-                             &ctx->timers };
+    size_t eager = (size_t)s->eager, room = (eager > 4096 ? eager : 4096) + 8192;   /* references ride along, whatever it is */
+    rri_flow_config flow = { batch_of(s, room), room, (unsigned)s->credits, (size_t)s->queue_limit, (size_t)s->park_limit, direct,
+                             &ctx->timers, has_threads(ctx), (unsigned)s->batch_calls };
     rri_progress_config progress = {
         .application = application, .funneled = ctx->level < MPI_THREAD_SERIALIZED,
         .serialized = ctx->level == MPI_THREAD_SERIALIZED, .spin = s->spin * 1000,

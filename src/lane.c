@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { LOAD = 32 };                 /* calls of a run that are worth a message of their own */
-
 /* ---- messages */
 
 /* The lane's lock is held: messages of a lane leave in order. */
@@ -246,16 +244,16 @@ void *rri_lane_grow(rri_flow *flow, lane *l, const rri_record *like)
 
 /* Whether a run of calls that are answered leaves, whatever is in flight: while the owner serves it, its caller makes more. */
 RRI_NEEDS(rri_lane)
-static bool is_load(const lane *l)
+static bool is_load(const rri_flow *flow, const lane *l)
 {
     const rri_record *r = l->growth[RRI_REQUESTS].record;
-    return !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= LOAD && l->credit > 0 && !l->queue.first;
+    return !(r->flags & RRI_FLAG_ONEWAY) && rri_run_count(r) >= flow->config.load && l->credit > 0 && !l->queue.first;
 }
 
 RRI_UNCHECKED RRI_IN_CALLERS
 void rri_lane_grown(rri_flow *flow, lane *l)
 {
-    if (is_load(l)) let_go(flow, l, RRI_REQUESTS, RRI_AT_ONCE);
+    if (is_load(flow, l)) let_go(flow, l, RRI_REQUESTS, RRI_AT_ONCE);
     rri_give(&l->lock, &rri_lane);
 }
 

@@ -19,6 +19,8 @@ typedef struct rri_settings {
     double stall_limit;         /* RREF_STALL_LIMIT, s without a sign of life that fence and finalize bear (300) */
     double peer_timeout;        /* RREF_PEER_TIMEOUT, s of silence that make a rank a suspect (60) */
     int64_t eager;              /* RREF_EAGER, bytes of data that ride in a message; 0: 4096 on one node, 65536 else */
+    int64_t batch;              /* RREF_BATCH, bytes of records that share a message; 0: by RREF_EAGER, 4032 to 16384 */
+    int64_t batch_calls;        /* RREF_BATCH_CALLS, calls of a run that are worth a message of their own (32) */
     int64_t spin;               /* RREF_SPIN, us a driver polls after an arrival; -1: 20, or 0 where cores are short */
     int64_t ring;               /* RREF_RING, receives posted in advance (16) */
     int64_t credits;            /* RREF_CREDITS, request messages in flight to a peer (64) */

@@ -135,7 +135,7 @@ static void open_objects(whole *r, int i, int64_t log)
 static void open_rank(int i, int64_t log)
 {
     whole *r = &ranks[i];
-    const rri_flow_config flow = { 1024, ROOM, CREDITS, 1 << 20, 1 << 20, true, NULL };
+    const rri_flow_config flow = { 1024, ROOM, CREDITS, 1 << 20, 1 << 20, true, NULL, true, 32 };
     const rri_calls_up up = { .find = find, .look = look, .instant = instant, .weight = weight, .control = control,
                               .created = created, .unanswered = unanswered, .drop_ref = rri_reference_drop, .up = r };
     memset(r, 0, sizeof *r);

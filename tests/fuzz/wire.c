@@ -152,7 +152,7 @@ static void unanswered(void *up, const rref_error *error)
 static void open_rank(int i)
 {
     rank *r = &ranks[i];
-    const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true, NULL };
+    const rri_flow_config flow = { 1024, ROOM, 8, 1 << 16, 1 << 20, true, NULL, true, 32 };
     const rri_calls_up up = { find, look, instant, weight, announced, control, created, unanswered, rri_reference_drop, stuck,
                               r };
     rri_calls *calls = &r->fake.calls;

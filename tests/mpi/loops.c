@@ -414,6 +414,65 @@ static void contexts_change(void)
     }
 }
 
+static uint64_t messages_out(void)
+{
+    rref_statistics s = { .messages_out = 0 };
+    OK(rref_stats(ctx, &s));
+    return s.messages_out;
+}
+
+/* How many messages leave for some posts, and for some calls, while their owner does not look at any. */
+static void leave(uint64_t sent[2])
+{
+    uint64_t x[WAYS], before;
+    rref_future f[WAYS];
+    begin();
+    rref r = rref_create(ctx, next_rank(), "book");
+    expect(r, 0, 0);
+    OK(rref_fence(ctx, RREF_FOREVER));
+    MPI_Barrier(MPI_COMM_WORLD);
+    before = messages_out();
+    for (uint64_t i = 0; i < WAYS; i++) OK(rref_post(r, "write", i));
+    sent[0] = messages_out() - before;
+    MPI_Barrier(MPI_COMM_WORLD);
+    OK(rref_fence(ctx, RREF_FOREVER));
+    MPI_Barrier(MPI_COMM_WORLD);
+    before = messages_out();
+    for (uint64_t i = 0; i < WAYS; i++) f[i] = rref_async(r, "twice", i, rref_out(&x[i]));
+    sent[1] = messages_out() - before;
+    MPI_Barrier(MPI_COMM_WORLD);
+    OK(rref_wait_all(f, WAYS, RREF_FOREVER));
+    for (uint64_t i = 0; i < WAYS; i++) CU_ASSERT_EQUAL(x[i], 2 * i);
+    for (uint64_t i = 0; i < WAYS; i++) OK(rref_future_release(f[i]));
+    expect(r, WAYS * (WAYS - 1) / 2, WAYS);
+    OK(rref_release(r));
+    OK(rref_finalize(&ctx));
+}
+
+/* The limits of what shares a message. */
+static void batches(void)
+{
+    uint64_t sent[2];
+    int size = 0;
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    const bool exact = size > 1 && !check_chaos("where messages are held back, or are small, their number says nothing");
+    progress = "application";
+    check_set("RREF_CREDITS", 1000);
+    leave(sent);
+    if (exact) CU_ASSERT_TRUE(sent[0] >= 1 && sent[0] <= 3);
+    if (exact) CU_ASSERT_TRUE(sent[1] >= WAYS / 32 && sent[1] <= WAYS / 32 + 3);
+    check_set("RREF_BATCH", 64);
+    leave(sent);
+    if (exact) CU_ASSERT_TRUE(sent[0] >= WAYS / 3 && sent[1] >= WAYS / 3);
+    unsetenv("RREF_BATCH");
+    check_set("RREF_BATCH_CALLS", 100);
+    leave(sent);
+    if (exact) CU_ASSERT_TRUE(sent[1] >= WAYS / 100 - 1 && sent[1] <= WAYS / 100 + 3);
+    unsetenv("RREF_BATCH_CALLS");
+    unsetenv("RREF_CREDITS");
+    progress = NULL;
+}
+
 static void application_driven(void)
 {
     progress = "application";
@@ -432,7 +491,7 @@ static const check_case cases[] = {
     { "handles_change", handles_change }, { "outcomes", outcomes }, { "occupied", occupied }, { "few_credits", few_credits },
     { "given_up", given_up },
     { "nested", nested }, { "threads", threads }, { "contexts_change", contexts_change },
-    { "application_driven", application_driven }, CHECK_END
+    { "batches", batches }, { "application_driven", application_driven }, CHECK_END
 };
 
 int main(int argc, char **argv) { return check_mpi_main(argc, argv, "loops", cases); }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANKS = 3, ROOM = 8192, EAGER = 1024, OBJECT = 16, MANY = 40, LONG = 5000 };
+enum { RANKS = 3, ROOM = 8192, EAGER = 1024, OBJECT = 16, MANY = 40, LONG = 5000, LOAD = 32 };
 enum { NEXT, FAIL, NOTE, REVERSE, MIRROR, STORE, METHODS };
 
 typedef struct rank {
@@ -167,7 +167,7 @@ static void open_rank(int i, const rri_flow_config *config)
 
 static void open_ranks_with(unsigned credits, size_t batch, size_t queue_limit, size_t park_limit)
 {
-    rri_flow_config config = { batch, ROOM, credits, queue_limit, park_limit, true, NULL };
+    rri_flow_config config = { batch, ROOM, credits, queue_limit, park_limit, true, NULL, true, LOAD };
     for (int m = 0; m < METHODS; m++) CU_ASSERT_EQUAL_FATAL(rri_signature_parse(text[m], &signature[m]), RREF_OK);
     notes = 0;
     fake_open(link_of, RANKS);

@@ -87,6 +87,8 @@ static void defaults(void)
     CU_ASSERT(same(s.finalize_timeout, RREF_FOREVER));
     CU_ASSERT(same(s.stall_limit, 300));
     CU_ASSERT_EQUAL(s.eager, 0);
+    CU_ASSERT_EQUAL(s.batch, 0);
+    CU_ASSERT_EQUAL(s.batch_calls, 32);
     CU_ASSERT_EQUAL(s.spin, -1);
     CU_ASSERT_EQUAL(s.ring, 16);
     CU_ASSERT_EQUAL(s.credits, 64);
@@ -352,7 +354,7 @@ static void expect_listed(const rri_settings *settings, const char *name, const 
 {
     seen s = { .name = name };
     rri_settings_visit(settings, look, &s);
-    CU_ASSERT_EQUAL(s.options, 25);
+    CU_ASSERT_EQUAL(s.options, 27);
     CU_ASSERT_STRING_EQUAL(s.text, expected);
     if (strcmp(s.text, expected) != 0)
         fprintf(stderr, "got:    %s\nwanted: %s\n", s.text, expected);
