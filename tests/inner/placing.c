@@ -4,9 +4,11 @@
 #include "context.h"
 #include "check.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static rri_units where;
 static atomic_int calls;
@@ -75,6 +77,44 @@ static void by_choice(void)
     const rri_units after = rri_place_mask();
     CU_ASSERT(same(&before, &after));
     stop(w.ctx);
+}
+
+/* ---- one core */
+
+static int lines_with(const char *path, const char *text)
+{
+    char line[512];
+    int n = 0;
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f)) n += strstr(line, text) != NULL;
+    if (f) fclose(f);
+    return n;
+}
+
+/* The first context of the process in which a rank has one core; the warning is the first rank's. */
+static void single(void)
+{
+    const rri_units all = rri_place_mask();
+    char path[] = "/tmp/rref-placing-XXXXXX", log[64];
+    cpu_set_t before, one;
+    int rank;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    CU_ASSERT_FATAL(close(mkstemp(path)) == 0);
+    snprintf(log, sizeof log, "warn:%s", path);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)rri_units_next(&all, 0), &one);
+    CU_ASSERT_EQUAL_FATAL(sched_getaffinity(0, sizeof before, &before) | sched_setaffinity(0, sizeof one, &one), 0);
+    for (int i = 0; i < 2; i++) {
+        setenv("RREF_LOG", log, 1);
+        rref_context *ctx = start(NULL, NULL);
+        unsetenv("RREF_LOG");
+        CU_ASSERT(check_until(chosen, ctx, 20));
+        CU_ASSERT_EQUAL(ctx->placer.choice.why, RRI_SEAT_SINGLE);
+        stop(ctx);
+    }
+    CU_ASSERT_EQUAL(lines_with(path, "have one core each"), rank == 0 ? 1 : 0);
+    CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof before, &before), 0);
+    unlink(path);
 }
 
 /* ---- by hand */
@@ -152,7 +192,7 @@ static void spinning(void)
 }
 
 static const check_case cases[] = {
-    { "by choice", by_choice }, { "by hand", by_hand }, { "anywhere", anywhere }, { "refused", refused },
+    { "single", single }, { "by choice", by_choice }, { "by hand", by_hand }, { "anywhere", anywhere }, { "refused", refused },
     { "spinning", spinning }, CHECK_END
 };
 
