@@ -12,6 +12,7 @@
 
 enum {
     RESERVE = 4,                    /* messages that can be answered or received when there is no memory */
+    SPARING = 16,                   /* lanes that keep a buffer for their next message */
     LADEN_LEAST = 16                /* messages that may wait to leave, whatever the limit: as many are received at once */
 };
 
@@ -132,12 +133,21 @@ static void leave_to_driver(rri_flow *flow, lane *l, rri_buffer *b)
     if (!l->held++) l->until = rri_after(rri_now(), rri_chaos_pick(RRI_CHAOS_DELAY, RRI_CHAOS_HOLD_NS));
 }
 
+/* The first lanes that are used: with one for each of a thousand ranks a rank's memory would be theirs. */
+RRI_NEEDS(rri_lane)
+static bool keeps_spare(rri_flow *flow, lane *l)
+{
+    if (!l->spares && atomic_load_explicit(&flow->sparing, memory_order_relaxed) < SPARING)
+        l->spares = atomic_fetch_add(&flow->sparing, 1) < SPARING;
+    return l->spares && !l->spare;
+}
+
 RRI_NEEDS(rri_lane)
 static void send_now(rri_flow *flow, lane *l, rri_buffer *b)
 {
     if (!rri_link_send(flow->link, b)) return;
-    if (l->spare) rri_buffer_drop(b);
-    else l->spare = b;
+    if (keeps_spare(flow, l)) l->spare = b;
+    else rri_buffer_drop(b);
 }
 
 void rri_flow_depart(rri_flow *flow, lane *l, rri_buffer *b)

@@ -18,6 +18,7 @@ typedef struct lane {
     int peer;                       /* i */
     rri_buffer *open[2] RRI_OWNED(rri_lane);    /* l: being filled, by stream */
     rri_buffer *spare RRI_OWNED(rri_lane);      /* l: for the next message, or NULL */
+    bool spares RRI_OWNED(rri_lane);            /* l: it is one of those that keep one */
     rri_chain queue RRI_OWNED(rri_lane);        /* l: requests that wait for credit */
     rri_chain kept RRI_OWNED(rri_lane);         /* l: messages that wait for the lane to open */
     _Atomic(rri_lane_state) state;  /* written under the lock; read without it as a hint */
@@ -67,6 +68,7 @@ struct rri_flow {
     rri_chain inbox RRI_OWNED(rri_lists);           /* x: messages to the own rank */
     rri_chain outbox RRI_OWNED(rri_lists);          /* x: messages left for the driver */
     rri_stash stash RRI_OWNED(rri_driver);      /* d: received, with chaos */
+    atomic_uint sparing;            /* a: lanes that keep a spare buffer */
     atomic_uint waiting;            /* a: lanes in the dirty list + messages in inbox, stash and outbox */
     atomic_uint inside;             /* a: messages in the inbox and the stash */
     atomic_uint self_open;          /* a: records or messages to the own rank on their way */
