@@ -14,6 +14,7 @@ bool rri_driver_take(rri_progress *p, uint64_t from)
 {
     if (!atomic_compare_exchange_strong(&p->role, &from, RRI_ROLE_HELD)) return false;
     if (!p->config.application) rri_doorbell_awake(rri_link_bell(p->link));     /* a line of memory that neighbours write */
+    else atomic_store_explicit(&p->by, &rri_self, memory_order_relaxed);
     rri_thread.driving = p;
     rri_thread.offered = 0;
     atomic_store_explicit(&p->borrowed, rri_self.crew != &p->crew, memory_order_relaxed);
@@ -24,6 +25,7 @@ RRI_GIVES(rri_driver) RRI_UNCHECKED
 void rri_driver_free(rri_progress *p)
 {
     rri_thread.driving = NULL;
+    if (p->config.application) atomic_store_explicit(&p->by, NULL, memory_order_relaxed);
     atomic_store_explicit(&p->role, RRI_ROLE_FREE, memory_order_release);
 }
 

@@ -54,6 +54,7 @@ struct rri_progress {
     atomic_bool blind;              /* a: the watcher sleeps without looks at the peers between */
     atomic_bool dozes;              /* a: the watcher, if it sleeps, does so for NAP_MAX at most */
     _Atomic int64_t until;          /* a: ... or until then */
+    _Atomic(rri_member *) by;       /* a: who drives, if only the application does; or NULL */
     _Atomic int64_t borrowed;       /* a: 1 while an application thread holds the role */
     atomic_uint borrower;           /* a: who asks for the role, or has been granted it: RRI_NOT_ASKED, ... */
     atomic_uint wants;              /* a: sleeping threads and callbacks that a message may be for */
@@ -126,10 +127,17 @@ static inline int64_t rri_bounded(int64_t nap, int64_t deadline)
     return nap < 0 || left < nap ? left : nap;
 }
 
-/* Whether the calling thread is one of the application's that may drive for what it waits for. */
+/* Whether the calling thread drives an application-driven context: it may be in a handler of that, and drive another one. */
+static inline bool rri_drives(rri_progress *p)
+{
+    return rri_thread.driving == p || (p->config.application && atomic_load_explicit(&p->by, memory_order_relaxed) == &rri_self);
+}
+
+/* Whether the calling thread may drive for what it waits for: one of the application's, or of another context's that has not the
+ * role of that. */
 static inline bool rri_may_poll(const rri_progress *p)
 {
-    bool may = !rri_thread.in_inline && !p->config.application && rri_self.crew != &p->crew;
+    bool may = !rri_thread.in_inline && !p->config.application && rri_self.crew != &p->crew && !rri_thread.driving;
     return may && p->config.borrowed_spin > 0 && !rri_chaos_on();
 }
 

@@ -222,24 +222,39 @@ static int poll_and_work(rri_progress *p, const rri_event *event)
     return v == RRI_PASS ? 1 : (int)news;
 }
 
+/* With the role, which this thread may have from further up on its stack. */
+RRI_UNCHECKED
+static int poll_as_driver(rri_progress *p, const rri_event *event)
+{
+    const rri_thread_state outer = rri_thread;
+    rri_thread.driving = p;
+    int news = poll_and_work(p, event);
+    if (outer.driving != p) rri_thread.driving = outer.driving;
+    return news;
+}
+
+RRI_UNCHECKED
+static int poll_for_once(rri_progress *p, const rri_event *event)
+{
+    if (!rri_driver_take(p, RRI_ROLE_FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
+    int news = poll_and_work(p, event);
+    if (rri_thread.driving != p) return news;       /* a handler took so long that it was taken over */
+    rri_driver_free(p);
+    if (!p->config.application) rri_driver_rouse(p);
+    return news;
+}
+
 int rri_progress_poll(rri_progress *p, const rri_event *event)
 {
     bool reads = rri_thread.in_inline || (rri_thread.depth > 0 && !p->config.application);    /* a message that would go */
     if (reads) return RREF_ERR_BLOCKING;
     if (p->config.funneled && !pthread_equal(p->init_thread, pthread_self())) return RREF_ERR_THREAD;
-    if (rri_thread.driving == p) {
-        if (rri_thread.offered) return 0;         /* in a handler; another thread may have the role */
-        rri_has(&rri_driver);
-        return poll_and_work(p, event);
-    }
-    if (!rri_driver_take(p, RRI_ROLE_FREE)) return p->config.application ? RREF_ERR_THREAD : 0;
-    int news = poll_and_work(p, event);
-    if (rri_thread.driving != p) {            /* a handler took so long that it was taken over */
-        rri_gone(&rri_driver);
-        return news;
-    }
-    rri_driver_free(p);
-    if (!p->config.application) rri_driver_rouse(p);
+    if (rri_thread.driving == p && rri_thread.offered) return 0;    /* in a handler; another thread may have the role */
+    if (rri_drives(p)) return poll_as_driver(p, event);
+    const rri_thread_state outer = rri_thread;
+    int news = poll_for_once(p, event);
+    rri_thread.driving = outer.driving;             /* in a handler of another context this thread may have the role of that */
+    rri_thread.offered = outer.offered;
     return news;
 }
 

@@ -65,7 +65,7 @@ void rri_progress_close(rri_progress *progress);
 int rri_progress_place(rri_progress *progress, const rri_units *drivers, const rri_units *workers);
 
 /* May this thread call MPI for the library? THREAD, through rri_fail: another one has to, or is at it. */
-int rri_progress_may_drive(const rri_progress *progress);
+int rri_progress_may_drive(rri_progress *progress);
 
 /* May this thread run handlers now? (library threads; the driver of an application-driven context) */
 bool rri_progress_may_run(const rri_progress *progress);

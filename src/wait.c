@@ -7,6 +7,12 @@
 
 enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000, ROOM_TURNS = 10 };
 
+/* Of a thread of the library: its own context's, which need not be the one that it waits in. */
+static rri_progress *own_progress(void)
+{
+    return (rri_progress *)(void *)((char *)rri_self.crew - offsetof(rri_progress, crew));
+}
+
 /* A thread that is about to block lets go of the role. */
 static void leave_role(rri_progress *p)
 {
@@ -182,12 +188,12 @@ static int too_deep(const rri_progress *p)
                     p->config.crew.max_blocked);
 }
 
-static bool is_elsewhere(const rri_progress *p)
+static bool is_elsewhere(rri_progress *p)
 {
-    return p->config.serialized && rri_thread.driving != p && atomic_load(&p->role) != RRI_ROLE_FREE;
+    return p->config.serialized && !rri_drives(p) && atomic_load(&p->role) != RRI_ROLE_FREE;
 }
 
-int rri_progress_may_drive(const rri_progress *p)
+int rri_progress_may_drive(rri_progress *p)
 {
     if (p->config.funneled && !pthread_equal(p->init_thread, pthread_self()))
         return rri_fail(RREF_ERR_THREAD, "only the thread that called MPI_Init may do this");
@@ -201,8 +207,8 @@ int rri_progress_may_wait(rri_progress *p)
     if (is_elsewhere(p)) return rri_progress_may_drive(p);
     if (rri_thread.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
     bool may = p->config.application ? rri_thread.depth <= (int)p->config.crew.max_blocked
-                                     : rri_self.crew != &p->crew || rri_crew_may_block(&p->crew);
-    return may ? RREF_OK : too_deep(p);
+                                     : !rri_self.crew || rri_crew_may_block(rri_self.crew);
+    return may ? RREF_OK : too_deep(rri_self.crew ? own_progress() : p);
 }
 
 static int wait_application(rri_progress *p, rri_event *event, int64_t deadline)
@@ -221,14 +227,16 @@ static int wait_application(rri_progress *p, rri_event *event, int64_t deadline)
 /* A handler that blocks keeps its stack and frees its place. */
 static int wait_blocked(rri_progress *p, rri_event *event, int64_t deadline)
 {
-    leave_role(p);
-    rri_flow_flush(p->flow, true);
-    if (!rri_crew_block(&p->crew)) {
-        rri_driver_rouse(p);
-        return too_deep(p);
+    rri_progress *own = own_progress();
+    leave_role(own);
+    rri_flow_flush(own->flow, true);
+    if (p != own) rri_flow_flush(p->flow, true);
+    if (!rri_crew_block(&own->crew)) {
+        rri_driver_rouse(own);
+        return too_deep(own);
     }
     int rc = sleep_until(p, event, deadline);
-    rri_crew_unblock(&p->crew);
+    rri_crew_unblock(&own->crew);
     return rc;
 }
 
@@ -262,7 +270,7 @@ int rri_progress_sleep(rri_progress *p, rri_event *event, int64_t deadline)
     if (over_at_once(deadline)) return RREF_ERR_PENDING;
     if (rri_thread.in_inline) return rri_fail(RREF_ERR_BLOCKING, "an inline method or callback may not wait");
     if (p->config.application) return wait_application(p, event, deadline);
-    if (rri_self.crew == &p->crew) return wait_blocked(p, event, deadline);
+    if (rri_self.crew) return wait_blocked(p, event, deadline);
     return sleep_until(p, event, deadline);
 }
 
@@ -276,6 +284,7 @@ RRI_UNCHECKED
 static void move_on(rri_progress *p)
 {
     bool drives = rri_thread.driving == p;      /* from further up on its stack */
+    if (!drives && rri_thread.driving) return;
     if (!drives && !rri_driver_take(p, RRI_ROLE_FREE)) return;
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);

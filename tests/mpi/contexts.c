@@ -40,7 +40,22 @@ static int end_here(rref_call *c, void *self)
     return rref_return_i64(c, rref_finalize(&own));
 }
 
+static rref_context *pair[2];
+
+/* Adds by way of the other context, on a rank further on. */
+static int add_there(rref_call *c, void *self)
+{
+    rref_context *other = rref_call_context(c) == pair[0] ? pair[1] : pair[0];
+    const int further = (int)rref_arg_i64(c, 2);
+    int64_t sum = 0;
+    (void)self;
+    int rc = rref_sync(rref_root(other, (rref_rank(other) + further) % rref_size(other)), "add", rref_arg_i64(c, 0),
+                       rref_arg_i64(c, 1), rref_out(&sum));
+    return rc ? rc : rref_return_i64(c, sum);
+}
+
 static const rref_method functions[] = {
+    RREF_METHOD("add_there", "i64, i64, i64 -> i64", add_there, 0),
     RREF_METHOD("add", "i64, i64 -> i64", add, 0),
     RREF_METHOD("number", "-> i64", own_number, 0),
     RREF_METHOD("tiny", "", count_tiny, 0),
@@ -477,7 +492,39 @@ static void forgotten(void)
     before_the_end = atomic_load(&destroyed);
 }
 
+/* A method of one context waits in another one; where the application drives that is on its own rank, since a wait drives its own
+ * context alone. Both come to their ends. */
+static void wait_in_another(const char *progress, int further)
+{
+    const rref_options options = { .functions = functions, .progress = progress, .timeout = check_patience(30) };
+    for (int i = 0; i < 2; i++) OK(rref_init(MPI_COMM_WORLD, &options, &pair[i]));
+    MPI_Barrier(MPI_COMM_WORLD);            /* methods of this rank may run as soon as it has a context, and want both */
+    for (int i = 0; i < 20; i++) {
+        int64_t sum[2] = { 0, 0 };
+        rref_context *ctx = pair[i % 3 == 0];
+        rref to = rref_root(ctx, (rref_rank(ctx) + further) % rref_size(ctx));
+        rref_future f = rref_async(to, "add_there", i, 1, further, rref_out(&sum[0]));
+        if (!progress) OK(rref_sync(to, "add_there", i, 2, further, rref_out(&sum[1])));
+        OK(rref_wait(f, RREF_FOREVER));
+        OK(rref_future_release(f));
+        CU_ASSERT_EQUAL(sum[0], i + 1);
+        CU_ASSERT_EQUAL(sum[1], progress ? 0 : i + 2);
+    }
+    for (int i = 0; i < 2; i++) OK(rref_fence(pair[i], RREF_FOREVER));
+    for (int i = 1; i >= 0; i--) OK(rref_finalize(&pair[i]));
+}
+
+static void one_from_another(void)
+{
+    setenv("RREF_FINALIZE_TIMEOUT", "60", 1);
+    wait_in_another(NULL, 0);
+    wait_in_another(NULL, 1);
+    wait_in_another("application", 0);
+    unsetenv("RREF_FINALIZE_TIMEOUT");
+}
+
 static const check_case cases[] = {
+    { "one_from_another", one_from_another },
     { "ends_right_after_the_start", ends_right_after_the_start },
     { "fortran_communicator", fortran_communicator },
     { "names", names },
