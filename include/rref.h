@@ -571,8 +571,8 @@ int rref_withdraw(rref_context *context, const char *name);
  *  @param values  count values; outputs are either all of the method's results, in order, or none.
  *  @param site    "file:line" for messages, or NULL; a string that stays.
  *  Errors: HANDLE, NO_METHOD, SIGNATURE, RANGE (also for more references than a message has room for, 48 bytes each) before
- *  anything is sent, as are, in a method or callback, BLOCKING (it is inline) and TOO_DEEP (no further one may wait); TRUNCATED;
- *  TIMEOUT; the handler's own; the construction's.
+ *  anything is sent, as are, in a method or callback that would have to wait (not for a free object of the own rank), BLOCKING
+ *  (it is inline) and TOO_DEEP (no further one may wait); TRUNCATED; TIMEOUT; the handler's own; the construction's.
  *  Thread: any.  Blocks: until the call is answered or its deadline has passed.  Progress: inline methods; a free
  *  object of the own rank is served by the caller.  Owns: outputs are the caller's; a reference among them needs a
  *  release.  Since: 0.1 */
@@ -807,7 +807,8 @@ int rref_future_error(rref_future future, rref_error *error);
  *  Thread: any.  Blocks: no.  Progress: none.  Owns: one more rref_future_release is due.  Since: 0.1 */
 int rref_future_retain(rref_future future);
 
-/** Give a future back. The call goes on; an error that nobody has read goes to the error handler, and makes the next
+/** Give a future back. The call goes on, and writes its outputs when it is answered: memory of theirs has to stay until then (to
+ *  know when, wait before the release). An error that nobody has read goes to the error handler, and makes the next
  *  fence or finalize ONEWAY. Waits for borrowed arrays to be sent.
  *  Errors: HANDLE; where arrays are still on their way and this thread may not wait BLOCKING (in an inline method or
  *  callback), THREAD (below MPI_THREAD_MULTIPLE) or TOO_DEEP (application-driven), with the handle and the arrays as they were.

@@ -84,10 +84,11 @@ int rri_exec_failed(int rc)
 }
 
 /* A method that fails as a call that it made has failed, and says nothing itself, passes that error on. */
-static void pass_on(rref_call *c)
+void rri_exec_pass_on(rref_call *c, int outcome)
 {
     const rref_error *e = rri_error_last();
-    if (e->code != c->inner || !(c->error = rri_malloc(sizeof *c->error))) return;
+    bool passes = outcome < 0 && outcome == c->inner && !c->error && e->code == outcome;
+    if (!passes || !(c->error = rri_malloc(sizeof *c->error))) return;
     *c->error = *e;
     if (e->rank >= 0 && e->rank != c->calls->rank) c->error->hops++;
 }
@@ -102,7 +103,7 @@ int rri_exec_run(rref_call *c)
     rri_paint before = rri_paint_on(c->calls->futures.colours, c->colour);
     rri_progress_depth(1);
     int outcome = c->run(c);
-    if (outcome < 0 && outcome == c->inner && !c->error) pass_on(c);
+    rri_exec_pass_on(c, outcome);
     rri_progress_depth(-1);
     rri_paint_back(before);
     current = outer;

@@ -23,6 +23,8 @@ typedef struct rri_exec_outer {
     rref_call *call;
     bool was_inline;
 } rri_exec_outer;
+/* A method has run: if it failed as its last call did, and said nothing itself, the call has that error. */
+void rri_exec_pass_on(rref_call *call, int outcome);
 rri_exec_outer rri_exec_instants(rref_call *call);
 void rri_exec_instants_over(rri_exec_outer outer);
 /* When the time of the call whose method the calling thread runs is over: that of the calls it makes, too. */

@@ -278,7 +278,7 @@ int rref_finalize(rref_context **context)
     if (rri_progress_may_drive(ctx->progress)) return RREF_ERR_THREAD;
     bool ours = strike(ctx) != NULL;
     if (!ours) await_term(ctx);
-    int rc = ours ? end(ctx) : rri_fail(RREF_ERR_FINALIZED, "the context was ended at SIGTERM");
+    int rc = ours ? end(ctx) : rri_fail(RREF_ERR_FINALIZED, "the context has ended already, in MPI_Finalize or at SIGTERM");
     *context = NULL;                    /* handlers that run meanwhile may use the application's variable */
     return rc;
 }

@@ -66,6 +66,7 @@ static inline bool finish(rref_call *c, int outcome, bool last)
 {
     bool whole = c->result_count == c->out->count;
     if (is_clean(c, outcome) && (c->oneway || (whole && rri_exec_answer_numbers(c, last)))) return true;
+    rri_exec_pass_on(c, outcome);
     rri_exec_answer(c, outcome);
     rri_call_tidy(c);
     return false;
@@ -104,6 +105,7 @@ static bool take_item(rri_calls *calls, const rri_record *run, size_t i, int pee
     c->payload = rri_run_read(run, i, &c->id);
     c->bytes = c->in->slots;
     c->result_count = 0;
+    c->inner = 0;
     return is_good(c);
 }
 

@@ -66,7 +66,7 @@ static const option options[] = {
     { "RREF_FINALIZE_TIMEOUT", FIELD(finalize_timeout), SECONDS, 0, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
       .help = "time limit of finalize" },
     { "RREF_REPORT_AFTER", FIELD(report_after), SECONDS, 60, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
-      .help = "time after which who waits has the calls told that are not answered" },
+      .help = "time after which who waits has the calls told that are not answered, and looks for a deadlock" },
     { "RREF_STALL_LIMIT", FIELD(stall_limit), SECONDS, 300, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",
       .help = "time without a sign of life after which fence and finalize give up" },
     { "RREF_PEER_TIMEOUT", FIELD(peer_timeout), SECONDS, 60, RANGE(0, 1000000000), SPECIAL("forever", 0), "s",

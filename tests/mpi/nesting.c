@@ -114,6 +114,12 @@ static int fail_after(rref_call *c, void *self)
 }
 
 /* Has seen an error, but fails with another one, or of its own accord with the same code. */
+static int fail_inline(rref_call *c, void *self)
+{
+    (void)self;
+    return rref_sync(rref_root(rref_call_context(c), next), "no_such_method");
+}
+
 static int fail_otherwise(rref_call *c, void *self)
 {
     (void)self;
@@ -186,6 +192,7 @@ static const rref_method functions[] = {
     RREF_METHOD("gate", "i64", gate, 0),
     RREF_METHOD("leaf_of", "ref", leaf_of, 0),
     RREF_METHOD("fail_after", "i64", fail_after, 0),
+    RREF_METHOD("fail_inline", "", fail_inline, RREF_INLINE),
     RREF_METHOD("fail_otherwise", "i64", fail_otherwise, 0),
     RREF_METHODS_END
 };
@@ -408,6 +415,9 @@ static void errors_pass_through(void)
         CU_ASSERT_EQUAL(e.caller, rref_rank(ctx));
         CU_ASSERT_EQUAL(e.hops, hops);
     }
+    GIVES(rref_sync(rref_root(ctx, next), "fail_inline"), RREF_ERR_NO_METHOD);
+    OK(rref_last_error(ctx, &e));
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "no_such_method"));
     GIVES(rref_sync(rref_root(ctx, next), "fail_otherwise", 1), RREF_ERR_USER - 7);
     OK(rref_last_error(ctx, &e));
     CU_ASSERT_STRING_EQUAL(e.text, "another text");
