@@ -336,7 +336,9 @@ int rref_finalize(rref_context **context);
  *  After a loss the ranks that are left also write off what the lost one held: objects that only it held are destroyed before
  *  the fence is over. That needs a moment in which nothing goes on anywhere; if other threads that go on calling leave none
  *  within a quarter of a second, the next fence tries again.
- *  @param timeout  seconds; RREF_FOREVER and RREF_DEFAULT_TIMEOUT: RREF_STALL_LIMIT alone counts.
+ *  @param timeout  seconds; RREF_FOREVER and RREF_DEFAULT_TIMEOUT: RREF_STALL_LIMIT alone counts. Signs of life are messages and
+ *                  methods that compute; a rank that computes outside of the library gives none, so where some may come
+ *                  five minutes after the others that limit should be longer (this holds for rref_finalize, too).
  *  Errors: ONEWAY (one-way calls of this rank, or calls whose futures were released unread, have failed since the last fence:
  *  says which first; the fence is over all the same); PEER_LOST (ranks were lost since the last fence, names one; the fence is
  *  over among the others all the same); TIMEOUT, STALLED (says what it waited for, also on stderr; the fence is still under

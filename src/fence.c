@@ -418,13 +418,16 @@ static void describe(rri_fence *f, char *text, size_t size)
     int child[2];
     rri_lock_take(&f->lock);
     rri_fence_kind other = !f->kind;
+    unsigned n = children_of(f, child);
     int at = snprintf(text, size, "%u calls running here, %s", rri_calls_running(f->calls),
                       rri_link_moving(f->calls->link) ? "data is moving" : "no data is moving");
     if (f->stray[other] >= 0)
         snprintf(text + at, size - (size_t)at, "; rank %d waits in %s", f->stray[other], name_of[other]);
+    else if (f->children && n == 1)
+        snprintf(text + at, size - (size_t)at, "; rank %d, or one that reports to it, has not come", child[0]);
     else if (f->children)
-        snprintf(text + at, size - (size_t)at, "; of the ranks below this one %u of %u have not reported", f->children,
-                 children_of(f, child));
+        snprintf(text + at, size - (size_t)at, "; rank %d %s %d, or who reports to them, has not come", child[0],
+                 f->children > 1 ? "and" : "or", child[1]);
     else if (f->place)
         snprintf(text + at, size - (size_t)at, "; waiting for rank %d", parent_of(f));
     rri_lock_give(&f->lock);
