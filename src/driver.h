@@ -127,7 +127,8 @@ static inline int64_t rri_bounded(int64_t nap, int64_t deadline)
     return nap < 0 || left < nap ? left : nap;
 }
 
-/* Whether the calling thread drives an application-driven context: it may be in a handler of that, and drive another one. */
+/* Whether the calling thread drives it, be it from further up on its stack: in a handler of an application-driven context it may
+ * drive another one. */
 static inline bool rri_drives(rri_progress *p)
 {
     return rri_thread.driving == p || (p->config.application && atomic_load_explicit(&p->by, memory_order_relaxed) == &rri_self);

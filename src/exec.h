@@ -18,13 +18,13 @@ void rri_exec_left(rref_call *call);
 void rri_exec_free(rref_call *call);
 /* User code of a call, or why it may not run. */
 int rri_exec_run(rref_call *call);
+/* A method has run: if it failed as its last call did, and said nothing itself, the call has that error. */
+void rri_exec_pass_on(rref_call *call, int outcome);
 /* The methods of instant calls, which have no deadline, run from here to the end; the record's colour is on already. */
 typedef struct rri_exec_outer {
     rref_call *call;
     bool was_inline;
 } rri_exec_outer;
-/* A method has run: if it failed as its last call did, and said nothing itself, the call has that error. */
-void rri_exec_pass_on(rref_call *call, int outcome);
 rri_exec_outer rri_exec_instants(rref_call *call);
 void rri_exec_instants_over(rri_exec_outer outer);
 /* When the time of the call whose method the calling thread runs is over: that of the calls it makes, too. */

@@ -284,8 +284,7 @@ RRI_UNCHECKED
 static void move_on(rri_progress *p)
 {
     bool drives = rri_thread.driving == p;      /* from further up on its stack */
-    if (!drives && rri_thread.driving) return;
-    if (!drives && !rri_driver_take(p, RRI_ROLE_FREE)) return;
+    if (!drives && (rri_thread.driving || !rri_driver_take(p, RRI_ROLE_FREE))) return;
     rri_flow_flush(p->flow, true);
     rri_flow_drain(p->flow);
     rri_link_advance(p->link);

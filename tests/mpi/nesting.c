@@ -113,13 +113,14 @@ static int fail_after(rref_call *c, void *self)
     return rc;
 }
 
-/* Has seen an error, but fails with another one, or of its own accord with the same code. */
+/* Fails as a call of its own, which no message is needed for. */
 static int fail_inline(rref_call *c, void *self)
 {
     (void)self;
     return rref_sync(rref_root(rref_call_context(c), next), "no_such_method");
 }
 
+/* Has seen an error, but fails with another one, or of its own accord with the same code. */
 static int fail_otherwise(rref_call *c, void *self)
 {
     (void)self;
