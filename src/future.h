@@ -10,7 +10,7 @@
 #include "progress.h"
 #include "table.h"
 #include "transfer.h"
-#include "value.h"
+#include "output.h"
 
 typedef struct rri_futures rri_futures;
 typedef struct rri_future rri_future;

@@ -7,6 +7,8 @@ RRI_SOURCES = \
 	src/memory.h \
 	src/value.c \
 	src/value.h \
+	src/output.c \
+	src/output.h \
 	src/fit.c \
 	src/fit.h \
 	src/table.c \

@@ -3,7 +3,7 @@
 #ifndef RRI_ONCE_H
 #define RRI_ONCE_H
 
-#include "value.h"
+#include "output.h"
 
 /* The handle that this message has of the same object already, with a count more, in place of one just taken, which is dropped;
  * or that one, from now on known. `once` may be NULL; without memory each handle stands for itself. */

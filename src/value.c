@@ -23,12 +23,6 @@
 
 enum { LANDING_ALIGN = 64, PAYLOAD_ALIGN = 8, TYPE_TEXT = 96 };
 
-/* Slot of a variable. */
-typedef struct extent {
-    uint64_t count;
-    uint64_t where;
-} extent;
-
 static _Atomic(const rri_layouts *) layouts;
 
 void rri_values_layouts(const rri_layouts *moves)
@@ -42,13 +36,13 @@ static void gather(const rri_segment *from, void *to)
     else atomic_load_explicit(&layouts, memory_order_acquire)->gather(from, to);
 }
 
-static void scatter(const void *from, const rri_segment *to)
+void rri_segment_write(const rri_segment *to, const void *from)
 {
     if (!to->layout) memcpy(to->data, from, to->bytes);
     else atomic_load_explicit(&layouts, memory_order_acquire)->scatter(from, to);
 }
 
-static rri_segment segment_of(const rref_value *value, size_t bytes)
+rri_segment rri_value_segment(const rref_value *value, size_t bytes)
 {
     return (rri_segment){ (void *)(uintptr_t)value->bits, bytes, rri_value_strided(value) ? value->extra : 0 };
 }
@@ -75,16 +69,11 @@ bool rri_value_placed(const rref_value *v)
 
 void rri_value_flatten(const rref_value *array, void *to)
 {
-    const rri_segment from = segment_of(array, (size_t)array->count * array->size);
+    const rri_segment from = rri_value_segment(array, (size_t)array->count * array->size);
     if (from.bytes > 0) gather(&from, to);
 }
 
 /* ---- layout -------------------------------------------------------------------------------------------------- */
-
-static size_t data_bytes(const rri_type *type, uint64_t count)
-{
-    return (size_t)count * type->wire + (type->element == RREF_STR);
-}
 
 static size_t round_up(size_t n, size_t align)
 {
@@ -119,7 +108,7 @@ static void lay_out(const rri_types *types, const size_t counts[], unsigned in_b
     start(types, packing);
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
-        if (type->variable) place(packing, type, i, data_bytes(type, counts[i]), in_bulk >> i & 1);
+        if (type->variable) place(packing, type, i, rri_type_bytes(type, counts[i]), in_bulk >> i & 1);
     }
     packing->bytes = round_up(packing->bytes, PAYLOAD_ALIGN);
 }
@@ -131,7 +120,7 @@ static unsigned choose_bulk(const rri_types *types, const size_t counts[], size_
 
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
-        if (type->variable && type->element != RREF_REF && data_bytes(type, counts[i]) > eager / 16) in_bulk |= 1u << i;
+        if (type->variable && type->element != RREF_REF && rri_type_bytes(type, counts[i]) > eager / 16) in_bulk |= 1u << i;
     }
     return in_bulk;
 }
@@ -157,7 +146,7 @@ static size_t bytes_to_copy(const rri_types *types, const size_t counts[], const
     const unsigned copied = packing->in_bulk & ~(unsigned)packing->borrowed;
     size_t bytes = 0;
     for (unsigned i = 0; copied >> i; i++)
-        if (copied >> i & 1) bytes += round_up(data_bytes(&types->type[i], counts[i]), LANDING_ALIGN);
+        if (copied >> i & 1) bytes += round_up(rri_type_bytes(&types->type[i], counts[i]), LANDING_ALIGN);
     return bytes;
 }
 
@@ -205,7 +194,7 @@ static void drop_wires(const char *at, size_t count, const rri_ref_codec *codec)
 static void drop_values(const rri_types *types, unsigned count, const char *payload, const rri_ref_codec *codec)
 {
     for (unsigned i = 0; types->refs && i < count; i++) {
-        extent slot = { 1, types->type[i].slot };
+        rri_extent slot = { 1, types->type[i].slot };
         if (types->type[i].element != RREF_REF) continue;
         if (types->type[i].variable) memcpy(&slot, payload + types->type[i].slot, sizeof slot);
         drop_wires(payload + slot.where, (size_t)slot.count, codec);
@@ -251,9 +240,9 @@ static int pack_variable(const rri_types *types, unsigned i, const rref_value *v
 {
     const rri_type *type = &types->type[i];
     bool string = type->element == RREF_STR;
-    extent slot = { .count = string ? strlen(address(value)) : value->count };
-    size_t bytes = data_bytes(type, slot.count), filled = at->bytes;
-    const rri_segment from = segment_of(value, bytes);
+    rri_extent slot = { .count = string ? strlen(address(value)) : value->count };
+    size_t bytes = rri_type_bytes(type, slot.count), filled = at->bytes;
+    const rri_segment from = rri_value_segment(value, bytes);
 
     slot.where = place(at, type, i, bytes, in_bulk);
     memcpy(payload + type->slot, &slot, sizeof slot);
@@ -353,13 +342,6 @@ void rri_segments_copy(const rri_packing *packing, rri_segment *segments, void *
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-static extent read_extent(const rri_type *type, const void *payload)
-{
-    extent slot;
-    memcpy(&slot, (const char *)payload + type->slot, sizeof slot);
-    return slot;
-}
-
 static int refuse_payload(const rri_types *types, unsigned i, const char *what)
 {
     char text[TYPE_TEXT];
@@ -392,12 +374,12 @@ static const char *variable_fault(const rri_types *types, unsigned i, const char
                                   rri_packing *at)
 {
     const rri_type *type = &types->type[i];
-    extent slot = read_extent(type, payload);
+    rri_extent slot = rri_payload_extent(type, payload);
     bool in_bulk = slot.where & RRI_BULK;
 
     if (slot.count > RRI_BYTES_MAX / type->wire) return "the count is out of range";
     if (rri_plain_struct(type) && slot.count != 1) return "the count of a struct is not 1";
-    size_t size = data_bytes(type, slot.count);
+    size_t size = rri_type_bytes(type, slot.count);
     if (in_bulk && (size == 0 || type->element == RREF_REF)) return "this cannot travel in bulk";
     if (slot.where != place(at, type, i, size, in_bulk)) return "the data is not where it must be";
     if (at->bytes > bytes) return "the data ends outside";
@@ -439,18 +421,13 @@ int rri_payload_check(const rri_types *types, const void *payload, size_t bytes,
     return types->variables == 0 ? read_scalars(types, payload, packing) : read_all(types, payload, bytes, packing);
 }
 
-static bool is_bulk(const rri_type *type, const void *payload)
-{
-    return type->variable && (read_extent(type, payload).where & RRI_BULK);
-}
-
 size_t rri_payload_landing(const rri_types *types, const void *payload)
 {
     size_t bytes = 0;
     for (unsigned i = 0; i < types->count; i++) {
-        if (!is_bulk(&types->type[i], payload)) continue;
-        extent slot = read_extent(&types->type[i], payload);
-        size_t end = (size_t)(slot.where & ~RRI_BULK) + data_bytes(&types->type[i], slot.count);
+        if (!rri_payload_in_bulk(&types->type[i], payload)) continue;
+        rri_extent slot = rri_payload_extent(&types->type[i], payload);
+        size_t end = (size_t)(slot.where & ~RRI_BULK) + rri_type_bytes(&types->type[i], slot.count);
         if (end > bytes) bytes = end;
     }
     return bytes;
@@ -462,9 +439,9 @@ unsigned rri_payload_segments(const rri_types *types, const void *payload, void 
 
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
-        if (!is_bulk(type, payload)) continue;
-        extent slot = read_extent(type, payload);
-        segments[n++] = (rri_segment){ (char *)landing + (slot.where & ~RRI_BULK), data_bytes(type, slot.count), 0 };
+        if (!rri_payload_in_bulk(type, payload)) continue;
+        rri_extent slot = rri_payload_extent(type, payload);
+        segments[n++] = (rri_segment){ (char *)landing + (slot.where & ~RRI_BULK), rri_type_bytes(type, slot.count), 0 };
     }
     return n;
 }
@@ -475,8 +452,8 @@ int rri_segments_check(const rri_types *types, const void *payload, const rri_se
 
     for (unsigned i = 0; i < types->count; i++) {
         const rri_type *type = &types->type[i];
-        if (!is_bulk(type, payload)) continue;
-        const char *fault = content_fault(type, segments[n++].data, (size_t)read_extent(type, payload).count);
+        if (!rri_payload_in_bulk(type, payload)) continue;
+        const char *fault = content_fault(type, segments[n++].data, (size_t)rri_payload_extent(type, payload).count);
         if (fault) return refuse_payload(types, i, fault);
     }
     return 0;
@@ -486,219 +463,10 @@ const void *rri_payload_data(const rri_types *types, unsigned i, const void *pay
                              size_t *count)
 {
     const rri_type *type = &types->type[i];
-    extent slot = { 1, type->slot };
+    rri_extent slot = { 1, type->slot };
 
-    if (type->variable) slot = read_extent(type, payload);
+    if (type->variable) slot = rri_payload_extent(type, payload);
     if (count) *count = (size_t)slot.count;
     if (!(slot.where & RRI_BULK)) return (const char *)payload + slot.where;
     return landing ? (const char *)landing + (slot.where & ~RRI_BULK) : NULL;
-}
-
-/* ---- outputs ------------------------------------------------------------------------------------------------- */
-
-RRI_ASIDE
-static int check_outputs(const rri_types *types, const rref_value *outputs, size_t count)
-{
-    if (count != types->count) return rri_refuse_list(types, outputs, count, "outputs ");
-    for (unsigned i = 0; i < count; i++) {
-        rri_fit f = rri_output_fit(&types->type[i], &outputs[i]);
-        if (f != RRI_FITS) return rri_refuse(types, outputs, i, f, "output");
-    }
-    return 0;
-}
-
-int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count)
-{
-    size_t numbers = 0;
-    if (count && !outputs) return rri_fail(RREF_ERR_ARGUMENT, "NULL outputs");
-    if (count == types->count)
-        while (numbers < count && rri_same_room(&types->type[numbers], &outputs[numbers])) numbers++;
-    return numbers == count ? 0 : check_outputs(types, outputs, count);
-}
-
-/* Elements of room that value i needs in an output array; 0 when its room is sure. */
-static uint64_t room_needed(const rri_type *type, const void *payload)
-{
-    if (!type->variable || rri_plain_struct(type)) return 0;
-    return read_extent(type, payload).count + (type->element == RREF_STR);
-}
-
-/* A layout is filled, neither more nor less, since nothing could say how far it was. */
-static bool has_room(const rref_value *output, uint64_t need)
-{
-    return output->kind == RREF_VALUE_OUT_STRIDED ? need == output->count : need <= output->count;
-}
-
-/* What a layout spreads over memory could not be looked at there. */
-static bool lands_together(const rri_type *type, const rref_value *output)
-{
-    bool large = output->count > RRI_LAYOUT_MAX / type->wire;
-    return output->kind == RREF_VALUE_OUT_STRIDED && (large || type->element == RREF_BOOL);
-}
-
-bool rri_outputs_fit(const rri_types *types, const void *payload, const rref_value *outputs)
-{
-    for (unsigned i = 0; i < types->count; i++) {
-        const rri_type *type = &types->type[i];
-        if (lands_together(type, &outputs[i]) || !has_room(&outputs[i], room_needed(type, payload))) return false;
-    }
-    return true;
-}
-
-unsigned rri_outputs_segments(const rri_types *types, const void *payload, const rref_value *outputs, void *landing,
-                              rri_segment *segments)
-{
-    unsigned n = 0;
-
-    if (landing) return rri_payload_segments(types, payload, landing, segments);
-    for (unsigned i = 0; i < types->count; i++) {
-        const rri_type *type = &types->type[i];
-        if (!is_bulk(type, payload)) continue;
-        segments[n++] = segment_of(&outputs[i], data_bytes(type, read_extent(type, payload).count));
-    }
-    return n;
-}
-
-bool rri_outputs_room(const rri_types *types, const rref_value *outputs, size_t count, size_t eager, unsigned *which,
-                      rri_segment *room)
-{
-    unsigned variables = 0;
-
-    for (unsigned i = 0; i < count; i++) {
-        if (!types->type[i].variable || rri_plain_struct(&types->type[i])) continue;
-        variables++;
-        *which = i;
-    }
-    if (variables != 1) return false;
-    const rri_type *type = &types->type[*which];
-    const rref_value *output = &outputs[*which];
-    if (type->element == RREF_REF || output->count > RRI_BYTES_MAX / type->wire || lands_together(type, output)) return false;
-    *room = segment_of(output, (size_t)output->count * type->wire);
-    return room->bytes > eager;
-}
-
-static int check_room(const rri_types *types, const void *payload, const rref_value *outputs)
-{
-    char text[TYPE_TEXT];
-
-    for (unsigned i = 0; i < types->count; i++) {
-        uint64_t need = room_needed(&types->type[i], payload);
-        if (has_room(&outputs[i], need)) continue;
-        rri_type_format(&types->type[i], text, sizeof text);
-        if (outputs[i].kind == RREF_VALUE_OUT_STRIDED)
-            return rri_fail(RREF_ERR_SHAPE, "output %u (%s) has a layout of %" PRIu64 " elements, the result %" PRIu64, i, text,
-                            outputs[i].count, need);
-        return rri_fail(RREF_ERR_TRUNCATED, "output %u (%s) has room for %" PRIu64 ", %" PRIu64 " needed", i, text,
-                        outputs[i].count, need);
-    }
-    return 0;
-}
-
-/* Give back the first `count` references of an output, and blank them. */
-static void drop_refs(const rref_value *output, size_t count, const rri_ref_taker *taker)
-{
-    rref *to = (rref *)(uintptr_t)output->bits;
-
-    for (size_t k = 0; k < count; k++) {
-        if (taker->drop) taker->drop(taker->up, to[k]);
-        to[k].bits = 0;
-    }
-}
-
-static int take_output(const char *wire, size_t count, const rref_value *output, const rri_ref_taker *taker, rri_once *once)
-{
-    rref *to = (rref *)(uintptr_t)output->bits;
-
-    for (size_t k = 0; k < count; k++) {
-        int err = taker->take(taker->up, wire + k * RRI_REF_WIRE, once, &to[k]);
-        if (err == 0) continue;
-        drop_refs(output, k, taker);
-        return err;
-    }
-    return 0;
-}
-
-/* All references or none: what was taken before one that failed is given back. */
-static int take_all_refs(const rri_types *types, const void *payload, const rref_value *outputs, const rri_ref_taker *taker,
-                         rri_once *once)
-{
-    size_t count;
-
-    for (unsigned i = 0; i < types->count; i++) {
-        if (types->type[i].element != RREF_REF) continue;
-        const char *wire = rri_payload_data(types, i, payload, NULL, &count);
-        int err = take_output(wire, count, &outputs[i], taker, once);
-        if (err == 0) continue;
-        while (i-- > 0) {
-            if (types->type[i].element != RREF_REF) continue;
-            rri_payload_data(types, i, payload, NULL, &count);
-            drop_refs(&outputs[i], count, taker);
-        }
-        return err;
-    }
-    return 0;
-}
-
-static int take_refs(const rri_types *types, const void *payload, const rref_value *outputs, const rri_ref_taker *taker)
-{
-    rri_once once = { 0 };
-    int err = take_all_refs(types, payload, outputs, taker, &once);
-    free(once.further);
-    return err;
-}
-
-/* from is NULL when the data is in the output already. */
-static void write_output(const rri_type *type, const void *from, size_t count, const rref_value *output)
-{
-    size_t *counter = (size_t *)(uintptr_t)output->extra;
-    size_t bytes = type->variable ? data_bytes(type, count) : type->size;
-
-    const rri_segment to = segment_of(output, bytes);
-
-    if (type->element != RREF_REF && from && bytes > 0) scatter(from, &to);
-    if (output->kind == RREF_VALUE_OUT_ARRAY && counter) *counter = count;
-}
-
-/* Most results. */
-static void write_words(const char *payload, const rref_value *outputs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) memcpy((void *)(uintptr_t)outputs[i].bits, payload + 8 * i, 8);
-}
-
-static void write_numbers(const rri_types *types, const char *payload, const rref_value *outputs)
-{
-    for (unsigned i = 0; i < types->count; i++) {
-        const rri_type *type = &types->type[i];
-        void *to = (void *)(uintptr_t)outputs[i].bits;
-        memcpy(to, payload + type->slot, type->size);
-    }
-}
-
-RRI_ASIDE
-static int write_outputs(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
-                         const rri_ref_taker *taker)
-{
-    size_t elements;
-
-    if (types->variables == 0 && !types->refs) {
-        write_numbers(types, payload, outputs);
-        return 0;
-    }
-    int err = check_room(types, payload, outputs);
-    if (err == 0 && types->refs) err = take_refs(types, payload, outputs, taker);
-    if (err) return err;
-    for (unsigned i = 0; i < types->count; i++) {
-        const void *from = rri_payload_data(types, i, payload, landing, &elements);
-        write_output(&types->type[i], from, elements, &outputs[i]);
-    }
-    return 0;
-}
-
-int rri_outputs_write(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
-                      size_t count, const rri_ref_taker *taker)
-{
-    if (count == 0) return 0;
-    if (!types->words) return write_outputs(types, payload, landing, outputs, taker);
-    write_words(payload, outputs, count);
-    return 0;
 }

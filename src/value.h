@@ -15,6 +15,8 @@
 
 #include "signature.h"
 
+#include <string.h>
+
 #define RRI_BULK (UINT64_C(1) << 63)
 
 /* A piece of bulk data. */
@@ -59,6 +61,9 @@ size_t rri_values_inputs(const rref_value *values, size_t count);
 bool rri_value_placed(const rref_value *array);
 /* Copy the elements of an array, of whatever layout, together. */
 void rri_value_flatten(const rref_value *array, void *to);
+/* Where a value has its elements, so many bytes of them; write bytes that lie together there. */
+rri_segment rri_value_segment(const rref_value *value, size_t bytes);
+void rri_segment_write(const rri_segment *to, const void *from);
 
 /* What packing a list of values takes; filled by rri_values_check. */
 typedef struct rri_packing {
@@ -110,6 +115,30 @@ void rri_payload_drop(const rri_types *types, const void *payload, const rri_ref
 /* Copy the segments that are not borrowed to `copies` (packing->copies bytes), and have them lie there. */
 void rri_segments_copy(const rri_packing *packing, rri_segment *segments, void *copies);
 
+/* Slot of a variable. */
+typedef struct rri_extent {
+    uint64_t count;
+    uint64_t where;
+} rri_extent;
+
+static inline rri_extent rri_payload_extent(const rri_type *type, const void *payload)
+{
+    rri_extent slot;
+    memcpy(&slot, (const char *)payload + type->slot, sizeof slot);
+    return slot;
+}
+
+static inline bool rri_payload_in_bulk(const rri_type *type, const void *payload)
+{
+    return type->variable && (rri_payload_extent(type, payload).where & RRI_BULK);
+}
+
+/* So many elements of a variable, as they travel. */
+static inline size_t rri_type_bytes(const rri_type *type, uint64_t count)
+{
+    return (size_t)count * type->wire + (type->element == RREF_STR);
+}
+
 /* Check a payload that came from outside: slots and data within `bytes` (more may follow: records are padded), each
  * where as packing makes it, strings end in 0, bools 0 or 1, counts that do not overflow, plain structs have count
  * 1. What is in bulk has not come yet: rri_segments_check. Fills packing. Returns 0 or RREF_ERR_PROTOCOL. `payload`
@@ -128,44 +157,5 @@ int rri_segments_check(const rri_types *types, const void *payload, const rri_se
 /* Data of value i: in the payload, or in the landing area (NULL without one). A scalar's is its slot, count 1. count
  * may be NULL. */
 const void *rri_payload_data(const rri_types *types, unsigned i, const void *payload, const void *landing, size_t *count);
-
-/* Check outputs against a list: none, or one per type, exact types (scalars RREF_VALUE_OUT, variables
- * RREF_VALUE_OUT_ARRAY or, of numbers, RREF_VALUE_OUT_STRIDED, one struct RREF_VALUE_OUT; struct arrays by size; refs into
- * rref). Char variables (RREF_BYTES element) take i8 and u8; outputs of element u8, i8 or RREF_BYTES take bytes. Errors:
- * SIGNATURE, ARGUMENT (NULL). */
-int rri_outputs_check(const rri_types *types, const rref_value *outputs, size_t count);
-
-/* Whether checked outputs have the room for a checked payload's values. If so no landing area is needed. */
-bool rri_outputs_fit(const rri_types *types, const void *payload, const rref_value *outputs);
-
-/* Whether one output, and only one, could get a result in bulk, of more than `eager` bytes: which, and all of its room. A result
- * that lands there before the others are looked at must not be able to be refused: so the others are of fixed size. */
-bool rri_outputs_room(const rri_types *types, const rref_value *outputs, size_t count, size_t eager, unsigned *which,
-                      rri_segment *room);
-
-/* Where bulk results land when the caller has given outputs: like rri_payload_segments, and with landing NULL
- * straight in the outputs' arrays, which must fit: outputs are written all or none. Returns how many. */
-unsigned rri_outputs_segments(const rri_types *types, const void *payload, const rref_value *outputs, void *landing,
-                              rri_segment *segments);
-
-/* The handles of one message so far, see once.h; zero at first. */
-typedef struct rri_once {
-    rref first, *further;       /* further: malloc'ed, or NULL */
-    size_t count, room;         /* of the further ones, and of their table */
-} rri_once;
-
-/* Write a checked payload's values into checked outputs, nothing at all when something does not fit (TRUNCATED:
- * names the output, the room and the need; SHAPE: a layout has another number of elements than the result). landing NULL:
- * bulk data landed in the outputs already; its count is written. take turns a wire reference into a handle, where `once` has
- * those that were taken from the same message, or is NULL; called in order, only after everything is known to fit; what it
- * returns is an error code, and then the handles taken before it are dropped (drop may be NULL) and their places are 0. taker may
- * be NULL when types->refs is false. */
-typedef struct rri_ref_taker {
-    int (*take)(void *up, const void *wire, rri_once *once, rref *reference);
-    void *up;
-    void (*drop)(void *up, rref reference);
-} rri_ref_taker;
-int rri_outputs_write(const rri_types *types, const void *payload, const void *landing, const rref_value *outputs,
-                      size_t count, const rri_ref_taker *taker);
 
 #endif

@@ -6,7 +6,7 @@
 #include "fuzz.h"
 
 #include "error.h"
-#include "value.h"
+#include "output.h"
 
 enum { LANDING_MAX = 1 << 16 };
 

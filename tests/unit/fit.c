@@ -4,7 +4,7 @@
 
 #include "check.h"
 #include "error.h"
-#include "value.h"
+#include "output.h"
 
 #include <float.h>
 #include <math.h>

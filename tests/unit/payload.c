@@ -4,7 +4,7 @@
  * again give the same bytes; damaged and cut payloads are refused, or can be read to the last byte. Everything lies in
  * memory of its exact size, so that AddressSanitizer sees a step outside.
  */
-#include "value.h"
+#include "output.h"
 
 #include "check.h"
 #include "error.h"

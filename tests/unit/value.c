@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Payloads: where everything lies, what travels in bulk, references through a codec, outputs written all or none. */
-#include "value.h"
+#include "output.h"
 
 #include "check.h"
 #include "error.h"
