@@ -117,8 +117,12 @@ RRI_SOURCES = \
 	src/exec.h \
 	src/again.c \
 	src/again.h \
+	src/origin.c \
+	src/origin.h \
 	src/reference.c \
 	src/reference.h \
+	src/share.c \
+	src/create.c \
 	src/once.c \
 	src/once.h \
 	src/proxy.c \

@@ -10,6 +10,7 @@
 #define RRI_REFERENCE_H
 
 #include "object.h"
+#include "origin.h"
 
 /* What few references have: memory of its own. */
 typedef struct rri_more {
@@ -19,13 +20,7 @@ typedef struct rri_more {
     rref_error *error;              /* i: made with an error */
 } rri_more;
 
-/* Where a reference comes from; kept once for all of the same. */
-typedef struct rri_origin {
-    const char *site;               /* where it was created, or NULL */
-    const char *by_class, *by_method;   /* of the object whose method made or received it, or NULL */
-} rri_origin;
-
-enum { RRI_VOUCHES = (1 << 21) - 1, RRI_ORIGINS = 1 << 12, RRI_AGES = (1 << 20) - 1, RRI_AGE_SHIFT = 27 };
+enum { RRI_VOUCHES = (1 << 21) - 1, RRI_AGES = (1 << 20) - 1, RRI_AGE_SHIFT = 27 };
 
 /* 64 bytes, of which there may be very many. It lives while it is kept, has asked, vouches, or occupies. */
 typedef struct rri_reference {
@@ -61,7 +56,7 @@ typedef struct rri_references {
     rref_context *context;
     atomic_bool closing;
     int64_t opened;                 /* i: by the coarse clock */
-    _Atomic(rri_origin *) origin[RRI_ORIGINS];  /* a: by their hash; the first is never used */
+    rri_origins origins;
     atomic_uint moves;              /* a: references put on the wire, and taken from it, so far */
 } rri_references;
 
@@ -174,6 +169,29 @@ void rri_lead_free(struct rri_lead *lead);
 
 /* Report what is still held, at the end; returns how many. */
 unsigned rri_references_report(rri_references *all);
+
+/* ---- for the parts: share (weight, and how references travel), create (references to objects that are to be) */
+
+/* A reference that the application holds once; NULL through rri_fail. klass NULL: what class_id says, which may be 0. */
+rri_reference *rri_reference_make(rri_references *all, int owner, uint64_t identity, uint64_t place, const rri_class *klass,
+                                  uint64_t class_id, uint64_t weight, const char *site);
+/* The end of one: its weight goes back. Or of what nobody has had: its memory alone. */
+void rri_reference_end(rri_reference *reference);
+void rri_reference_remove(rri_reference *reference);
+void rri_reference_give_back(rri_references *all, int owner, uint64_t address, uint64_t weight);
+/* 0 of NULL. */
+rref rri_reference_handle(const rri_reference *reference);
+rref rri_reference_root(rri_references *all, int rank);
+/* Uncounted: of root and service objects, and of members of groups. */
+bool rri_reference_is_lasting(const rri_reference *reference);
+/* The local object that an address of this rank means, if it is there yet. */
+rri_object *rri_reference_object(const rri_references *all, int owner, uint64_t address);
+
+/* Under the lock: whether nothing keeps it any more. */
+static inline bool rri_reference_is_over(const rri_reference *r)
+{
+    return !r->kept && !r->asked && !r->vouches && !r->occupies;
+}
 
 /* The context's references, for the calls that start from a context. */
 rri_references *rri_context_references(rref_context *context);
