@@ -248,10 +248,10 @@ rri_verdict rri_call_dispatch(void *calls, const rri_record *record, rri_buffer 
 /* Serve a parked request, on a library thread. */
 void rri_call_serve_parked(rri_calls *calls, const rri_record *record, rri_buffer *buffer);
 
-/* A call made up by the higher floor (a destructor): enters the actor's queue like any other. */
 /* Fill in class.method, unless known. */
 void rri_call_where(const rref_call *call, rref_error *error);
 
+/* A call made up by the higher floor (a destructor): enters the actor's queue like any other. */
 rref_call *rri_call_new(rri_calls *calls);
 void rri_call_enter(rref_call *call);
 /* Have the data of a call come that was left ungranted. */

@@ -97,6 +97,8 @@ RRI_SOURCES = \
 	src/described.c \
 	src/described.h \
 	src/serve.c \
+	src/reply.c \
+	src/reply.h \
 	src/handler.c \
 	src/handler.h \
 	src/future.c \
