@@ -151,6 +151,8 @@ RRI_SOURCES = \
 	src/object.c \
 	src/park.c \
 	src/object.h \
+	src/construct.c \
+	src/aim.c \
 	src/park.h \
 	src/cycle.c \
 	src/cycle.h \

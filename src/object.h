@@ -143,4 +143,17 @@ unsigned rri_objects_alive(rri_objects *all);
 /* Weight given out of all, UINT64_MAX for more than that. */
 uint64_t rri_objects_weight(rri_objects *all);
 
+/* ---- for the parts: construct (objects that are to be), aim (what requests mean) */
+
+/* Objects that are there from the start to the end. */
+static inline bool rri_object_lasting(const rri_object *o) { return o && (o == o->all->root || o == o->all->service); }
+/* One more; number 0: the next of this rank's own. NULL through rri_fail. */
+rri_object *rri_object_add(rri_objects *all, const rri_class *klass, int creator, uint64_t number);
+/* The object of a creation, and its constructor, for the call; or why there is none. */
+int rri_object_find_constructor(rri_objects *all, const rri_record *record, rri_buffer *buffer, rref_call *call);
+/* The object that the result of a remote-mode call becomes; NULL through rri_fail. To claim it for one call: false if another
+ * one has. */
+rri_object *rri_object_begin_result(rri_objects *all, const rri_record *record, int creator);
+bool rri_object_claim(rri_object *object);
+
 #endif
