@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Owns the communicators, the ring, pending sends and data, and the doorbell.
+ * Owns the communicators, the ring, pending sends, and the doorbell.
  * Locking key: i constant after start, d driver only, l under lock, a atomic, p written by the one sender to a peer.
  */
 #include "link.h"
+#include "bulk.h"
 #include "clock.h"
 #include "error.h"
 #include "memory.h"
-#include "strided.h"
 #include "untaken.h"
 #include "wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAG = 1, PIECE = 1 << 30, LOOK_NS = 200000000, WAITS = 64, LOOKS = 4 };
+enum { TAG = 1, LOOK_NS = 200000000, WAITS = 64, LOOKS = 4 };
 
 typedef struct pending {
     MPI_Request request;
@@ -27,10 +27,11 @@ typedef struct slot {
     rri_buffer *buffer;
 } slot;
 
-RRI_ROLE(lists);                /* the link's lock */
+RRI_ROLE(list);                 /* the link's lock */
 
 struct rri_link {
-    MPI_Comm lane, bulk;        /* i */
+    MPI_Comm lane;              /* i */
+    rri_bulk bulk;
     int rank, size;             /* i */
     int local_size;             /* i */
     int *local;                 /* i: a rank's number on this node, or -1 */
@@ -48,12 +49,9 @@ struct rri_link {
     atomic_uint kicks;          /* a: own rings of the doorbell */
     atomic_uint drift;          /* a: announced beyond what was handled, by senders that ended or stopped in between */
     rri_lock lock;
-    pending *sends RRI_OWNED(lists);    /* l */
-    rri_moving *moving RRI_OWNED(lists);    /* l: newly started; the driver moves them to `moved` */
-    rri_moving *moved RRI_OWNED(rri_driver);    /* d */
+    pending *sends RRI_OWNED(list);    /* l */
     atomic_uint *unsent;        /* a: pending sends, by rank; changed under the lock */
     atomic_uint busy;           /* a: pending sends + data on its way */
-    atomic_uint movers;         /* a: data on its way */
     uint64_t *sent;             /* p: messages, by rank */
     uint32_t *heard;            /* d: messages received, by rank */
     atomic_bool *forsaken;      /* a: by rank */
@@ -62,7 +60,7 @@ struct rri_link {
     _Atomic uint64_t received;  /* written by the driver */
 };
 
-static int mpi_failed(int rc, const char *what)
+int rri_link_failed(int rc, const char *what)
 {
     char text[MPI_MAX_ERROR_STRING] = "";
     int length;
@@ -73,7 +71,7 @@ static int mpi_failed(int rc, const char *what)
 static int duplicate(MPI_Comm from, MPI_Comm *to)
 {
     int rc = MPI_Comm_dup(from, to);
-    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Comm_dup");
+    if (rc != MPI_SUCCESS) return rri_link_failed(rc, "MPI_Comm_dup");
     MPI_Comm_set_errhandler(*to, MPI_ERRORS_RETURN);
     return RREF_OK;
 }
@@ -96,7 +94,7 @@ static int find_neighbours(rri_link *link)
 {
     MPI_Comm node;
     int me, rc = MPI_Comm_split_type(link->lane, MPI_COMM_TYPE_SHARED, link->rank, MPI_INFO_NULL, &node);
-    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Comm_split_type");
+    if (rc != MPI_SUCCESS) return rri_link_failed(rc, "MPI_Comm_split_type");
     MPI_Comm_rank(node, &me);
     MPI_Comm_size(node, &link->local_size);
     link->untaken.count = link->local_size;
@@ -113,7 +111,8 @@ static rri_link *make(MPI_Comm comm)
 {
     rri_link *link = rri_calloc(1, sizeof *link);
     if (!link) return NULL;
-    link->lane = link->bulk = MPI_COMM_NULL;
+    link->lane = link->bulk.comm = MPI_COMM_NULL;
+    link->bulk.busy = &link->busy;
     MPI_Comm_rank(comm, &link->rank);
     MPI_Comm_size(comm, &link->size);
     size_t size = (size_t)link->size;
@@ -121,7 +120,7 @@ static rri_link *make(MPI_Comm comm)
     link->members = rri_malloc(size * sizeof *link->members);
     link->sent = rri_calloc(size, sizeof *link->sent);
     link->heard = rri_calloc(size, sizeof *link->heard);
-    link->forsaken = rri_calloc(size, sizeof *link->forsaken);
+    link->bulk.forsaken = link->forsaken = rri_calloc(size, sizeof *link->forsaken);
     link->unsent = rri_calloc(size, sizeof *link->unsent);
     bool counts = link->sent && link->heard && link->forsaken && link->unsent;
     if (rri_untaken_open(&link->untaken, link->size) && counts && link->local && link->members) return link;
@@ -135,7 +134,7 @@ static int agree(MPI_Comm comm, int outcome)
     MPI_Comm_rank(comm, &mine.rank);
     int rc = MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MINLOC, comm);
     if (outcome) return outcome;
-    if (rc != MPI_SUCCESS) return mpi_failed(rc, "MPI_Allreduce");
+    if (rc != MPI_SUCCESS) return rri_link_failed(rc, "MPI_Allreduce");
     return worst.code ? rri_fail(worst.code, "rank %d could not go on: %s", worst.rank, rref_strerror(worst.code)) : RREF_OK;
 }
 
@@ -147,7 +146,7 @@ int rri_link_open(MPI_Comm comm, int outcome, rri_link **out)
     if (!outcome && !link) outcome = rri_fail(RREF_ERR_NO_MEMORY, "no memory for a link");
     int rc = agree(comm, outcome);
     if (rc == RREF_OK) rc = duplicate(comm, &link->lane);
-    if (rc == RREF_OK) rc = duplicate(comm, &link->bulk);
+    if (rc == RREF_OK) rc = duplicate(comm, &link->bulk.comm);
     if (rc == RREF_OK) rc = agree(link->lane, find_neighbours(link));
     if (rc == RREF_OK) *out = link;
     else if (link) rri_link_close(link, false);
@@ -174,14 +173,13 @@ int rri_link_start(rri_link *link, rri_pool *pool, unsigned ring)
         int rc = post(link, s);
         if (rc != MPI_SUCCESS) {
             rri_buffer_drop(s->buffer);
-            return mpi_failed(rc, "MPI_Irecv");
+            return rri_link_failed(rc, "MPI_Irecv");
         }
     }
     return RREF_OK;
 }
 
-/* A receive that has met its message cannot be taken back, and never ends if its sender is lost. */
-static bool take_back(MPI_Request *request)
+bool rri_link_take_back(MPI_Request *request)
 {
     int done = 0;
     if (*request == MPI_REQUEST_NULL) return true;
@@ -194,7 +192,7 @@ RRI_UNCHECKED
 static void close_ring(rri_link *link)
 {
     for (unsigned i = 0; i < link->slots; i++)
-        if (&link->ring[i] == link->fallow || take_back(&link->ring[i].request)) rri_buffer_drop(link->ring[i].buffer);
+        if (&link->ring[i] == link->fallow || rri_link_take_back(&link->ring[i].request)) rri_buffer_drop(link->ring[i].buffer);
         else rri_never_free(link->ring[i].buffer);
     free(link->ring);
     if (link->spare) rri_buffer_drop(link->spare);
@@ -205,7 +203,7 @@ void rri_link_close(rri_link *link, bool abandon)
     close_ring(link);
     if (!abandon) {
         if (link->lane != MPI_COMM_NULL) MPI_Comm_free(&link->lane);
-        if (link->bulk != MPI_COMM_NULL) MPI_Comm_free(&link->bulk);
+        if (link->bulk.comm != MPI_COMM_NULL) MPI_Comm_free(&link->bulk.comm);
     }
     rri_doorbell_free(link->bell);
     free(link->local);
@@ -223,11 +221,12 @@ int rri_link_size(const rri_link *link) { return link->size; }
 int rri_link_local_size(const rri_link *link) { return link->local_size; }
 bool rri_link_neighbour(const rri_link *link, int peer) { return link->local[peer] >= 0; }
 rri_doorbell *rri_link_bell(rri_link *link) { return link->bell; }
+rri_bulk *rri_link_bulk(rri_link *link) { return &link->bulk; }
 
 int rri_link_gather(rri_link *link, const void *mine, void *all, int bytes)
 {
     int rc = MPI_Allgather(mine, bytes, MPI_BYTE, all, bytes, MPI_BYTE, link->lane);
-    return rc == MPI_SUCCESS ? RREF_OK : mpi_failed(rc, "MPI_Allgather");
+    return rc == MPI_SUCCESS ? RREF_OK : rri_link_failed(rc, "MPI_Allgather");
 }
 
 static void announce(rri_link *link, int peer, bool urgent)
@@ -247,11 +246,11 @@ static void keep_send(rri_link *link, rri_buffer *buffer, MPI_Request request)
         return;
     }
     atomic_fetch_add(&link->busy, 1);
-    rri_take(&link->lock, &lists);
+    rri_take(&link->lock, &list);
     *p = (pending){ request, buffer, link->sends };
     link->sends = p;
     atomic_fetch_add_explicit(&link->unsent[buffer->peer], 1, memory_order_relaxed);
-    rri_give(&link->lock, &lists);
+    rri_give(&link->lock, &list);
 }
 
 bool rri_link_send(rri_link *link, rri_buffer *buffer)
@@ -436,7 +435,7 @@ int rri_link_drain(rri_link *link, int64_t ns)
         rc = go_on(link, deadline);
         mpi = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     }
-    if (mpi != MPI_SUCCESS) return mpi_failed(mpi, "MPI_Ireduce_scatter_block");
+    if (mpi != MPI_SUCCESS) return rri_link_failed(mpi, "MPI_Ireduce_scatter_block");
     while (!rc && atomic_load_explicit(&link->received, memory_order_relaxed) != link->expected) rc = go_on(link, deadline);
     return drained(rc);
 }
@@ -457,199 +456,10 @@ void rri_link_part(rri_link *link, int64_t ns)
     while (rri_now() < deadline && (rri_link_busy(link) || owed_to_neighbours(link))) take_and_drop(link);
 }
 
-static size_t pieces_of(const rri_segment *segments, unsigned count)
-{
-    size_t n = 0;
-    for (unsigned i = 0; i < count; i++) n += segments[i].layout ? 1 : (segments[i].bytes + PIECE - 1) / PIECE;
-    return n;
-}
-
-static int start_bytes(rri_link *link, bool send, char *at, size_t bytes, int peer, int tag, MPI_Request *request)
-{
-    int n = bytes > PIECE ? PIECE : (int)bytes;
-    return send ? MPI_Isend(at, n, MPI_BYTE, peer, tag, link->bulk, request)
-                : MPI_Irecv(at, n, MPI_BYTE, peer, tag, link->bulk, request);
-}
-
-static int start_items(rri_link *link, bool send, const rri_segment *s, int peer, int tag, MPI_Request *request)
-{
-    const MPI_Datatype type = rri_strided_type(s);
-    const int n = (int)rri_strided_items(s);
-    return send ? MPI_Isend(s->data, n, type, peer, tag, link->bulk, request)
-                : MPI_Irecv(s->data, n, type, peer, tag, link->bulk, request);
-}
-
-void rri_link_move(rri_link *link, rri_moving *m)
-{
-    atomic_fetch_add(&link->busy, 1);
-    atomic_fetch_add(&link->movers, 1);
-    rri_take(&link->lock, &lists);
-    m->next = link->moving;
-    link->moving = m;
-    rri_give(&link->lock, &lists);
-}
-
-static int start_segment(rri_link *link, rri_moving *m, bool send, const rri_segment *s, int peer, int tag)
-{
-    int rc = MPI_SUCCESS;
-    for (size_t at = 0; at < s->bytes && rc == MPI_SUCCESS; at += s->layout ? s->bytes : PIECE) {
-        MPI_Request *next = &m->requests[m->count];
-        rc = s->layout ? start_items(link, send, s, peer, tag, next)
-                       : start_bytes(link, send, (char *)s->data + at, s->bytes - at, peer, tag, next);
-        m->count += rc == MPI_SUCCESS;
-    }
-    return rc;
-}
-
-/* Make the requests. What MPI has refused is not among them; the others are there. */
-static int start_requests(rri_link *link, rri_moving *m, bool send, int peer, int tag, const rri_segment *segments,
-                          unsigned count)
-{
-    size_t pieces = pieces_of(segments, count);
-    int rc = MPI_SUCCESS;
-    m->count = 0;
-    m->taken_back = false;
-    m->start = NULL;
-    m->requests = pieces <= RRI_FEW_PIECES ? m->few : rri_malloc(pieces * sizeof *m->requests);
-    if (!m->requests) return rri_fail(RREF_ERR_NO_MEMORY, "no memory to move data");
-    for (unsigned i = 0; i < count && rc == MPI_SUCCESS; i++) rc = start_segment(link, m, send, &segments[i], peer, tag);
-    return rc == MPI_SUCCESS ? RREF_OK : mpi_failed(rc, send ? "MPI_Isend of data" : "MPI_Irecv of data");
-}
-
-static void free_requests(rri_moving *m)
-{
-    if (m->requests != m->few) free(m->requests);
-    m->requests = NULL;
-    m->count = 0;
-}
-
-/* Whether a receive that is taken back has got nothing; data that has begun to come comes, unless its sender is lost. */
-static rri_moved end_receive(rri_link *link, MPI_Request *request, int peer)
-{
-    MPI_Status status;
-    int done = 0, cancelled = 0;
-    if (*request == MPI_REQUEST_NULL) return RRI_MOVED;
-    if (MPI_Test(request, &done, &status) == MPI_SUCCESS && !done)
-        return atomic_load(&link->forsaken[peer]) ? RRI_KEPT : RRI_MOVES;
-    MPI_Test_cancelled(&status, &cancelled);
-    return cancelled ? RRI_CUT : RRI_MOVED;
-}
-
-int rri_link_data_send(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
-{
-    int rc = start_requests(link, moving, true, peer, tag, segments, count);
-    if (moving->count) rri_link_move(link, moving);
-    else free_requests(moving);
-    return rc;
-}
-
-int rri_link_data_post(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
-{
-    int rc = start_requests(link, moving, false, peer, tag, segments, count);
-    while (rc && rri_link_data_unpost(link, moving, peer) == RRI_MOVES) {}      /* nobody sends to it yet */
-    return rc;
-}
-
-rri_moved rri_link_data_unpost(rri_link *link, rri_moving *moving, int peer)
-{
-    rri_moved how = RRI_CUT;
-    for (int i = 0; i < moving->count; i++) {
-        MPI_Request *request = &moving->requests[i];
-        if (!moving->taken_back && *request != MPI_REQUEST_NULL) MPI_Cancel(request);
-        rri_moved piece = end_receive(link, request, peer);
-        if (piece > how) how = piece;
-    }
-    moving->taken_back = true;
-    if (how <= RRI_MOVED) free_requests(moving);
-    return how;
-}
-
-int rri_link_data_receive(rri_link *link, rri_moving *moving, int peer, int tag, const rri_segment *segments, unsigned count)
-{
-    int rc = rri_link_data_post(link, moving, peer, tag, segments, count);
-    if (rc == RREF_OK) rri_link_move(link, moving);
-    return rc;
-}
-
-void rri_link_data_drop(rri_link *link, int peer, int tag, size_t bytes, void *memory, size_t room)
-{
-    for (size_t at = 0; at < bytes; at += PIECE)
-        MPI_Recv(memory, (int)(bytes < room ? bytes : room), MPI_BYTE, peer, tag, link->bulk, MPI_STATUS_IGNORE);
-}
-
-static void end_moving(rri_link *link, rri_moving *m)
-{
-    free_requests(m);
-    atomic_fetch_sub(&link->busy, 1);
-    atomic_fetch_sub(&link->movers, 1);
-    m->done(m);
-}
-
-RRI_NEEDS(rri_driver)
-static void adopt(rri_link *link)
-{
-    rri_take(&link->lock, &lists);
-    rri_moving *fresh = link->moving;
-    link->moving = NULL;
-    rri_give(&link->lock, &lists);
-    for (rri_moving *m; (m = fresh);) {
-        fresh = m->next;
-        if (m->start) m->start(m);
-        m->next = link->moved;
-        link->moved = m;
-    }
-}
-
-void rri_link_data_cancel(rri_link *link, rri_moving *moving)
-{
-    adopt(link);
-    rri_moving **at = &link->moved;
-    while (*at && *at != moving) at = &(*at)->next;
-    if (!*at) return;
-    *at = moving->next;
-    for (int i = 0; i < moving->count; i++) {
-        if (moving->requests[i] == MPI_REQUEST_NULL) continue;
-        MPI_Cancel(&moving->requests[i]);
-        MPI_Wait(&moving->requests[i], MPI_STATUS_IGNORE);
-    }
-    end_moving(link, moving);
-}
-
-static bool is_over(rri_moving *m)
-{
-    int done = 0;
-    MPI_Status status;
-    if (!m->taken_back) {
-        MPI_Testall(m->count, m->requests, &done, MPI_STATUSES_IGNORE);
-        return done;
-    }
-    MPI_Test(m->requests, &done, &status);
-    if (done) MPI_Test_cancelled(&status, &m->cut);
-    return done;
-}
-
-RRI_NEEDS(rri_driver)
-static unsigned advance_data(rri_link *link)
-{
-    unsigned ended = 0;
-    adopt(link);
-    for (rri_moving **at = &link->moved, *m; (m = *at);) {
-        if (!is_over(m)) {
-            at = &m->next;
-            continue;
-        }
-        *at = m->next;
-        end_moving(link, m);
-        ended++;
-        at = &link->moved;      /* done() may have changed the list */
-    }
-    return ended;
-}
-
 static unsigned advance_sends(rri_link *link)
 {
     unsigned ended = 0;
-    rri_take(&link->lock, &lists);
+    rri_take(&link->lock, &list);
     for (pending **at = &link->sends, *p; (p = *at);) {
         int done = 0;
         MPI_Test(&p->request, &done, MPI_STATUS_IGNORE);
@@ -664,14 +474,14 @@ static unsigned advance_sends(rri_link *link)
         atomic_fetch_sub(&link->busy, 1);
         ended++;
     }
-    rri_give(&link->lock, &lists);
+    rri_give(&link->lock, &list);
     return ended;
 }
 
 unsigned rri_link_advance(rri_link *link)
 {
     if (!rri_link_busy(link)) return 0;
-    return advance_sends(link) + advance_data(link);
+    return advance_sends(link) + rri_bulk_advance(&link->bulk);
 }
 
 bool rri_link_busy(const rri_link *link)
@@ -681,7 +491,7 @@ bool rri_link_busy(const rri_link *link)
 
 bool rri_link_moving(const rri_link *link)
 {
-    return atomic_load_explicit(&link->movers, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&link->bulk.movers, memory_order_relaxed) != 0;
 }
 
 static unsigned outstanding(const rri_link *link)
@@ -719,7 +529,7 @@ void rri_link_forsake(rri_link *link, int peer)
 {
     atomic_store(&link->forsaken[peer], true);
     if (link->local[peer] >= 0) rri_untaken_write_off(&link->untaken, link->local[peer]);
-    rri_take(&link->lock, &lists);
+    rri_take(&link->lock, &list);
     rri_lock_take(&kept_lock);
     for (pending **at = &link->sends, *p; (p = *at);) {
         if (p->buffer->peer != peer) {
@@ -733,32 +543,7 @@ void rri_link_forsake(rri_link *link, int peer)
         atomic_fetch_sub(&link->busy, 1);
     }
     rri_lock_give(&kept_lock);
-    rri_give(&link->lock, &lists);
-}
-
-bool rri_link_data_moves(rri_link *link, const rri_moving *moving)
-{
-    adopt(link);
-    const rri_moving *m = link->moved;
-    while (m && m != moving) m = m->next;
-    return m != NULL;
-}
-
-bool rri_link_data_forsake(rri_link *link, rri_moving *moving, bool receives)
-{
-    bool all = true;
-    adopt(link);
-    rri_moving **at = &link->moved;
-    while (*at && *at != moving) at = &(*at)->next;
-    if (!*at) return true;
-    *at = moving->next;
-    for (int i = 0; i < moving->count; i++) all = (receives ? take_back(&moving->requests[i])
-                                                            : moving->requests[i] == MPI_REQUEST_NULL) && all;
-    if (moving->requests != moving->few) free(moving->requests);
-    moving->requests = NULL;
-    atomic_fetch_sub(&link->busy, 1);
-    atomic_fetch_sub(&link->movers, 1);
-    return all;
+    rri_give(&link->lock, &list);
 }
 
 void rri_link_kick(rri_link *link)

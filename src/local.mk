@@ -60,6 +60,8 @@ RRI_SOURCES = \
 	src/strided.h \
 	src/link.c \
 	src/link.h \
+	src/bulk.c \
+	src/bulk.h \
 	src/window.c \
 	src/window.h \
 	src/doorbell.c \
