@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Owns results that stay where their method ran. The object is begun when the request arrives (object.c), so that it can be
+ * Owns results that stay where their method ran. The object is begun when the request arrives (construct.c), so that it can be
  * named, and requests for it queue, before there is a result; the outcome of the call finishes it. A result is kept packed, with
  * the weight of the references in it.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How references are counted: one object of rank 0, made by rank CREATOR, and all references to it on three ranks. What a
- * rank does in one go (reference.c, object.c, weight.c) is one step here, and the numbers are the code's own, for an object
+ * rank does in one go (share.c, object.c, weight.c) is one step here, and the numbers are the code's own, for an object
  * whose weight is WEIGHT. A step is told, with the state after it, when TELL is defined: tests/replay.c takes the same steps
  * in the library and compares.
  *
