@@ -125,6 +125,19 @@ if command -v gnuplot > /dev/null; then
 else
     skip "plots: no gnuplot"
 fi
+row() { printf '{"test":"%s","case":"%s","bytes":%s,"n":1,"unit":"us","rref":%s,"raw":%s,"ratio":%s}\n' "$@"; }
+{ row rate out-64 8 5 2 2.5; row latency worker 8 2.2 1 2.2; row startup startup 0 3 0.5 6; } > "$work/one"
+{ row rate out-64 8 3 2 1.5; row latency worker 8 1.6 1 1.6; row startup startup 0 2 0.5 4; } > "$work/two"
+row latency worker 8 2.4 1 2.4 > "$work/three"
+"$srcdir/tools/perf/goals" "$work/one" "$work/two" "$work/three" > "$work/goals"
+none "goals: of every row that some file has" "$(grep -c '^| [a-z].*| \(yes\|no\) |$' "$work/goals" | grep -vx 3)"
+must "goals: reached by the median" grep -qxF '| rate out-64 | at least 2 | 2.5, 1.5 | yes |' "$work/goals"
+must "goals: missed by the median" grep -qxF '| latency worker | at most 2 | 2.2, 1.6, 2.4 | no |' "$work/goals"
+must "goals: beyond raw" grep -qxF '| startup | at most 2 us beyond raw | 2.5, 1.5 | yes |' "$work/goals"
+must "goals: what no file has" grep -qxF '| resolve | at most 10 |  | not measured |' "$work/goals"
+must "goals of what was measured" "$srcdir/tools/perf/goals" "$work/json"
+"$srcdir/tools/perf/goals" "$work/nothing" > /dev/null 2> "$work/err"
+none "refused: goals of no file" "$([ $? -ne 0 ] && grep -q 'cannot be read' "$work/err" || cat "$work/err")"
 "$srcdir/tools/perf/plot" latency /dev/null "$work/nothing.svg" 2> "$work/err"
 none "refused: a plot of nothing" "$([ $? -ne 0 ] && [ -s "$work/err" ] && [ ! -f "$work/nothing.svg" ] || cat "$work/err")"
 finish

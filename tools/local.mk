@@ -48,4 +48,4 @@ tools_rref_perf_SOURCES = \
 	tools/perf/work.c \
 	tools/perf/work.h
 tools_rref_perf_LDADD = librref.la -lm
-EXTRA_DIST += tools/perf/plot
+EXTRA_DIST += tools/perf/plot tools/perf/goals
