@@ -4,7 +4,7 @@
 #include "chaos.h"
 
 enum {
-    LENT_LEAST = 2,                 /* of a lane, whatever the limit */
+    LENT_LEAST = 3,                 /* of a lane, whatever the limit: what queues, what is being filled, the call behind it */
     LEND_NS = 100000000             /* without an arrival, while credits are kept back, before some are lent */
 };
 
@@ -22,6 +22,7 @@ void rri_credit_repay(void *up, rri_buffer *buffer)
     bool lent = l->lent > 0;
     l->withheld--;
     l->lent -= lent;
+    flow->lent -= lent;
     rri_give(&flow->lock, &rri_lists);
     if (!lent) owe(flow, buffer->peer);
 }
@@ -48,13 +49,16 @@ static size_t memory(const rri_flow *flow)
 static bool memory_is_short(const rri_flow *flow) { return memory(flow) > flow->config.park_limit; }
 
 /* A method may wait for a call that has to come through the very lane whose credits lie with calls that wait for the method. So
- * when nothing arrives any more, a credit of each lane is lent, until there is twice RREF_PARK_LIMIT. */
+ * when nothing arrives any more, a credit of each lane is lent, until what comes for that takes RREF_PARK_LIMIT once more. All
+ * that was on its way has come before the first is lent. */
 static bool lend_one(rri_flow *flow, lane *l)
 {
     rri_take(&flow->lock, &rri_lists);
-    bool room = l->lent < LENT_LEAST || memory(flow) / 2 < flow->config.park_limit;
+    if (!flow->lent) flow->before = memory(flow);
+    bool room = l->lent < LENT_LEAST || memory(flow) < flow->before + flow->config.park_limit;
     bool lends = l->withheld > l->lent && room;
     l->lent += lends;
+    flow->lent += lends;
     rri_give(&flow->lock, &rri_lists);
     if (lends) owe(flow, l->peer);
     return lends;

@@ -75,6 +75,8 @@ struct rri_flow {
     _Atomic uint64_t refused;       /* a */
     rri_timer lender;               /* x: in place while credits are kept back */
     bool lends;                     /* x */
+    unsigned lent;                  /* x: credits of all lanes */
+    size_t before;                  /* x: memory in use when the first of them was */
     atomic_uint arrivals;           /* a: messages that were served; arrived is their count at the last look */
     unsigned arrived;               /* x */
 };

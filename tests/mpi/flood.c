@@ -292,11 +292,14 @@ static bool stands_still(void *arg)
     return same > 100;
 }
 
-static void way_back(void)
+static void way_back_with(int limit)
 {
     pthread_t thread;
     rref_future asked = { 0 };
-    if (!begin()) return;
+    park_limit = limit;
+    bool begun = begin();
+    park_limit = PARK;
+    if (!begun) return;
     bool floods = rank == 1;
     if (rank == 0) asked = rref_async(sink, "ask");
     if (rank == 0) CU_ASSERT_TRUE(check_until(has_begun, NULL, 20));
@@ -314,6 +317,11 @@ static void way_back(void)
     if (rank == 0) CU_ASSERT_EQUAL(atomic_load(&taken), ranks > 1 ? flood_calls : 0);
     end();
 }
+
+static void way_back(void) { way_back_with(PARK); }
+
+/* What is on its way when memory gets short is more than the limit. */
+static void way_back_beyond(void) { way_back_with(CREDITS * ROOM); }
 
 /* ---- without library threads a call never waits, either */
 
@@ -432,6 +440,7 @@ static const check_case cases[] = {
     { "flood_all", flood_all },
     { "pour_out", pour_out },
     { "way_back", way_back },
+    { "way_back_beyond", way_back_beyond },
     { "no_threads", no_threads },
     { "park", park },
     CHECK_END
