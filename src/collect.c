@@ -58,16 +58,19 @@ static void unwrap(packet *p)
     free(p->refs);
 }
 
-static int pack(const rri_types *in, const rref_value *values, size_t count, packet *p)
+/* False through rri_fail. */
+static bool pack(const rri_types *in, const rref_value *values, size_t count, packet *p)
 {
     size_t refs = 0;
     for (size_t i = 0; i < count; i++) refs += values[i].element == RREF_REF ? (size_t)values[i].count : 0;
     *p = (packet){ .refs = rri_calloc(refs + 1, sizeof(rref)) };
-    if (!p->refs) return rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu references", refs);
+    if (!p->refs) {
+        rri_fail(RREF_ERR_NO_MEMORY, "no memory for %zu references", refs);
+        return false;
+    }
     p->payload = rri_values_packed(in, values, count, &(rri_ref_codec){ set_aside, p, put_back }, &p->bytes);
-    if (p->payload) return RREF_OK;
-    unwrap(p);
-    return rri_error_last()->code;
+    if (!p->payload) unwrap(p);
+    return p->payload;
 }
 
 static rref_future spread(rri_group *g, const range *r, unsigned method, const rref_value *values, size_t count,
@@ -89,7 +92,7 @@ static rref_future relay(rri_group *g, const range *r, unsigned method, const rr
     packet p;
     bool lost = rri_lane_is_shut(g->service->references->calls->flow, rank_at(g, r, r->low));
     if (lost) return spread(g, r, method, values, count, NULL);
-    if (pack(&g->klass->method[method].signature.in, values, count, &p)) return (rref_future){ 0 };
+    if (!pack(&g->klass->method[method].signature.in, values, count, &p)) return (rref_future){ 0 };
     rref to = rri_service_of(g->service->references, rank_at(g, r, r->low));
     rref_future f = rref_async_v(to, RREF_LIST_("group_relay", g->number, r->origin, r->low, r->high, method,
                                                 rref_bytes(p.payload, p.bytes), rref_array(p.refs, p.count)), NULL);
