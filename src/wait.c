@@ -5,7 +5,8 @@
 
 #include <sched.h>
 
-enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000, ROOM_TURNS = 10 };
+enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, DOUBLINGS = 4, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000,
+       ROOM_TURNS = 10 };
 
 /* Of a thread of the library: its own context's, which need not be the one that it waits in. */
 static rri_progress *own_progress(void)
@@ -54,6 +55,13 @@ static void look_in(rri_progress *p)
     }
 }
 
+/* Of methods there may be a thousand that wait: to look ten times a second each would leave the cores to nothing else. */
+static int64_t slice_of(unsigned n)
+{
+    if (n == 0) return SLICE_FIRST_NS;
+    return rri_self.crew ? (int64_t)SLICE_NS << (n < DOUBLINGS ? n - 1 : DOUBLINGS - 1) : SLICE_NS;
+}
+
 /* MPI may still hold back what this thread has sent, the library's messages or the application's own: who waits for long sees to
  * it that MPI is entered, the sooner if it knows of something. */
 static int sleep_in_slices(rri_progress *p, rri_event *event, int64_t deadline)
@@ -63,7 +71,7 @@ static int sleep_in_slices(rri_progress *p, rri_event *event, int64_t deadline)
         if (atomic_load(&p->crew.stop)) return RREF_ERR_FINALIZED;
         if (slices > 1 && !rri_self.crew) look_in(p);
         else if (slices > 0) rri_progress_nudge(p);
-        sleep_on(p, event, slice(deadline, slices ? SLICE_NS : SLICE_FIRST_NS));
+        sleep_on(p, event, slice(deadline, slice_of(slices)));
     }
     return RREF_OK;
 }
