@@ -4,9 +4,11 @@
 #include "chaos.h"
 
 enum {
-    LENT_LEAST = 3,                 /* of a lane, whatever the limit: what queues, what is being filled, the call behind it */
+    LENT_MOST = 3,                  /* that a peer has: what queues, what is being filled, the call behind it */
     LEND_NS = 100000000             /* without an arrival, while credits are kept back, before some are lent */
 };
+
+static rri_taken took(const rri_buffer *buffer) { return ((const rri_message *)(const void *)buffer->data)->counted; }
 
 static void owe(rri_flow *flow, int peer)
 {
@@ -19,16 +21,16 @@ void rri_credit_repay(void *up, rri_buffer *buffer)
     rri_flow *flow = up;
     lane *l = &flow->lanes[buffer->peer];
     rri_take(&flow->lock, &rri_lists);
-    bool lent = l->lent > 0;
-    l->withheld--;
-    l->lent -= lent;
-    flow->lent -= lent;
+    bool lent = took(buffer) == RRI_LENT_CREDIT;
+    l->withheld -= !lent;
+    l->used -= lent;
+    flow->used -= lent;
     rri_give(&flow->lock, &rri_lists);
     if (!lent) owe(flow, buffer->peer);
 }
 
-/* Credits for a message to take along; chaos keeps some for the next one. */
-uint32_t rri_credit_take(rri_flow *flow, lane *l)
+/* Those that are owed; chaos keeps some for the next message. */
+static unsigned take_owed(rri_flow *flow, lane *l)
 {
     if (!atomic_load_explicit(&l->owed, memory_order_relaxed)) return 0;
     unsigned owed = atomic_exchange_explicit(&l->owed, 0, memory_order_relaxed);
@@ -37,6 +39,13 @@ uint32_t rri_credit_take(rri_flow *flow, lane *l)
     atomic_fetch_add(&l->owed, kept);
     rri_flow_mark(flow, l);
     return owed - kept;
+}
+
+void rri_credit_board(rri_flow *flow, lane *l, rri_message *message)
+{
+    message->credits = (uint16_t)(message->credits + take_owed(flow, l));
+    if (!atomic_load_explicit(&l->lending, memory_order_relaxed)) return;
+    message->lent = (uint16_t)atomic_exchange_explicit(&l->lending, 0, memory_order_relaxed);
 }
 
 /* Bytes of messages that are here, and of the calls that they have become: many small ones come in a message. */
@@ -48,20 +57,20 @@ static size_t memory(const rri_flow *flow)
 
 static bool memory_is_short(const rri_flow *flow) { return memory(flow) > flow->config.park_limit; }
 
+static bool may_borrow(const lane *l) { return l->withheld && l->lent < LENT_MOST; }
+
 /* A method may wait for a call that has to come through the very lane whose credits lie with calls that wait for the method. So
- * when nothing arrives any more, a credit of each lane is lent, until what comes for that takes RREF_PARK_LIMIT once more. All
+ * when nothing arrives any more, a credit is lent to each peer, until what comes for that takes RREF_PARK_LIMIT once more. All
  * that was on its way has come before the first is lent. */
-static bool lend_one(rri_flow *flow, lane *l)
+static void lend_one(rri_flow *flow, lane *l)
 {
     rri_take(&flow->lock, &rri_lists);
-    if (!flow->lent) flow->before = memory(flow);
-    bool room = l->lent < LENT_LEAST || memory(flow) < flow->before + flow->config.park_limit;
-    bool lends = l->withheld > l->lent && room;
+    if (!flow->used) flow->before = memory(flow);
+    bool room = l->used + l->lent < LENT_MOST || memory(flow) < flow->before + flow->config.park_limit;
+    bool lends = may_borrow(l) && room;
     l->lent += lends;
-    flow->lent += lends;
     rri_give(&flow->lock, &rri_lists);
-    if (lends) owe(flow, l->peer);
-    return lends;
+    if (lends && atomic_fetch_add(&l->lending, 1) == 0) rri_flow_mark(flow, l);
 }
 
 /* The lock is held. */
@@ -78,26 +87,31 @@ void rri_credit_lend(rri_timer *timer)
     bool still = atomic_load_explicit(&flow->arrivals, memory_order_relaxed) == flow->arrived, left = false;
     for (int i = 0; i < flow->size && still; i++) lend_one(flow, &flow->lanes[i]);
     rri_take(&flow->lock, &rri_lists);
-    for (int i = 0; i < flow->size && !left; i++) left = flow->lanes[i].withheld > flow->lanes[i].lent;
+    for (int i = 0; i < flow->size && !left; i++) left = may_borrow(&flow->lanes[i]);
     flow->lends = false;
     if (left) lend_later(flow);
     rri_give(&flow->lock, &rri_lists);
 }
 
+/* A peer has no more than it was lent, whatever it says. */
 static void keep_back(rri_flow *flow, rri_buffer *buffer)
 {
+    lane *l = &flow->lanes[buffer->peer];
+    bool lent = took(buffer) == RRI_LENT_CREDIT;
     buffer->owes = true;
     rri_take(&flow->lock, &rri_lists);
-    flow->lanes[buffer->peer].withheld++;
+    l->withheld += !lent;
+    l->lent -= lent && l->lent;
+    l->used += lent;
+    flow->used += lent;
     if (!flow->lends && flow->config.timers) lend_later(flow);
     rri_give(&flow->lock, &rri_lists);
 }
 
 bool rri_credit_pays(rri_flow *flow, rri_buffer *buffer)
 {
-    const rri_message *m = (const rri_message *)(const void *)buffer->data;
-    if (!m->counted || buffer->owes) return false;      /* kept back already, once */
-    bool now = !memory_is_short(flow);
+    if (took(buffer) == RRI_NO_CREDIT || buffer->owes) return false;      /* kept back already, once */
+    bool now = took(buffer) == RRI_OWN_CREDIT && !memory_is_short(flow);
     if (!now) keep_back(flow, buffer);
     return now;
 }

@@ -285,8 +285,8 @@ rri_buffer *rri_flow_receive(rri_flow *flow)
     if (!b) b = take_received(flow);
     for (; b && !welcome(flow, b); b = take_received(flow)) rri_buffer_drop(b);
     if (!b) return NULL;
-    uint32_t credits = ((const rri_message *)(const void *)b->data)->credits;
-    if (credits) rri_lane_credit(flow, &flow->lanes[b->peer], credits);
+    const rri_message *m = (const rri_message *)(const void *)b->data;
+    if (m->credits || m->lent) rri_lane_credit(flow, &flow->lanes[b->peer], m->credits, m->lent);
     return b;
 }
 
@@ -304,7 +304,7 @@ void rri_flow_done(rri_flow *flow, rri_buffer *buffer)
     if (buffer->owes) atomic_fetch_add_explicit(&flow->arrivals, 1, memory_order_relaxed);
     if (l->peer == flow->me) atomic_fetch_sub(&flow->self_open, count_records(buffer));
     if (!rri_link_recycle(flow->link, buffer)) rri_buffer_drop(buffer);
-    if (atomic_load_explicit(&l->owed, memory_order_relaxed)) rri_flow_mark(flow, l);
+    if (rri_credit_waits(l)) rri_flow_mark(flow, l);
 }
 
 /* ---- all of it */

@@ -119,8 +119,10 @@ typedef struct rri_flow_up {
 void rri_flow_close_gate(rri_flow *flow);
 void rri_flow_report(rri_flow *flow, const rri_flow_up *up);
 
-/* Whether requests queue for want of credit; an application thread then waits for the event word to change. */
+/* Whether requests queue for want of credit; an application thread then waits for the event word to change. What it is lent it
+ * may use instead, if what queues leaves as much again to those who may not wait. */
 bool rri_lane_full(rri_flow *flow, int peer);
+bool rri_lane_takes_more(rri_flow *flow, int peer);
 atomic_uint *rri_lane_event(rri_flow *flow, int peer);
 
 /* Send what waits in buffers: answers and credits only, or requests too. */
@@ -136,7 +138,7 @@ void rri_flow_empty(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 /* The next message, from the own rank or from MPI; checked, its credits taken. Driver only. */
 rri_buffer *rri_flow_receive(rri_flow *flow) RRI_NEEDS(rri_driver) RRI_WITHOUT(rri_lane);
 /* All records of a message are about to be served, so that its credit may go back; false if it has none, or memory is short: then
- * that goes with the buffer. */
+ * that goes with the buffer. What came on a lent credit is counted until the buffer goes. */
 bool rri_credit_pays(rri_flow *flow, rri_buffer *buffer);
 /* It goes back with whatever goes that way next. */
 void rri_credit_last(rri_flow *flow, rri_buffer *buffer);

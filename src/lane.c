@@ -13,7 +13,7 @@ RRI_NEEDS(rri_lane)
 static void dispatch(rri_flow *flow, lane *l, rri_buffer *b)
 {
     rri_message *m = (rri_message *)(void *)b->data;
-    m->credits += rri_credit_take(flow, l);
+    rri_credit_board(flow, l, m);
     m->bytes = b->bytes;
     b->peer = l->peer;
     if (l->state == RRI_LANE_OPEN) {
@@ -31,6 +31,26 @@ static void spend(rri_flow *flow, lane *l, rri_buffer *b)
     rri_count_up(&l->in_flight);
     dispatch(flow, l, b);
     l->announced = rri_link_announced(flow->link, l->peer);
+}
+
+/* Nothing comes back for what leaves on borrowed credit. */
+RRI_NEEDS(rri_lane)
+static void spend_borrowed(rri_flow *flow, lane *l, rri_buffer *b)
+{
+    l->borrowed--;
+    ((rri_message *)(void *)b->data)->counted = RRI_LENT_CREDIT;
+    dispatch(flow, l, b);
+}
+
+/* What queues leaves as far as there is credit of either kind. */
+RRI_NEEDS(rri_lane)
+static void spend_all(rri_flow *flow, lane *l)
+{
+    for (rri_buffer *b; l->credit + l->borrowed > 0 && (b = rri_chain_take(&l->queue));) {
+        l->queued -= b->bytes;
+        if (l->credit > 0) spend(flow, l, b);
+        else spend_borrowed(flow, l, b);
+    }
 }
 
 RRI_NEEDS(rri_lane)
@@ -73,6 +93,7 @@ static void close_open(rri_flow *flow, lane *l, rri_stream stream)
         rri_chain_append(&l->queue, b);
         l->queued += b->bytes;
         l->full = true;
+        spend_all(flow, l);
     }
 }
 
@@ -86,7 +107,8 @@ static rri_buffer *open_buffer(rri_flow *flow, lane *l, rri_stream stream, size_
     if (!b) b = must ? rri_buffer_reserved(&flow->pool) : rri_buffer_new(&flow->pool);
     if (!b) return NULL;
     rri_message *m = (rri_message *)(void *)b->data;
-    *m = (rri_message){ .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .counted = stream == RRI_REQUESTS };
+    *m = (rri_message){ .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION };
+    m->counted = stream == RRI_REQUESTS ? RRI_OWN_CREDIT : RRI_NO_CREDIT;
     b->bytes = sizeof *m;
     b->urgent = stream == RRI_REQUESTS;
     l->open[stream] = b;
@@ -302,19 +324,18 @@ bool rri_lane_depart(rri_flow *flow, int peer)
     return left;
 }
 
-void rri_lane_credit(rri_flow *flow, lane *l, uint32_t credits)
+/* What is lent lets nobody go on who waits for room: a flood would take it all, and a method may wait for another call. */
+void rri_lane_credit(rri_flow *flow, lane *l, unsigned credits, unsigned lent)
 {
     rri_take(&l->lock, &rri_lane);
     uint32_t before = rri_lane_flying(l);
     if (credits > before) credits = before;
     l->credit += credits;
     atomic_store_explicit(&l->in_flight, before - credits, memory_order_relaxed);
-    if (credits == before) rri_link_settle(flow->link, l->peer, l->announced);
-    for (rri_buffer *b; l->credit > 0 && (b = rri_chain_take(&l->queue));) {
-        l->queued -= b->bytes;
-        spend(flow, l, b);
-    }
-    bool freed = l->full && !l->queue.first;
+    l->borrowed += lent;
+    if (credits && credits == before) rri_link_settle(flow->link, l->peer, l->announced);
+    spend_all(flow, l);
+    bool freed = l->full && credits && !l->queue.first;
     if (freed) l->full = false;
     close_open(flow, l, RRI_REQUESTS);      /* an answer came: what waited for company leaves */
     rri_give(&l->lock, &rri_lane);
@@ -328,9 +349,9 @@ void rri_lane_credit(rri_flow *flow, lane *l, uint32_t credits)
 RRI_NEEDS(rri_lane)
 static bool flush_answers(rri_flow *flow, lane *l)
 {
-    if (waits_to_be_full(flow, l)) return !l->open[RRI_ANSWERS] && !atomic_load(&l->owed);
+    if (waits_to_be_full(flow, l)) return !l->open[RRI_ANSWERS] && !rri_credit_waits(l);
     close_open(flow, l, RRI_ANSWERS);
-    if (!atomic_load(&l->owed)) return true;
+    if (!rri_credit_waits(l)) return true;
     if (!open_buffer(flow, l, RRI_ANSWERS, 0)) return l->ended;     /* later, when there is memory */
     close_open(flow, l, RRI_ANSWERS);
     return true;
@@ -372,6 +393,15 @@ bool rri_lane_full(rri_flow *flow, int peer)
 {
     const lane *l = &flow->lanes[peer];
     return atomic_load(&l->full) && atomic_load(&l->state) == RRI_LANE_OPEN;
+}
+
+bool rri_lane_takes_more(rri_flow *flow, int peer)
+{
+    lane *l = &flow->lanes[peer];
+    rri_take(&l->lock, &rri_lane);
+    bool takes = l->queued < flow->config.queue_limit / 2;
+    rri_give(&l->lock, &rri_lane);
+    return takes;
 }
 
 atomic_uint *rri_lane_event(rri_flow *flow, int peer) { return &flow->lanes[peer].event; }

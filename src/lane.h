@@ -26,6 +26,7 @@ typedef struct lane {
     atomic_uint behind;             /* a: messages of it in the inbox or the outbox; written under the flow's lock */
     size_t queued RRI_OWNED(rri_lane);          /* l: bytes of requests that wait for credit */
     uint32_t credit RRI_OWNED(rri_lane);        /* l: request messages that may leave */
+    uint32_t borrowed RRI_OWNED(rri_lane);      /* l: and beyond them, of those who do not wait for room */
     atomic_uint in_flight;          /* a: request messages without their credit back; written under the lock */
     unsigned announced RRI_OWNED(rri_lane);     /* l: messages to a neighbour up to the last one with requests */
     uint64_t numbers RRI_OWNED(rri_lane);       /* l: creations made */
@@ -34,10 +35,11 @@ typedef struct lane {
     rri_record *record RRI_OWNED(rri_lane);     /* l: in hand, from begin to end */
     rri_growth growth[2] RRI_OWNED(rri_lane);   /* l: of the open message, by stream */
     unsigned colour RRI_OWNED(rri_lane);        /* l: its colour, which the present one may not be any more at its end */
-    atomic_uint owed;               /* a: credits to give back */
-    unsigned withheld, lent;        /* x: credits kept back until messages are freed; of them, given back before */
+    atomic_uint owed, lending;      /* a: credits to give back; and to lend */
+    unsigned withheld;              /* x: credits kept back until messages are freed */
+    unsigned lent, used;            /* x: credits lent that the peer still has; messages that are here for others */
     atomic_uint event;              /* a: changes when requests left the queue */
-    atomic_bool full;               /* a: requests queue; written under the lock */
+    atomic_bool full;               /* a: requests queue, or went on borrowed credit alone; written under the lock */
     bool ended RRI_OWNED(rri_lane); /* l: takes no requests any more */
     unsigned held RRI_OWNED(rri_lane);          /* l: messages in the outbox, if chaos has held one back */
     int64_t until RRI_OWNED(rri_lists); /* x: when those may leave */
@@ -75,8 +77,8 @@ struct rri_flow {
     _Atomic uint64_t refused;       /* a */
     rri_timer lender;               /* x: in place while credits are kept back */
     bool lends;                     /* x */
-    unsigned lent;                  /* x: credits of all lanes */
-    size_t before;                  /* x: memory in use when the first of them was */
+    unsigned used;                  /* x: messages of all lanes that are here for lent credits */
+    size_t before;                  /* x: memory in use when the first of those credits was lent */
     atomic_uint arrivals;           /* a: messages that were served; arrived is their count at the last look */
     unsigned arrived;               /* x */
 };
@@ -96,8 +98,8 @@ static inline bool rri_lane_is_laden(const rri_flow *flow, const lane *l) { retu
 
 /* The driver's look at a lane in the dirty list: answers and what is owed leave, and requests if it says so. */
 void rri_lane_flush(rri_flow *flow, lane *l, bool requests) RRI_WITHOUT(rri_lane);
-/* Request messages were served over there: as many more may leave. */
-void rri_lane_credit(rri_flow *flow, lane *l, uint32_t credits) RRI_WITHOUT(rri_lane);
+/* Request messages were served over there: as many more may leave; and `lent` beyond them. */
+void rri_lane_credit(rri_flow *flow, lane *l, unsigned credits, unsigned lent) RRI_WITHOUT(rri_lane);
 /* Drop all it has. */
 void rri_lane_clear(lane *l);
 
@@ -110,9 +112,13 @@ void rri_flow_depart(rri_flow *flow, lane *l, rri_buffer *buffer) RRI_NEEDS(rri_
 
 /* ---- credit.c: what this rank owes to its callers */
 
-/* Credits for a message to take along. */
-uint32_t rri_credit_take(rri_flow *flow, lane *l) RRI_NEEDS(rri_lane);
-/* The pool's last: a buffer is free whose credit was kept back. */
+/* Credits, owed and lent, for a message to take along. */
+void rri_credit_board(rri_flow *flow, lane *l, rri_message *message) RRI_NEEDS(rri_lane);
+static inline bool rri_credit_waits(const lane *l)
+{
+    return atomic_load(&l->owed) || atomic_load(&l->lending);
+}
+/* The pool's last: a buffer is free whose credit was kept back, or lent. */
 void rri_credit_repay(void *flow, rri_buffer *buffer);
 /* The flow's timer: nothing has come for a while. */
 void rri_credit_lend(rri_timer *timer);

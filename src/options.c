@@ -80,7 +80,7 @@ static const option options[] = {
     { "RREF_SPIN", FIELD(spin), NUMBER, -1, RANGE(0, 1000000), SPECIAL("auto", -1), "us",
       .help = "most time to poll after the last arrival before sleeping" },
     { "RREF_RING", FIELD(ring), NUMBER, 16, RANGE(4, 1024), .help = "receives posted in advance" },
-    { "RREF_CREDITS", FIELD(credits), NUMBER, 64, RANGE(2, 65536), .help = "request messages in flight to a rank" },
+    { "RREF_CREDITS", FIELD(credits), NUMBER, 64, RANGE(2, 65535), .help = "request messages in flight to a rank" },
     { "RREF_QUEUE_LIMIT", FIELD(queue_limit), SIZE, 64 * MIB, RANGE(4 * KIB, 1024 * GIB), .unit = "bytes",
       .help = "queued to a rank by those who may not wait; more fails the call, or drops its result" },
     { "RREF_PARK_LIMIT", FIELD(park_limit), SIZE, 64 * MIB, RANGE(4 * KIB, 1024 * GIB), .unit = "bytes",

@@ -6,7 +6,7 @@
 #include <sched.h>
 
 enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, DOUBLINGS = 4, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000,
-       ROOM_TURNS = 10 };
+       ROOM_TURNS = 10, BEYOND_TURNS = 100, BEYOND_DOUBLINGS = 10 };
 
 /* Of a thread of the library: its own context's, which need not be the one that it waits in. */
 static rri_progress *own_progress(void)
@@ -330,6 +330,15 @@ static void drive_for_room(rri_progress *p, int peer, int64_t deadline)
     rri_driver_leave(p, quiet, !rri_lane_full(p->flow, peer));
 }
 
+/* Whether a thread that waits for room goes on without it, on what is lent: a method over there may wait for this very call.
+ * After a second, and then ever more seldom, so that a thread that floods does not take what others need. */
+static bool goes_beyond(const rri_progress *p, int peer, unsigned turns)
+{
+    if (turns < (unsigned)BEYOND_TURNS << rri_thread.beyond || !rri_lane_takes_more(p->flow, peer)) return false;
+    rri_thread.beyond += rri_thread.beyond < BEYOND_DOUBLINGS;
+    return true;
+}
+
 RRI_UNCHECKED     /* with or without the role */
 bool rri_progress_room(rri_progress *p, int peer, int64_t deadline)
 {
@@ -344,11 +353,12 @@ bool rri_progress_room(rri_progress *p, int peer, int64_t deadline)
     for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
         int64_t ns = slice(deadline, ROOM_NS);
         in_time = ns > 0;
-        if (!in_time) break;
+        if (!in_time || goes_beyond(p, peer, turn)) break;
         if (++turn % ROOM_TURNS) rri_progress_nudge(p);
         else look_in(p);                /* who took all, and died before giving credit, is missed by nobody else */
         rri_futex_wait(event, seen, ns);
     }
     rri_progress_unwant(p);
+    if (!rri_lane_full(p->flow, peer)) rri_thread.beyond = 0;
     return in_time;
 }

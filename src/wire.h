@@ -18,11 +18,14 @@ enum { RRI_MAGIC = 0x5272, RRI_WIRE_VERSION = 1 };
 typedef struct rri_message {
     uint16_t magic;
     uint8_t version;
-    uint8_t counted;            /* 1: carries requests and took a credit of its sender */
+    uint8_t counted;            /* what it took of its sender, an rri_taken: with requests a credit, else none */
     uint32_t bytes;             /* of the whole message */
-    uint32_t credits;           /* request messages of the receiver's that the sender is done with */
+    uint16_t credits;           /* request messages of the receiver's that the sender is done with */
+    uint16_t lent;              /* that the receiver may send beyond its credits, each of them once */
     uint32_t number;            /* messages of the sender to the receiver before this one */
 } rri_message;
+
+typedef enum rri_taken { RRI_NO_CREDIT, RRI_OWN_CREDIT, RRI_LENT_CREDIT } rri_taken;
 
 typedef enum rri_record_kind {
     RRI_CREATE = 1,             /* method: bytes of the class name; object: the creator's number n; body: class id (8), name,

@@ -98,7 +98,10 @@ static int have(rref_call *c, void *self)
     return rref_retain(given);
 }
 
+static int open_gate(rref_call *c, void *self) { return (void)c, (void)self, rref_set(gate); }
+
 static const rref_method functions[] = {
+    RREF_METHOD("open_gate", "", open_gate, 0),
     RREF_METHOD("have", "ref", have, 0),
     RREF_METHOD("add", "i64, i64 -> i64", add, 0), RREF_METHOD("hop", "i64", hop, 0), RREF_METHOD("pour", "ref -> i64", pour, 0),
     RREF_METHOD("ask_back", "", ask_back, 0), RREF_METHODS_END
@@ -283,16 +286,18 @@ static void pour_out(void)
 
 static bool has_begun(void *arg) { return (void)arg, atomic_load(&hopped) == 1; }
 
-static bool stands_still(void *arg)
+/* For so many seconds. */
+static bool stands_still(void *seconds)
 {
-    static int before = -1, same;
-    (void)arg;
-    same = atomic_load(&posted) == before ? same + 1 : 0;
-    before = atomic_load(&posted);
-    return same > 100;
+    static int before = -1;
+    static double since;
+    int now = atomic_load(&posted);
+    if (now != before) since = check_clock();
+    before = now;
+    return check_clock() > since + *(const double *)seconds;
 }
 
-static void way_back_with(int limit)
+static void way_back_with(int limit, double still)
 {
     pthread_t thread;
     rref_future asked = { 0 };
@@ -307,7 +312,7 @@ static void way_back_with(int limit)
     flood_calls = 3 * PARK / ROOM;
     post posts = post_bytes;
     if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, &posts), 0);
-    if (floods) CU_ASSERT_TRUE(check_until(stands_still, NULL, 20));
+    if (floods) CU_ASSERT_TRUE(check_until(stands_still, &still, 20));
     MPI_Barrier(MPI_COMM_WORLD);
     OK(rref_set(gate));
     if (rank == 0) OK(rref_wait(asked, RREF_FOREVER));
@@ -318,10 +323,34 @@ static void way_back_with(int limit)
     end();
 }
 
-static void way_back(void) { way_back_with(PARK); }
+static void way_back(void) { way_back_with(PARK, 0.02); }
 
 /* What is on its way when memory gets short is more than the limit. */
-static void way_back_beyond(void) { way_back_with(CREDITS * ROOM); }
+static void way_back_beyond(void) { way_back_with(CREDITS * ROOM, 0.02); }
+
+/* The flood has had the time to take all that is lent, a credit each 100 ms. */
+static void way_back_late(void) { way_back_with(CREDITS * ROOM, 1); }
+
+/* Another thread of the one that floods does what the method waits for. */
+static void let_on(void)
+{
+    pthread_t thread;
+    double still = 0.9;
+    park_limit = CREDITS * ROOM;
+    bool begun = begin();
+    park_limit = PARK;
+    if (!begun) return;
+    bool floods = rank == ranks - 1;
+    flood_calls = 3 * PARK / ROOM;
+    post posts = post_bytes;
+    if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, &posts), 0);
+    if (floods) CU_ASSERT_TRUE(check_until(stands_still, &still, 20));
+    if (floods) OK(rref_sync(rref_root(ctx, 0), "open_gate"));
+    if (floods) pthread_join(thread, NULL);
+    OK(rref_fence(ctx, RREF_FOREVER));
+    if (rank == 0) CU_ASSERT_EQUAL(atomic_load(&taken), flood_calls);
+    end();
+}
 
 /* ---- without library threads a call never waits, either */
 
@@ -441,6 +470,8 @@ static const check_case cases[] = {
     { "pour_out", pour_out },
     { "way_back", way_back },
     { "way_back_beyond", way_back_beyond },
+    { "way_back_late", way_back_late },
+    { "let_on", let_on },
     { "no_threads", no_threads },
     { "park", park },
     CHECK_END

@@ -784,6 +784,8 @@ static void failed_twice(void)
 
 /* ---- buffers and credits */
 
+static const rri_message *head(const rri_buffer *b) { return (const rri_message *)(const void *)b->data; }
+
 /* A credit that is kept back while memory is short goes back once, with the last who has the message. */
 RRI_UNCHECKED static void kept_back_once(void)
 {
@@ -802,9 +804,67 @@ RRI_UNCHECKED static void kept_back_once(void)
     rri_flow_flush(own, true);
     CU_ASSERT_EQUAL_FATAL(fake_queued(link_of[0]), 1);
     b = rri_flow_receive(all[0]->flow);
-    CU_ASSERT_EQUAL(((const rri_message *)(const void *)b->data)->credits, 1);
+    CU_ASSERT_EQUAL(head(b)->credits, 1);
     rri_flow_done(all[0]->flow, b);
     notes = 0;
+    close_ranks();
+}
+
+/* The next message from rank 0 to rank 1 is kept there, and holds a credit of this kind. */
+RRI_UNCHECKED static rri_buffer *hold_next(rri_taken taken)
+{
+    rri_flow_flush(all[0]->flow, true);
+    rri_buffer *b = rri_flow_receive(all[1]->flow);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    CU_ASSERT_EQUAL(head(b)->counted, taken);
+    CU_ASSERT_FALSE(rri_credit_pays(all[1]->flow, b));
+    return b;
+}
+
+/* The next message that rank 1 has for rank 0 brings so many credits; without any there is no message. */
+RRI_UNCHECKED static void expect_credits(unsigned credits, unsigned more)
+{
+    rri_flow_flush(all[1]->flow, true);
+    CU_ASSERT_EQUAL_FATAL(fake_queued(link_of[0]), credits || more);
+    if (!credits && !more) return;
+    rri_buffer *b = rri_flow_receive(all[0]->flow);
+    CU_ASSERT(head(b)->credits == credits && head(b)->lent == more);
+    rri_flow_done(all[0]->flow, b);
+}
+
+/* The timer of rank 1 runs out, once: it is set anew behind that. */
+static void lend(void) { rri_timers_fire(&all[1]->timers, rri_after(rri_now(), INT64_C(100000000))); }
+
+/* On lent credit what queues goes on, but who waits for room does not; it is used once, and no more of it is out than three. */
+RRI_UNCHECKED static void lent_beyond(void)
+{
+    enum { OWN = 2, MOST = 3 };
+    rri_buffer *own[OWN], *beyond;
+    open_ranks_with(OWN, 64, 1 << 20, 0);
+    for (int i = 0; i < OWN; i++) {
+        CU_ASSERT_EQUAL(post(1, NOTE, 1), RREF_OK);
+        own[i] = hold_next(RRI_OWN_CREDIT);
+    }
+    CU_ASSERT_EQUAL(post(1, NOTE, 1), RREF_OK);
+    rri_flow_flush(all[0]->flow, true);
+    CU_ASSERT_EQUAL(fake_queued(link_of[1]), 0);
+    CU_ASSERT(rri_lane_full(all[0]->flow, 1));
+    lend();
+    expect_credits(0, 1);
+    CU_ASSERT(rri_lane_full(all[0]->flow, 1));
+    beyond = hold_next(RRI_LENT_CREDIT);
+    for (int i = 0; i < MOST; i++) {
+        lend();
+        expect_credits(0, i < MOST - 1);        /* what is here for one counts */
+    }
+    rri_flow_done(all[1]->flow, beyond);
+    expect_credits(0, 0);
+    for (int i = 0; i < OWN; i++) {
+        rri_flow_done(all[1]->flow, own[i]);
+        expect_credits(1, 0);
+    }
+    CU_ASSERT_FALSE(rri_lane_full(all[0]->flow, 1));
+    CU_ASSERT_FALSE(rri_lane_in_flight(all[0]->flow, 1));
     close_ranks();
 }
 
@@ -873,7 +933,8 @@ int main(int argc, char **argv)
         { "bad messages", bad_messages }, { "bad records", bad_records },
         { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
         { "bad room", bad_room }, { "failed twice", failed_twice },
-        { "kept back once", kept_back_once }, { "told when back", told_when_back }, { "delayed", delayed }, CHECK_END
+        { "kept back once", kept_back_once }, { "lent beyond", lent_beyond },
+        { "told when back", told_when_back }, { "delayed", delayed }, CHECK_END
     };
     rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
     int status = check_main(argc, argv, "machine", cases);
