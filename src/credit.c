@@ -58,16 +58,17 @@ static size_t memory(const rri_flow *flow)
 static bool memory_is_short(const rri_flow *flow) { return memory(flow) > flow->config.park_limit; }
 
 static bool may_borrow(const lane *l) { return l->withheld && l->lent < LENT_MOST; }
+static unsigned arrivals(const lane *l) { return atomic_load_explicit(&l->arrivals, memory_order_relaxed); }
 
 /* A method may wait for a call that has to come through the very lane whose credits lie with calls that wait for the method. So
- * when nothing arrives any more, a credit is lent to each peer, until what comes for that takes RREF_PARK_LIMIT once more. All
+ * when nothing of a peer arrives any more, a credit is lent to it, until what comes for that takes RREF_PARK_LIMIT once more. All
  * that was on its way has come before the first is lent. */
 static void lend_one(rri_flow *flow, lane *l)
 {
     rri_take(&flow->lock, &rri_lists);
     if (!flow->used) flow->before = memory(flow);
     bool room = l->used + l->lent < LENT_MOST || memory(flow) < flow->before + flow->config.park_limit;
-    bool lends = may_borrow(l) && room;
+    bool lends = may_borrow(l) && room && arrivals(l) == l->arrived;
     l->lent += lends;
     rri_give(&flow->lock, &rri_lists);
     if (lends && atomic_fetch_add(&l->lending, 1) == 0) rri_flow_mark(flow, l);
@@ -77,15 +78,15 @@ static void lend_one(rri_flow *flow, lane *l)
 static void lend_later(rri_flow *flow)
 {
     bool first;
-    flow->arrived = atomic_load_explicit(&flow->arrivals, memory_order_relaxed);
+    for (int i = 0; i < flow->size; i++) flow->lanes[i].arrived = arrivals(&flow->lanes[i]);
     flow->lends = rri_timer_add(flow->config.timers, &flow->lender, rri_after(rri_now(), LEND_NS), &first) == 0;
 }
 
 void rri_credit_lend(rri_timer *timer)
 {
     rri_flow *flow = (rri_flow *)(void *)((char *)timer - offsetof(rri_flow, lender));
-    bool still = atomic_load_explicit(&flow->arrivals, memory_order_relaxed) == flow->arrived, left = false;
-    for (int i = 0; i < flow->size && still; i++) lend_one(flow, &flow->lanes[i]);
+    bool left = false;
+    for (int i = 0; i < flow->size; i++) lend_one(flow, &flow->lanes[i]);
     rri_take(&flow->lock, &rri_lists);
     for (int i = 0; i < flow->size && !left; i++) left = may_borrow(&flow->lanes[i]);
     flow->lends = false;

@@ -74,7 +74,6 @@ typedef struct rri_thread_state {
     bool answers;                   /* it dispatches a message of answers */
     void (*after)(void);            /* to be called after that, or NULL */
     rri_progress *ready;            /* it has taken the role of this one for what it is going to wait for */
-    unsigned beyond;                /* calls it has made without room, since it had some after a wait */
 } rri_thread_state;
 extern RRI_THREAD_LOCAL rri_thread_state rri_thread;
 

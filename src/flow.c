@@ -301,7 +301,7 @@ static unsigned count_records(const rri_buffer *b)
 void rri_flow_done(rri_flow *flow, rri_buffer *buffer)
 {
     lane *l = &flow->lanes[buffer->peer];
-    if (buffer->owes) atomic_fetch_add_explicit(&flow->arrivals, 1, memory_order_relaxed);
+    if (buffer->owes) atomic_fetch_add_explicit(&l->arrivals, 1, memory_order_relaxed);
     if (l->peer == flow->me) atomic_fetch_sub(&flow->self_open, count_records(buffer));
     if (!rri_link_recycle(flow->link, buffer)) rri_buffer_drop(buffer);
     if (rri_credit_waits(l)) rri_flow_mark(flow, l);

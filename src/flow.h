@@ -119,10 +119,13 @@ typedef struct rri_flow_up {
 void rri_flow_close_gate(rri_flow *flow);
 void rri_flow_report(rri_flow *flow, const rri_flow_up *up);
 
-/* Whether requests queue for want of credit; an application thread then waits for the event word to change. What it is lent it
- * may use instead, if what queues leaves as much again to those who may not wait. */
+/* Whether requests queue for want of credit, or did, and left on what is lent; an application thread then waits for the event
+ * word to change. */
 bool rri_lane_full(rri_flow *flow, int peer);
-bool rri_lane_takes_more(rri_flow *flow, int peer);
+/* Whether it goes on without: one of them each RRI_BEYOND_NS, and not with the last that is lent, which is for those who may not
+ * wait. */
+enum { RRI_BEYOND_NS = 1000000000 };
+bool rri_lane_go_beyond(rri_flow *flow, int peer, int64_t now);
 atomic_uint *rri_lane_event(rri_flow *flow, int peer);
 
 /* Send what waits in buffers: answers and credits only, or requests too. */

@@ -395,13 +395,14 @@ bool rri_lane_full(rri_flow *flow, int peer)
     return atomic_load(&l->full) && atomic_load(&l->state) == RRI_LANE_OPEN;
 }
 
-bool rri_lane_takes_more(rri_flow *flow, int peer)
+bool rri_lane_go_beyond(rri_flow *flow, int peer, int64_t now)
 {
     lane *l = &flow->lanes[peer];
     rri_take(&l->lock, &rri_lane);
-    bool takes = l->queued < flow->config.queue_limit / 2;
+    bool may = l->borrowed > 1 && now >= l->next_beyond;
+    if (may) l->next_beyond = rri_after(now, RRI_BEYOND_NS);
     rri_give(&l->lock, &rri_lane);
-    return takes;
+    return may;
 }
 
 atomic_uint *rri_lane_event(rri_flow *flow, int peer) { return &flow->lanes[peer].event; }

@@ -28,7 +28,7 @@ typedef struct lane {
     uint32_t credit RRI_OWNED(rri_lane);        /* l: request messages that may leave */
     uint32_t borrowed RRI_OWNED(rri_lane);      /* l: and beyond them, of those who do not wait for room */
     atomic_uint in_flight;          /* a: request messages without their credit back; written under the lock */
-    unsigned announced RRI_OWNED(rri_lane);     /* l: messages to a neighbour up to the last one with requests */
+    unsigned announced RRI_OWNED(rri_lane);     /* l: messages to a neighbour up to the last one in flight */
     uint64_t numbers RRI_OWNED(rri_lane);       /* l: creations made */
     uint64_t sent[RRI_TALLIES] RRI_OWNED(rri_lane);   /* l: records given to it */
     uint64_t calls RRI_OWNED(rri_lane);         /* l: of them calls */
@@ -38,6 +38,9 @@ typedef struct lane {
     atomic_uint owed, lending;      /* a: credits to give back; and to lend */
     unsigned withheld;              /* x: credits kept back until messages are freed */
     unsigned lent, used;            /* x: credits lent that the peer still has; messages that are here for others */
+    atomic_uint arrivals;           /* a: messages served whose credit is kept back; arrived is their count at the last look */
+    unsigned arrived;               /* x */
+    int64_t next_beyond RRI_OWNED(rri_lane);    /* l: no thread goes on without room before this time */
     atomic_uint event;              /* a: changes when requests left the queue */
     atomic_bool full;               /* a: requests queue, or went on borrowed credit alone; written under the lock */
     bool ended RRI_OWNED(rri_lane); /* l: takes no requests any more */
@@ -79,8 +82,6 @@ struct rri_flow {
     bool lends;                     /* x */
     unsigned used;                  /* x: messages of all lanes that are here for lent credits */
     size_t before;                  /* x: memory in use when the first of those credits was lent */
-    atomic_uint arrivals;           /* a: messages that were served; arrived is their count at the last look */
-    unsigned arrived;               /* x */
 };
 
 static inline unsigned rri_lane_flying(const lane *l) { return atomic_load_explicit(&l->in_flight, memory_order_relaxed); }

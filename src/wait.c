@@ -6,7 +6,7 @@
 #include <sched.h>
 
 enum { SLICE_FIRST_NS = 1000000, SLICE_NS = 100000000, DOUBLINGS = 4, TURNS = 30, DOZE_NS = 1000000, ROOM_NS = 10000000,
-       ROOM_TURNS = 10, BEYOND_TURNS = 100, BEYOND_DOUBLINGS = 10 };
+       ROOM_TURNS = 10, BEYOND_DOUBLINGS = 10 };
 
 /* Of a thread of the library: its own context's, which need not be the one that it waits in. */
 static rri_progress *own_progress(void)
@@ -330,12 +330,18 @@ static void drive_for_room(rri_progress *p, int peer, int64_t deadline)
     rri_driver_leave(p, quiet, !rri_lane_full(p->flow, peer));
 }
 
-/* Whether a thread that waits for room goes on without it, on what is lent: a method over there may wait for this very call.
- * After a second, and then ever more seldom, so that a thread that floods does not take what others need. */
-static bool goes_beyond(const rri_progress *p, int peer, unsigned turns)
+/* Whether a thread that has waited for room since then goes on without it, on what is lent: a method over there may wait for this
+ * very call. After a second, and while there is still no room ever more seldom, so that a flood leaves that to others. */
+static bool goes_beyond(const rri_progress *p, int peer, unsigned seen, int64_t since)
 {
-    if (turns < (unsigned)BEYOND_TURNS << rri_thread.beyond || !rri_lane_takes_more(p->flow, peer)) return false;
-    rri_thread.beyond += rri_thread.beyond < BEYOND_DOUBLINGS;
+    static RRI_THREAD_LOCAL struct { const atomic_uint *event; unsigned seen, times; } last;
+    const atomic_uint *event = rri_lane_event(p->flow, peer);
+    unsigned times = last.event == event && last.seen == seen ? last.times : 0;
+    int64_t now = rri_now();
+    if (now - since < RRI_BEYOND_NS << times || !rri_lane_go_beyond(p->flow, peer, now)) return false;
+    last.event = event;
+    last.seen = seen;
+    last.times = times + (times < BEYOND_DOUBLINGS);
     return true;
 }
 
@@ -350,15 +356,15 @@ bool rri_progress_room(rri_progress *p, int peer, int64_t deadline)
     bool in_time = true;
     rri_progress_want(p);
     unsigned turn = 0;
+    int64_t since = rri_now();
     for (unsigned seen; seen = atomic_load(event), rri_lane_full(p->flow, peer) && !atomic_load(&p->crew.stop);) {
         int64_t ns = slice(deadline, ROOM_NS);
         in_time = ns > 0;
-        if (!in_time || goes_beyond(p, peer, turn)) break;
+        if (!in_time || goes_beyond(p, peer, seen, since)) break;
         if (++turn % ROOM_TURNS) rri_progress_nudge(p);
         else look_in(p);                /* who took all, and died before giving credit, is missed by nobody else */
         rri_futex_wait(event, seen, ns);
     }
     rri_progress_unwant(p);
-    if (!rri_lane_full(p->flow, peer)) rri_thread.beyond = 0;
     return in_time;
 }

@@ -308,7 +308,7 @@ static void settle_estate(rri_estate *estate)
 
 static size_t frame(unsigned char *message, uint8_t how, const uint8_t *data, size_t bytes)
 {
-    rri_message head = { .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .counted = how >> 6 & 1 };
+    rri_message head = { .magic = RRI_MAGIC, .version = RRI_WIRE_VERSION, .counted = how >> 5 & 3, .lent = how >> 3 & 3 };
     size_t room = bytes < ROOM - sizeof head - 16 ? bytes : ROOM - sizeof head - 16, padded = rri_round16(room);
     memset(message, 0, ROOM);
     memcpy(message + sizeof head, data, room);

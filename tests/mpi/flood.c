@@ -24,7 +24,7 @@ static rref_context *ctx;
 static int rank, ranks;
 static rref sink, next_sink;            /* on rank 0; on the next rank */
 static rref_future gate;                /* of this rank, for which its sink waits */
-static atomic_int taken, hopped, refused, posted;
+static atomic_int taken, hopped, refused, posted, answered;
 static rref given;                      /* to rank 2, by rank 1 */
 
 /* ---- what is called */
@@ -99,9 +99,10 @@ static int have(rref_call *c, void *self)
 }
 
 static int open_gate(rref_call *c, void *self) { return (void)c, (void)self, rref_set(gate); }
+static int has_asked(rref_call *c, void *self) { return (void)self, rref_return_i64(c, atomic_load(&answered)); }
 
 static const rref_method functions[] = {
-    RREF_METHOD("open_gate", "", open_gate, 0),
+    RREF_METHOD("open_gate", "", open_gate, 0), RREF_METHOD("has_asked", "-> i64", has_asked, 0),
     RREF_METHOD("have", "ref", have, 0),
     RREF_METHOD("add", "i64, i64 -> i64", add, 0), RREF_METHOD("hop", "i64", hop, 0), RREF_METHOD("pour", "ref -> i64", pour, 0),
     RREF_METHOD("ask_back", "", ask_back, 0), RREF_METHODS_END
@@ -128,6 +129,7 @@ static bool begin(void)
     atomic_store(&hopped, 0);
     atomic_store(&refused, 0);
     atomic_store(&posted, 0);
+    atomic_store(&answered, 0);
     check_set("RREF_PARK_LIMIT", park_limit);
     check_set("RREF_QUEUE_LIMIT", queue_limit);
     check_set("RREF_CREDITS", CREDITS);
@@ -286,15 +288,26 @@ static void pour_out(void)
 
 static bool has_begun(void *arg) { return (void)arg, atomic_load(&hopped) == 1; }
 
-/* For so many seconds. */
-static bool stands_still(void *seconds)
+typedef struct stand { double seconds, since; int posted; } stand;
+
+static bool stands_still(void *arg)
 {
-    static int before = -1;
-    static double since;
+    stand *s = arg;
     int now = atomic_load(&posted);
-    if (now != before) since = check_clock();
-    before = now;
-    return check_clock() > since + *(const double *)seconds;
+    if (now != s->posted) s->since = check_clock();
+    s->posted = now;
+    return check_clock() > s->since + s->seconds;
+}
+
+static bool flood_stands(double seconds) { return check_until(stands_still, &(stand){ .seconds = seconds, .posted = -1 }, 20); }
+
+/* Of a rank that has nothing to do with it, all the while. */
+static void keep_asking(void)
+{
+    int64_t over = 0;
+    int rc = RREF_OK;
+    while (!over && !rc) rc = rref_sync(rref_root(ctx, 0), "has_asked", rref_out(&over));
+    OK(rc);
 }
 
 static void way_back_with(int limit, double still)
@@ -312,11 +325,13 @@ static void way_back_with(int limit, double still)
     flood_calls = 3 * PARK / ROOM;
     post posts = post_bytes;
     if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, &posts), 0);
-    if (floods) CU_ASSERT_TRUE(check_until(stands_still, &still, 20));
+    if (floods) CU_ASSERT_TRUE(flood_stands(still));
     MPI_Barrier(MPI_COMM_WORLD);
     OK(rref_set(gate));
+    if (rank == 2) keep_asking();
     if (rank == 0) OK(rref_wait(asked, RREF_FOREVER));
     if (rank == 0) OK(rref_future_release(asked));
+    atomic_store(&answered, 1);
     if (floods) pthread_join(thread, NULL);
     OK(rref_fence(ctx, RREF_FOREVER));
     if (rank == 0) CU_ASSERT_EQUAL(atomic_load(&taken), ranks > 1 ? flood_calls : 0);
@@ -335,7 +350,6 @@ static void way_back_late(void) { way_back_with(CREDITS * ROOM, 1); }
 static void let_on(void)
 {
     pthread_t thread;
-    double still = 0.9;
     park_limit = CREDITS * ROOM;
     bool begun = begin();
     park_limit = PARK;
@@ -344,7 +358,7 @@ static void let_on(void)
     flood_calls = 3 * PARK / ROOM;
     post posts = post_bytes;
     if (floods) CU_ASSERT_EQUAL(pthread_create(&thread, NULL, flood, &posts), 0);
-    if (floods) CU_ASSERT_TRUE(check_until(stands_still, &still, 20));
+    if (floods) CU_ASSERT_TRUE(flood_stands(0.9));
     if (floods) OK(rref_sync(rref_root(ctx, 0), "open_gate"));
     if (floods) pthread_join(thread, NULL);
     OK(rref_fence(ctx, RREF_FOREVER));

@@ -868,6 +868,39 @@ RRI_UNCHECKED static void lent_beyond(void)
     close_ranks();
 }
 
+/* While there is memory to spare three are out at most, too, and none where messages are served meanwhile. */
+RRI_UNCHECKED static void lent_at_most(void)
+{
+    enum { OWN = 8, MOST = 3 };
+    rri_buffer *own[OWN];
+    unsigned credits = OWN;
+    open_ranks_with(OWN, 64, 1 << 20, 4 * ROOM);
+    for (int i = 0; i < OWN; i++) {
+        CU_ASSERT_EQUAL(post(1, NOTE, 1), RREF_OK);
+        rri_flow_flush(all[0]->flow, true);
+        own[i] = rri_flow_receive(all[1]->flow);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(own[i]);
+        rri_credit_last(all[1]->flow, own[i]);
+        credits -= own[i]->owes;
+    }
+    CU_ASSERT(credits > 0 && credits < OWN);
+    CU_ASSERT(own[OWN - 1]->owes);
+    rri_flow_done(all[1]->flow, own[OWN - 1]);
+    lend();
+    expect_credits(credits + 1, 0);
+    for (int i = 0; i <= MOST; i++) {
+        lend();
+        expect_credits(0, i < MOST);
+    }
+    for (int i = 0; i < OWN - 1; i++) {
+        bool owes = own[i]->owes;
+        rri_flow_done(all[1]->flow, own[i]);
+        expect_credits(owes, 0);
+    }
+    CU_ASSERT_FALSE(rri_lane_in_flight(all[0]->flow, 1));
+    close_ranks();
+}
+
 static void lose(void *up, int peer) { *(int *)up = peer; }
 static void lost(void *up, int peer) { (void)up, (void)peer; }
 static void await(void *up, bool *who) { (void)up, (void)who; }
@@ -933,7 +966,7 @@ int main(int argc, char **argv)
         { "bad messages", bad_messages }, { "bad records", bad_records },
         { "short request", short_request }, { "with runs", with_runs }, { "bad runs", bad_runs }, { "bad results", bad_results },
         { "bad room", bad_room }, { "failed twice", failed_twice },
-        { "kept back once", kept_back_once }, { "lent beyond", lent_beyond },
+        { "kept back once", kept_back_once }, { "lent beyond", lent_beyond }, { "lent at most", lent_at_most },
         { "told when back", told_when_back }, { "delayed", delayed }, CHECK_END
     };
     rri_log_open("error:/dev/null", 0);     /* what is refused is said there */
