@@ -147,9 +147,10 @@ int rref_enter(rref reference, double timeout, void **self)
 /* What occupies an object is this rank's. */
 int rref_leave(rref reference)
 {
-    rri_reference *r = rri_reference_occupying(reference);
+    bool occupies;
+    rri_reference *r = rri_reference_occupying(reference, &occupies);
     if (!r) return rri_error_last()->code;
-    int rc = r->occupies ? RREF_OK : rri_reference_local(reference);
+    int rc = occupies ? RREF_OK : rri_reference_local(reference);
     if (rc) return rc;
     rri_references *all = rri_references_of(r);
     rri_object *o = rri_object_of(all->objects, rri_reference_address(r));

@@ -296,14 +296,15 @@ void rri_reference_occupy(rri_reference *r)
     rri_lock_give(&r->lock);
 }
 
-rri_reference *rri_reference_occupying(rref reference)
+rri_reference *rri_reference_occupying(rref reference, bool *occupies)
 {
     rri_reference *r = rri_forked() ? NULL : item_of(reference.bits);
+    *occupies = false;
     if (!r) return rri_reference_of(reference);
     rri_lock_take(&r->lock);
-    bool occupies = r->occupies;
+    *occupies = r->occupies;
     rri_lock_give(&r->lock);
-    return occupies ? r : rri_reference_of(reference);
+    return *occupies ? r : rri_reference_of(reference);
 }
 
 void rri_reference_vacate(rri_references *all, uint64_t handle)
