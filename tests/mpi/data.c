@@ -12,7 +12,7 @@
 #define OK CHECK_OK
 #define GIVES CHECK_GIVES
 
-enum { MANY = 20000, ROWS = 300, COLUMNS = 70 };
+enum { MANY = 20000, ROWS = 300, COLUMNS = 70, CREDITS = 2 };
 
 static rref_context *ctx;
 static int rank, size, next;
@@ -490,10 +490,47 @@ static int wait_in_time(rref gate, rref result)
     return sent;
 }
 
+/* Calls until there is no credit; how many. */
+static int use_up(rref gate, rref_method_ref count)
+{
+    int made = 0, tries = 0, rc = RREF_OK;
+    while (rc == RREF_OK && tries++ < 100000) made += (rc = rref_try_post(tries % 2 ? gate : count.target, "count")) == RREF_OK;
+    GIVES(rc, RREF_ERR_WOULD_BLOCK);
+    return made;
+}
+
+/* Whether a call was refused; else it was made. */
+static bool is_refused(int rc, int wanted, int *made)
+{
+    *made += rc == wanted;
+    if (rc != RREF_ERR_WOULD_BLOCK) GIVES(rc, wanted);
+    return rc == RREF_ERR_WOULD_BLOCK;
+}
+
+/* A call of each kind that does not wait, when there is no credit. What was called before may still be giving some back: all the
+ * credit there is, at most. Returns how many were made. */
+static int are_refused(rref gate, rref_method_ref count, rref_future tried[2 * (CREDITS + 1)])
+{
+    int made = 0, round = 0;
+    bool refused;
+    do {
+        rref_future *f = &tried[2 * round];
+        made += use_up(gate, count);
+        refused = is_refused(rref_try_post(count), RREF_OK, &made);
+        f[0] = rref_try_async(gate, "count");
+        f[1] = rref_try_async(count);
+        refused = is_refused(rref_test(f[0]), RREF_ERR_PENDING, &made) && refused;
+        refused = is_refused(rref_test(f[1]), RREF_ERR_PENDING, &made) && refused;
+    } while (!refused && ++round <= CREDITS);
+    CU_ASSERT_TRUE(refused);
+    return made;
+}
+
 /* The object's queue keeps the messages, so their credit stays out until it gets on. */
 static void calls_that_do_not_wait(void)
 {
-    setenv("RREF_CREDITS", "2", 1);
+    rref_future tried[2 * (CREDITS + 1)] = { { 0 } };
+    check_set("RREF_CREDITS", CREDITS);
     setenv("RREF_PARK_LIMIT", "4096", 1);
     begin();
     rref g = rref_create(ctx, next, "gate");
@@ -502,13 +539,7 @@ static void calls_that_do_not_wait(void)
     rref result = rref_remote(rref_root(ctx, next), "add_up", rref_array(some, 2));
     OK(rref_to_here(result));                   /* it is there */
     rref_future passed = rref_async(g, "pass");
-    int made = 0, tries = 0, rc = RREF_OK;
-    while (rc == RREF_OK && tries++ < 100000) made += (rc = rref_try_post(tries % 2 ? g : count.target, "count")) == RREF_OK;
-    GIVES(rc, RREF_ERR_WOULD_BLOCK);
-    GIVES(rref_try_post(count), RREF_ERR_WOULD_BLOCK);
-    rref_future f = rref_try_async(g, "count"), m = rref_try_async(count);
-    GIVES(rref_test(f), RREF_ERR_WOULD_BLOCK);
-    GIVES(rref_test(m), RREF_ERR_WOULD_BLOCK);
+    int made = are_refused(g, count, tried);
     made += wait_in_time(g, result);
     MPI_Barrier(MPI_COMM_WORLD);
     atomic_store(&open_gate, true);
@@ -517,8 +548,11 @@ static void calls_that_do_not_wait(void)
     OK(rref_try_post(count));
     rref_future late = rref_try_async(count);
     OK(rref_wait(late, RREF_FOREVER));
-    OK(rref_future_release(f));
-    OK(rref_future_release(m));
+    for (int i = 0; i < 2 * (CREDITS + 1); i++) {
+        if (!tried[i].bits) continue;
+        rref_wait(tried[i], RREF_FOREVER);
+        OK(rref_future_release(tried[i]));
+    }
     OK(rref_future_release(late));
     OK(rref_future_release(passed));
     OK(rref_release(g));
