@@ -350,10 +350,7 @@ static void way_back_late(void) { way_back_with(CREDITS * ROOM, 1); }
 static void let_on(void)
 {
     pthread_t thread;
-    park_limit = CREDITS * ROOM;
-    bool begun = begin();
-    park_limit = PARK;
-    if (!begun) return;
+    if (!begin()) return;
     bool floods = rank == ranks - 1;
     flood_calls = 3 * PARK / ROOM;
     post posts = post_bytes;
