@@ -145,7 +145,7 @@ int rri_reference_local(rref reference);
 
 /* A thread has entered the object through a reference: that stays, released or not, until the thread leaves. */
 void rri_reference_occupy(rri_reference *reference);
-/* The reference of a handle that is good, or was and still occupies its object; NULL through rri_fail. */
+/* The reference of a handle that is good, or was and still occupies its object, and whether it does; NULL through rri_fail. */
 rri_reference *rri_reference_occupying(rref reference, bool *occupies);
 void rri_reference_vacate(rri_references *all, uint64_t handle);
 

@@ -338,7 +338,7 @@ static bool goes_beyond(const rri_progress *p, int peer, unsigned seen, int64_t 
     const atomic_uint *event = rri_lane_event(p->flow, peer);
     unsigned times = last.event == event && last.seen == seen ? last.times : 0;
     int64_t now = rri_now();
-    if (now - since < RRI_BEYOND_NS << times || !rri_lane_go_beyond(p->flow, peer, now)) return false;
+    if (now - since < (int64_t)RRI_BEYOND_NS << times || !rri_lane_go_beyond(p->flow, peer, now)) return false;
     last.event = event;
     last.seen = seen;
     last.times = times + (times < BEYOND_DOUBLINGS);
